@@ -1,0 +1,73 @@
+# Installs nasjax into .venv beside this file and starts it. `make` lists what there is.
+
+# The first Python of a fitting version; another one: make search PYTHON=/path/to/python3.12
+FITTING := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(FITTING)' 2>/dev/null && { echo $$p; break; }; done),python3)
+CONFIG ?= configs/trl_hpo/digits.py
+WORKDIR ?= runs/quickstart
+ARGS ?=
+
+RUN := .venv/bin/python
+PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --no-warn-script-location
+
+# Modules are byte-compiled when first imported, not by pip: two thirds of what is installed never is.
+# That only pays if Python may keep the result.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help search test check format format-check lint types imports clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+	@echo
+	@echo 'search takes CONFIG=$(CONFIG) WORKDIR=$(WORKDIR) ARGS="--more --flags";'
+	@echo 'test takes ARGS="-k name"; all take PYTHON=python3.12 before .venv exists.'
+
+search: .venv/installed  ## install, then run the quickstart search (under 5 minutes on 2 cores)
+	$(RUN) -m launch.search --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
+
+test: .venv/installed-dev  ## install, then run the tests
+	$(RUN) -m pytest $(ARGS)
+
+check: format-check lint types imports test  ## all that .ci/run asks for, stopping at the first failure
+
+format: .venv/installed-dev  ## rewrite the files in the one format
+	$(RUN) -m ruff format .
+	$(RUN) -m ruff check --fix .
+
+format-check: .venv/installed-dev
+	$(RUN) -m ruff format --check .
+
+lint: .venv/installed-dev
+	$(RUN) -m ruff check .
+
+types: .venv/installed-dev
+	$(RUN) -m mypy
+
+imports: .venv/installed-dev
+	.venv/bin/lint-imports
+
+clean:  ## remove .venv and the caches; runs/ stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps are written last and removed first: after an interrupted installation neither is there,
+# and the next one starts from an empty .venv.
+.venv/installed: setup.py constraints.txt
+	$(call install,.,.venv/installed)
+
+.venv/installed-dev: setup.py constraints.txt
+	$(call install,.[dev],.venv/installed .venv/installed-dev)
+
+define install
+@$(PYTHON) -c '$(FITTING)' 2>/dev/null || { found=$$($(PYTHON) -V 2>&1) || found='not there'; \
+	echo "nasjax needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $$found;" \
+	'name another: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+@echo 'installing $(1) into .venv with $(PYTHON), about a minute ...'
+@ls .venv/installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+@rm -f .venv/installed .venv/installed-dev
+@$(PIP) -c constraints.txt setuptools
+@$(PIP) -c constraints.txt --no-build-isolation --use-pep517 --no-compile -e '$(1)'
+@touch $(2)
+endef

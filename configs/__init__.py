@@ -1,0 +1,1 @@
+"""Ready-made searches as plain data; each docstring holds command, claim and minutes."""

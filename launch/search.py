@@ -1,0 +1,185 @@
+"""Runs a search, or goes on with one: the same command does both.
+
+python -m launch.search --config=configs/trl_hpo/digits.py --workdir=runs/digits
+python -m launch.search --config=configs/trl_hpo/digits.py --workdir=runs/heads8 \\
+    --config.controller.num_heads=8
+"""
+
+import os
+import pathlib
+
+import jax
+from absl import flags, logging
+from ml_collections import config_flags
+from tqdm import tqdm
+
+from launch import command_line
+from nasjax import assemble, search
+from nasjax.errors import UserError
+from nasjax.runs import records
+from nasjax.runs.checkpoints import Checkpoints
+from nasjax.runs.final_test import final_test
+from nasjax.runs.report import write_report
+from nasjax.runs.summary import summary_text, write_summary
+from nasjax.runs.workdir import Workdir
+from nasjax.types import Exchange, SearchState
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "What to search, e.g. configs/trl_hpo/digits.py; --config.KEY=VALUE changes it."
+)
+WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory, new or to go on in.")
+CACHE_DIR = flags.DEFINE_string(
+    "cache_dir",
+    os.environ.get("NASJAX_CACHE_DIR", "~/.cache/nasjax"),
+    "Decoded data sets, compiled programs and the results of all runs.",
+)
+STORE = flags.DEFINE_bool("store", True, "Share results of trained candidates between runs.")
+
+
+class Keeper:
+    """Writes records and checkpoints and shows progress. See `nasjax.types.Observer`."""
+
+    def __init__(
+        self,
+        config: search.SearchConfig,
+        rows: records.Records,
+        checkpoints: Checkpoints,
+        state: SearchState,
+    ):
+        self._config, self._rows, self._checkpoints = config, rows, checkpoints
+        done = int(state.round)
+        self._bar = tqdm(total=config.rounds, initial=done, unit="round", dynamic_ncols=True)
+        self._best = float(state.best.accuracy)
+        self._in_training = 0
+        self._show()
+
+    def on_result(self) -> None:
+        """A candidate of the exchange under way was trained or found too large."""
+        self._in_training += 1
+        self._show()
+
+    def on_exchange(self, exchange: Exchange) -> None:
+        """Writes its candidates."""
+        self._rows.on_exchange(exchange)
+        self._in_training = 0
+        measured = exchange.proposal.mask & exchange.outcome.ok
+        top = float((exchange.outcome.accuracy * measured).max())
+        if top > self._best:
+            self._best = top
+        self._show()
+
+    def on_round(self, state: SearchState) -> None:
+        """Writes the round, then the checkpoint that remembers how far the records went."""
+        self._rows.on_round(state)
+        if int(state.round) % self._config.checkpoint_every == 0:
+            self.save(state)
+        self._bar.update()
+
+    def save(self, state: SearchState) -> None:
+        """Keeps the state; what was written so far belongs to it."""
+        self._checkpoints.save(int(state.round), state, self._rows.position)
+
+    def close(self) -> None:
+        """Leaves the progress bar as it stands."""
+        self._bar.close()
+
+    def _show(self) -> None:
+        counts = dict(self._rows.counts)
+        counts["trained"] += self._in_training
+        self._bar.set_postfix(best=f"{self._best:.2%}", **counts)
+
+
+def main() -> None:
+    if CONFIG.value is None or WORKDIR.value is None:
+        raise UserError("--config=configs/NAME.py and --workdir=DIRECTORY are needed; see --help")
+    logging.set_verbosity(logging.WARNING)  # Orbax tells a screenful per checkpoint
+    settings = assemble.parse(CONFIG.value.to_dict())
+    cache_dir = pathlib.Path(CACHE_DIR.value).expanduser()
+    jax.config.update("jax_compilation_cache_dir", str(cache_dir / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    keepers: list[Keeper] = []
+    parts = assemble.assemble(
+        settings,
+        cache_dir=cache_dir,
+        use_store=STORE.value,
+        on_result=lambda: keepers[0].on_result(),
+    )
+    path = pathlib.Path(WORKDIR.value)
+    workdir = Workdir(path, assemble.resolved(settings, parts.space))
+    state = go_on(parts, path, keepers)
+    finish(parts, path, state)
+    workdir.close()
+
+
+def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> SearchState:
+    """Searches from the newest checkpoint, or from the start, until the budget is over."""
+    config, controller = parts.settings.search, parts.controller
+    state = search.init(controller, parts.space, parts.root_key)
+    events = path / records.EVENTS
+    images = len(parts.data.validation.labels)
+    assemble.remember_records(parts.evaluator, records.read_rows(events), images)
+    checkpoints = Checkpoints(path / "checkpoints", kept=config.checkpoints_kept)
+    on_disk = events.stat().st_size if events.exists() else 0
+    restored = checkpoints.restore(state, at_most=on_disk)
+    position = 0
+    if restored is not None:
+        state, position = restored
+    rows = records.Records(
+        path,
+        parts.space,
+        provenance=parts.evaluator.provenance,
+        counts_of=parts.settings.evaluator.validation_batch_size,
+        num_updates=controller.num_updates,
+        position=position,
+    )
+    keeper = Keeper(config, rows, checkpoints, state)
+    keepers.append(keeper)
+    before = int(state.round)
+    try:
+        state = search.run(
+            controller=controller,
+            evaluator=parts.evaluator.evaluator(),
+            reward=parts.reward,
+            root_key=parts.root_key,
+            state=state,
+            config=config,
+            observer=keeper,
+        )
+        if int(state.round) % config.checkpoint_every and int(state.round) > before:
+            keeper.save(state)
+    except command_line.Interrupted:
+        keeper.close()
+        command_line.end(
+            f"stopped; what was found is kept in {path}, the same command goes on",
+            command_line.INTERRUPTED,
+        )
+    finally:
+        keeper.close()
+    rows.close()
+    checkpoints.close()
+    return state
+
+
+def finish(parts: assemble.Parts, path: pathlib.Path, state: SearchState) -> None:
+    """Tests the best architecture once, writes summary and report, prints where they lie."""
+    if float(state.best.accuracy) <= 0:
+        raise UserError(f"no candidate could be trained; {path / records.EVENTS} says why for each")
+    tested = final_test(
+        path,
+        jax.device_get(state.best.architecture),
+        parts.space,
+        train_fn=parts.train_fn,
+        search_data=parts.data,
+        load_test=parts.load_test,
+    )
+    summary = write_summary(
+        path, state, parts.space, tested, updates=parts.controller.num_updates(state.controller)
+    )
+    report = write_report(path)
+    print(summary_text(summary))
+    print(f"report         {report}")
+
+
+if __name__ == "__main__":
+    command_line.start(main)

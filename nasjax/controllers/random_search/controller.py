@@ -1,0 +1,59 @@
+"""Random search: every learner's yardstick."""
+
+import dataclasses
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nasjax.config import check
+from nasjax.types import PROPOSE, Controller, Metrics, Outcome, Phase, Proposal, Space
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomSearchConfig:
+    """Section `controller` of a config: independent draws of `Space.sample`, so many a round."""
+
+    models_per_round: int = 10
+
+    def __post_init__(self) -> None:
+        models = self.models_per_round
+        check(models >= 1, "controller.models_per_round", models, ">= 1")
+
+
+class RandomSearchState(flax.struct.PyTreeNode):
+    """It carries nothing but the count of its rounds."""
+
+    round: jax.Array
+
+
+def make_random_search(
+    config: RandomSearchConfig, space: Space, *, performance_size: int
+) -> Controller:
+    """Proposes whole architectures and learns nothing; P = performance_size."""
+    rows = config.models_per_round
+
+    def propose(key: jax.Array, state: RandomSearchState) -> tuple[Proposal, RandomSearchState]:
+        proposal = Proposal(
+            architecture=jax.vmap(space.sample)(jax.random.split(key, rows)),
+            mask=jnp.ones(rows, bool),
+            purpose=jnp.full(rows, PROPOSE, jnp.int32),
+            baseline=jnp.zeros((rows, performance_size)),
+        )
+        return proposal, state
+
+    def update(
+        key: jax.Array,
+        state: RandomSearchState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[RandomSearchState, Metrics]:
+        return state.replace(round=state.round + 1), {}
+
+    return Controller(
+        init=lambda key: RandomSearchState(round=jnp.int32(0)),
+        round=(Phase("propose", rows, 1, propose, update),),
+        finished=lambda state: jnp.bool_(False),
+        num_updates=lambda state: jnp.int32(0),
+    )

@@ -1,0 +1,190 @@
+"""The update rule: deep deterministic policy gradient (Lillicrap et al., 2015; TRL-HPO, IV).
+
+With s_tm1 the model before layer a_tm1, s_t the one after it, and Q read on the state in which the
+action is already written, so that Q(s_tm1, a_tm1) = critic(s_t):
+
+    target       y = r_t + discount_t Q'(s_t, mu'(s_t))            Q', mu': target nets
+                 y = r_t + discount_t invalid                      if that layer cannot be built
+    critic loss  mean (Q(s_tm1, a_tm1) - y)^2
+    actor loss   - mean Q(s, mu(s))  over s = s_t, with actor_state="both" also over s = s_tm1
+    then         target <- (1 - rate) target + rate online
+
+The performance that a layer of mu'(s_t) would reach is not guessed: that architecture was proposed
+and evaluated, and its accuracies (`backup_performance`) are written for both losses.
+"""
+
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from nasjax.controllers.trl_hpo.config import TrlHpoConfig
+from nasjax.controllers.trl_hpo.imr import Imr, encode_model, write_layer
+from nasjax.controllers.trl_hpo.networks import Net
+from nasjax.types import Metrics
+
+
+class Nets(NamedTuple):
+    """The two nets, as pure functions."""
+
+    actor: Net
+    critic: Net
+
+
+class DdpgState(flax.struct.PyTreeNode):
+    """What learning carries: online and target parameters, both Adams, updates made."""
+
+    actor: Any
+    critic: Any
+    target_actor: Any
+    target_critic: Any
+    actor_optimizer: Any
+    critic_optimizer: Any
+    num_updates: jax.Array
+
+
+class Batch(NamedTuple):
+    """N transitions, each with its back-up evaluation.
+
+    Attributes:
+      actions: [N, L, A]; performance: [N, L, P], of the layers up to and including a_tm1.
+      length: [N] int32, layers in s_t, >= 1.
+      reward: [N]; discount: [N], 0 where growth ended with this layer.
+      backup_action: [N, A], mu'(s_t); backup_performance: [N, P]; backup_ok: [N] bool.
+    """
+
+    actions: jax.Array
+    performance: jax.Array
+    length: jax.Array
+    reward: jax.Array
+    discount: jax.Array
+    backup_action: jax.Array
+    backup_performance: jax.Array
+    backup_ok: jax.Array
+
+
+def init_ddpg(key: jax.Array, nets: Nets, config: TrlHpoConfig) -> DdpgState:
+    """Fresh nets, targets equal to them; the key is consumed."""
+    actor_key, critic_key = jax.random.split(key)
+    actor, critic = nets.actor.init(actor_key), nets.critic.init(critic_key)
+    return DdpgState(
+        actor=actor,
+        critic=critic,
+        target_actor=actor,
+        target_critic=critic,
+        actor_optimizer=optax.adam(config.actor_learning_rate).init(actor),
+        critic_optimizer=optax.adam(config.critic_learning_rate).init(critic),
+        num_updates=jnp.int32(0),
+    )
+
+
+def critic_targets(
+    state: DdpgState, imr: Imr, batch: Batch, *, nets: Nets, invalid: float
+) -> jax.Array:
+    """[N]: r_t + discount_t Q'(s_t, mu'(s_t)), see the top of this file."""
+
+    def bootstrap(actions, performance, length, action, backup_performance):
+        s_t = encode_model(imr, actions, performance, length)
+        s_tp1 = write_layer(imr, s_t, length, action, backup_performance)
+        return nets.critic.apply(state.target_critic, s_tp1)[0]
+
+    q_t = jax.vmap(bootstrap)(*batch[:3], batch.backup_action, batch.backup_performance)
+    return batch.reward + batch.discount * jnp.where(batch.backup_ok, q_t, invalid)
+
+
+def critic_loss(
+    params: Any, imr: Imr, batch: Batch, targets: jax.Array, key: jax.Array, *, nets: Nets
+) -> tuple[jax.Array, jax.Array]:
+    """Mean squared error of Q(s_tm1, a_tm1) to its targets [N]; also returns the values [N]."""
+
+    def value(actions, performance, length, key):
+        return nets.critic.apply_train(params, encode_model(imr, actions, performance, length), key)
+
+    q_tm1 = jax.vmap(value)(*batch[:3], jax.random.split(key, len(targets)))
+    return jnp.mean((q_tm1 - targets) ** 2), q_tm1
+
+
+def actor_loss(
+    params: Any,
+    critic: Any,
+    imr: Imr,
+    batch: Batch,
+    key: jax.Array,
+    *,
+    nets: Nets,
+    actor_state: str,
+) -> jax.Array:
+    """- mean Q(s, mu(s)), over the states that growth goes on from."""
+
+    def value(actions, performance, length, next_performance, key):
+        actor_key, critic_key = jax.random.split(key)
+        s = encode_model(imr, actions, performance, length)
+        action = nets.actor.apply_train(params, s, actor_key)
+        after = write_layer(imr, s, length, action, next_performance)
+        return nets.critic.apply_train(critic, after, critic_key)
+
+    count = len(batch.reward)
+    next_key, previous_key = jax.random.split(key)
+    keys = jax.random.split(next_key, count)
+    # An invalid layer is written with the performance of the model that it was put on.
+    last = batch.performance[jnp.arange(count), batch.length - 1]
+    performance = jnp.where(batch.backup_ok[:, None], batch.backup_performance, last)
+    weights = (batch.discount > 0).astype(jnp.float32)
+    values = jax.vmap(value)(*batch[:3], performance, keys)
+    total, count_states = (values * weights).sum(), weights.sum()
+    if actor_state == "both":
+        keys = jax.random.split(previous_key, count)
+        previous = (batch.actions, batch.performance, batch.length - 1)
+        total += jax.vmap(value)(*previous, last, keys).sum()
+        count_states += count
+    return -total / jnp.maximum(count_states, 1)
+
+
+def update(
+    key: jax.Array,
+    state: DdpgState,
+    imr: Imr,
+    batch: Batch,
+    *,
+    nets: Nets,
+    config: TrlHpoConfig,
+    invalid: float,
+) -> tuple[DdpgState, Metrics]:
+    """One step of critic, actor and both target nets; the key is consumed (dropout)."""
+    critic_key, actor_key = jax.random.split(key)
+    targets = critic_targets(state, imr, batch, nets=nets, invalid=invalid)
+    (loss, q_tm1), gradients = jax.value_and_grad(critic_loss, has_aux=True)(
+        state.critic, imr, batch, targets, critic_key, nets=nets
+    )
+    optimizer = optax.adam(config.critic_learning_rate)
+    updates, critic_optimizer = optimizer.update(gradients, state.critic_optimizer)
+    critic = optax.apply_updates(state.critic, updates)
+
+    policy_loss, gradients = jax.value_and_grad(actor_loss)(
+        state.actor, critic, imr, batch, actor_key, nets=nets, actor_state=config.actor_state
+    )
+    optimizer = optax.adam(config.actor_learning_rate)
+    updates, actor_optimizer = optimizer.update(gradients, state.actor_optimizer)
+    actor = optax.apply_updates(state.actor, updates)
+
+    rate = config.target_rate
+    metrics = {
+        "critic_loss": loss,
+        "actor_loss": policy_loss,
+        "q_mean": q_tm1.mean(),
+        "target_mean": targets.mean(),
+    }
+    return (
+        DdpgState(
+            actor=actor,
+            critic=critic,
+            target_actor=optax.incremental_update(actor, state.target_actor, rate),
+            target_critic=optax.incremental_update(critic, state.target_critic, rate),
+            actor_optimizer=actor_optimizer,
+            critic_optimizer=critic_optimizer,
+            num_updates=state.num_updates + 1,
+        ),
+        metrics,
+    )

@@ -1,0 +1,63 @@
+"""Actor and critic: the same transformer, another head (TRL-HPO, IV)."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from nasjax.controllers.trl_hpo.config import TrlHpoConfig
+from nasjax.nets.transformer import Transformer
+
+Params = Any
+
+
+class Net(NamedTuple):
+    """A pure function of parameters and one model's state [L, E].
+
+    init: (key) -> params
+    apply: (params, state) -> (output, attention [blocks, heads, L, L])
+    apply_train: (params, state, key) -> output, with dropout
+    """
+
+    init: Callable[[jax.Array], Params]
+    apply: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]]
+    apply_train: Callable[[Params, jax.Array, jax.Array], jax.Array]
+
+
+def make_actor(config: TrlHpoConfig, num_layers: int, action_size: int) -> Net:
+    """The policy: [L, E] -> action [A] in [0, 1]."""
+    return _make_net(config, num_layers, action_size, nn.sigmoid)
+
+
+def make_critic(config: TrlHpoConfig, num_layers: int) -> Net:
+    """Q(s, a) in [-1, 1], read on the state in which the action's layer is already written."""
+    return _make_net(config, num_layers, 1, lambda x: jnp.tanh(x[0]))
+
+
+def _make_net(
+    config: TrlHpoConfig,
+    num_layers: int,
+    num_outputs: int,
+    squash: Callable[[jax.Array], jax.Array],
+) -> Net:
+    module = Transformer(
+        num_outputs=num_outputs,
+        num_blocks=config.num_blocks,
+        num_heads=config.num_heads,
+        expansion=config.expansion,
+        projections=config.projections,
+        dropout=config.dropout,
+    )
+    empty = jnp.zeros((num_layers, config.embed_size))
+
+    def apply(params: Params, state: jax.Array) -> tuple[jax.Array, jax.Array]:
+        output, attention = module.apply(params, state)
+        return squash(output), attention
+
+    def apply_train(params: Params, state: jax.Array, key: jax.Array) -> jax.Array:
+        output, _ = module.apply(params, state, train=True, rngs={"dropout": key})
+        return squash(output)
+
+    return Net(lambda key: module.init(key, empty), apply, apply_train)

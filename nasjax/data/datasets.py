@@ -1,0 +1,171 @@
+"""Images for a search: `load_search` gives its train and validation splits as host arrays.
+
+The search uses the source's training images only. `load_test` is the one door to the test split
+and is called once, by `runs/final_test`, when a search is over.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import math
+import pathlib
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nasjax.data import cache
+from nasjax.data.digits import open_digits
+from nasjax.data.idx import open_idx
+from nasjax.data.pixels import Pixels, Source
+from nasjax.data.splits import stratified_split
+from nasjax.data.tfds_source import open_tfds
+from nasjax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Section `data` of a config: which images, how many of them, and how they are scaled.
+
+    Raises:
+        UserError: a value is outside its range; the message names the key.
+    """
+
+    name: str  # digits | idx:DIR | tfds:NAME
+    train_size: int  # images of search-train
+    validation_size: int  # images of search-validation, disjoint from search-train
+    mean: float  # inputs are (pixel / largest pixel - mean) / std; MNIST .1307, .3081
+    std: float
+    split_seed: int = 0  # chooses the split, not the search
+    data_dir: str = ""  # where tfds keeps prepared data; "": its default, ~/tensorflow_datasets
+    manual_dir: str = ""  # folder with the data set's own files, fetched by hand
+    download: bool = False  # may tfds use the network
+
+    def __post_init__(self) -> None:
+        _kind_and_address(self)
+        for key, lowest in (("train_size", 1), ("validation_size", 1), ("split_seed", 0)):
+            value = getattr(self, key)
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+                raise UserError(f"data.{key}={value!r}; must be a whole number, {lowest} or more")
+        for key in ("mean", "std"):
+            value = getattr(self, key)
+            if not isinstance(value, int | float) or not math.isfinite(value):
+                raise UserError(f"data.{key}={value!r}; must be a finite number")
+        if self.std <= 0:
+            raise UserError(
+                f"data.std={self.std!r}; must be above 0, as inputs are divided by it "
+                f"(MNIST: 0.3081)"
+            )
+
+
+class Split(NamedTuple):
+    """Images ready for a network, on the host."""
+
+    images: np.ndarray  # [N, H, W, C] float32, (pixel / largest pixel - mean) / std
+    labels: np.ndarray  # [N] int32
+
+
+class SearchData(NamedTuple):
+    """All that a search may see of a data set."""
+
+    train: Split
+    validation: Split
+    num_classes: int
+    fingerprint: str  # sha256 (hex) of both splits' pixels, labels, scaling: equal means same data
+
+
+# Adding a data set kind is one entry: how it is written in data.name -> who opens it.
+SOURCES: dict[str, Callable[[str, DataConfig, pathlib.Path], Source]] = {
+    "digits": lambda address, config, cache_dir: open_digits(),
+    "idx:DIR": lambda address, config, cache_dir: open_idx(address, cache_dir),
+    "tfds:NAME": lambda address, config, cache_dir: open_tfds(
+        address,
+        cache_dir,
+        data_dir=config.data_dir,
+        manual_dir=config.manual_dir,
+        download=config.download,
+    ),
+}
+
+
+def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
+    """Load the search's train and validation splits, never a test image.
+
+    Both are drawn from the source's training images: disjoint, stratified by class, shuffled, and
+    the same on every machine for the same (data set, split_seed, sizes). The validation images
+    and their order do not depend on `train_size`.
+
+    Args:
+        config: section `data`.
+        cache_dir: decoded images are kept below it, in `data/`.
+
+    Raises:
+        UserError: the data cannot be had as configured; one line says what to change or type.
+    """
+    source = _open(config, cache_dir)
+    pixels = source.read_training()
+    available, wanted = len(pixels.labels), config.train_size + config.validation_size
+    if wanted > available:
+        raise UserError(
+            f"data.train_size={config.train_size} and data.validation_size="
+            f"{config.validation_size} need {wanted} images; {config.name!r} has {available} "
+            f"for training and validation"
+        )
+    sizes = (config.validation_size, config.train_size)
+    validation, train = (
+        pixels._replace(images=pixels.images[index], labels=pixels.labels[index])
+        for index in stratified_split(pixels.labels, sizes, config.split_seed)
+    )
+    return SearchData(
+        train=_normalise(train, source.pixel_max, config),
+        validation=_normalise(validation, source.pixel_max, config),
+        num_classes=pixels.num_classes,
+        fingerprint=_fingerprint(train, validation, source.pixel_max, config),
+    )
+
+
+def load_test(config: DataConfig, cache_dir: pathlib.Path) -> Split:
+    """Load the whole test split. Read by `runs/final_test` only, once, after the search.
+
+    It depends on the data set and its scaling alone, not on `split_seed` or the sizes.
+
+    Raises:
+        UserError: as `load_search`, or the data set has no test split.
+    """
+    source = _open(config, cache_dir)
+    return _normalise(source.read_test(), source.pixel_max, config)
+
+
+def _kind_and_address(config: DataConfig) -> tuple[str, str]:
+    """The entry of SOURCES that `name` asks for, and what follows its colon."""
+    name = config.name
+    kinds = {pattern.partition(":")[0]: pattern for pattern in SOURCES}
+    kind, colon, address = str(name).partition(":")
+    pattern = kinds.get(kind)
+    if pattern is None or bool(colon) != (":" in pattern):
+        near = difflib.get_close_matches(kind, kinds, n=1)
+        hint = f"; did you mean {kinds[near[0]]}?" if near else ""
+        raise UserError(f"data.name={name!r}; known: {', '.join(SOURCES)}{hint}")
+    return pattern, address
+
+
+def _open(config: DataConfig, cache_dir: pathlib.Path) -> Source:
+    """The source that `config.name` asks for."""
+    pattern, address = _kind_and_address(config)
+    return SOURCES[pattern](address, config, pathlib.Path(cache_dir))
+
+
+def _normalise(pixels: Pixels, pixel_max: int, config: DataConfig) -> Split:
+    """Scale pixels to (pixel / pixel_max - mean) / std, rounded once from float64 to float32."""
+    scaled = (np.arange(256) / pixel_max - config.mean) / config.std
+    return Split(scaled.astype(np.float32)[pixels.images], pixels.labels)
+
+
+def _fingerprint(train: Pixels, validation: Pixels, pixel_max: int, config: DataConfig) -> str:
+    """Sha256 (hex) of all that reaches a network: both splits in order, and the scaling."""
+    sha = hashlib.sha256()
+    sha.update(struct.pack("<ddI", config.mean, config.std, pixel_max))
+    for pixels in (train, validation):
+        sha.update(cache.checksum(pixels).encode())
+    return sha.hexdigest()

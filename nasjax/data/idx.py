@@ -1,0 +1,149 @@
+"""Read MNIST-format idx files, plain or gzipped (the format of yann.lecun.com/exdb/mnist).
+
+An idx file is a big-endian header (magic: two zero bytes, 8 for unsigned bytes, the number of
+dimensions; then one 32-bit size per dimension) followed by the raw bytes.
+"""
+
+import gzip
+import math
+import os
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+
+from nasjax.data import cache
+from nasjax.data.pixels import Pixels, Source
+from nasjax.errors import UserError
+
+_UNSIGNED_BYTE = 8
+_KINDS = {"images": 3, "labels": 1}  # file kind -> number of dimensions
+_PREFIX = {"training": "train", "test": "t10k"}
+
+
+def open_idx(directory: str, cache_dir: pathlib.Path) -> Source:
+    """Open `idx:DIR`; the files are looked for now and decoded when read.
+
+    Needs train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test split, the same with
+    t10k; each plain or .gz, and also spelt train-images.idx3-ubyte.
+    """
+    key = f"data.name={'idx:' + directory!r}"
+    if not directory:
+        raise UserError(f"{key} has no directory; write idx:DIR, such as idx:/data/mnist")
+    root = pathlib.Path(os.path.expanduser(directory))
+    if not root.is_dir():
+        raise UserError(f"{key}: no such directory (absolute: {str(root.absolute())!r})")
+
+    def training() -> Pixels:
+        return _read_part(root, "training", key, cache_dir)
+
+    def test() -> Pixels:
+        pixels = _read_part(root, "test", key, cache_dir)
+        return _fit_to_training(pixels, training(), key)
+
+    return Source(pixel_max=255, read_training=training, read_test=test)
+
+
+def read_idx(path: pathlib.Path, *, dimensions: int) -> np.ndarray:
+    """Decode one idx file of unsigned bytes into a uint8 array of `dimensions` axes.
+
+    Raises:
+        UserError: the file cannot be read, is not gzip where it says so, has another magic number,
+            or is longer or shorter than its header says.
+    """
+    content = _read_bytes(path)
+    magic = (_UNSIGNED_BYTE << 8) | dimensions
+    header_bytes = 4 + 4 * dimensions
+    if len(content) < header_bytes:
+        raise UserError(
+            f"{str(path)!r} is no idx file: its header takes {header_bytes} bytes, "
+            f"the file has {len(content)}"
+        )
+    found, *shape = struct.unpack(f">{1 + dimensions}I", content[:header_bytes])
+    if found != magic:
+        raise UserError(
+            f"{str(path)!r} has magic number {found}, expected {magic} "
+            f"(idx{dimensions} of unsigned bytes); is it another kind of file?"
+        )
+    expected, present = math.prod(shape), len(content) - header_bytes
+    if present != expected:
+        raise UserError(
+            f"{str(path)!r}: header says {expected} bytes, file has {present}; "
+            f"copy or download it again"
+        )
+    if expected == 0:
+        raise UserError(f"{str(path)!r} is empty: its header gives the sizes {shape}")
+    return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)
+
+
+def _read_bytes(path: pathlib.Path) -> bytes:
+    """The file's bytes, unpacked if its name ends in .gz."""
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path) as stream:
+                return stream.read()
+        return path.read_bytes()
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(
+            f"{str(path)!r} is damaged or not gzip ({error}); copy or download it again"
+        ) from error
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _find(root: pathlib.Path, prefix: str, kind: str, key: str) -> pathlib.Path:
+    """The file of one kind under any of its four spellings."""
+    dashed = f"{prefix}-{kind}-idx{_KINDS[kind]}-ubyte"
+    dotted = f"{prefix}-{kind}.idx{_KINDS[kind]}-ubyte"
+    for name in (dashed, f"{dashed}.gz", dotted, f"{dotted}.gz"):
+        if (root / name).is_file():
+            return root / name
+    raise UserError(f"{key}: the directory has no {dashed}[.gz] (nor {dotted}[.gz])")
+
+
+def _read_part(root: pathlib.Path, part: str, key: str, cache_dir: pathlib.Path) -> Pixels:
+    """Training or test images with their labels, from the cache if the files are unchanged."""
+    image_path, label_path = (_find(root, _PREFIX[part], kind, key) for kind in _KINDS)
+
+    def decode() -> Pixels:
+        images = read_idx(image_path, dimensions=_KINDS["images"])
+        labels = read_idx(label_path, dimensions=_KINDS["labels"])
+        if len(images) != len(labels):
+            raise UserError(
+                f"{key}: {image_path.name} has {len(images)} images, "
+                f"but {label_path.name} has {len(labels)} labels"
+            )
+        num_classes = int(labels.max()) + 1
+        if part == "training":
+            _check_no_class_is_missing(labels, label_path, key)
+        return Pixels(images[..., np.newaxis], labels.astype(np.int32), num_classes)
+
+    name = f"idx-{root.absolute().name}-{part}"
+    return cache.load(cache_dir, name, cache.file_stamps([image_path, label_path]), decode)
+
+
+def _check_no_class_is_missing(labels: np.ndarray, path: pathlib.Path, key: str) -> None:
+    """Refuse labels with a gap, the sign of a damaged file; class 0 may lack (EMNIST letters)."""
+    present = np.unique(labels)
+    gap = np.setdiff1d(np.arange(1, int(present[-1]) + 1), present)
+    if len(gap):
+        raise UserError(
+            f"{key}: labels out of range in {path.name}: the largest is {present[-1]}, "
+            f"but no image has label {gap[0]}"
+        )
+
+
+def _fit_to_training(test: Pixels, training: Pixels, key: str) -> Pixels:
+    """The test images with the training images' number of classes; both must match."""
+    if test.images.shape[1:] != training.images.shape[1:]:
+        raise UserError(
+            f"{key}: test images are {test.images.shape[1:3]}, "
+            f"training images {training.images.shape[1:3]}"
+        )
+    if test.labels.max() >= training.num_classes:
+        raise UserError(
+            f"{key}: labels out of range: test label {test.labels.max()}, but the training labels "
+            f"go from 0 to {training.num_classes - 1}"
+        )
+    return test._replace(num_classes=training.num_classes)

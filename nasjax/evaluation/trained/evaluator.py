@@ -1,0 +1,287 @@
+"""Measures proposals by training them: cohorts of lanes, a result store, nothing trained twice."""
+
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.data.datasets import SearchData
+from nasjax.evaluation.trained import network, training
+from nasjax.evaluation.trained.memory import lane_bytes
+from nasjax.evaluation.trained.store import Result, ResultStore
+from nasjax.evaluation.trained.training import DeviceData, Measurement, Recipe
+from nasjax.spaces.layer_chain import LayerChain
+from nasjax.types import DIVERGED, INVALID, OK, OVER_MEMORY, Evaluator, Outcome, Proposal
+
+# Part of every result's key: raise it when a change of the engine changes any result's bits.
+ENGINE_VERSION = 1
+# XLA's older loop emitters: half the compile time of the fusion emitters on a CPU, about the same
+# run time on nets of this size.
+_QUICK = {"xla_cpu_use_fusion_emitters": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedConfig(Recipe):
+    """Section `evaluator` of a config: the recipe, and how candidates share programs.
+
+    Attributes:
+      lanes: candidates of one program; unused lanes cost as much as used ones.
+      conv_widths, fc_widths: rungs that filters and neurons are padded up to, so that more
+        candidates share a program; empty = exact widths. They change results in the last bits.
+      memory_budget_gib: a plan gets fewer lanes to stay under it; over it with a single lane, a
+        candidate is an outcome of its own (over_memory).
+      workers: programs compiled and run at a time.
+      compilation: "thorough" takes XLA's defaults; "quick" halves the time to compile on a CPU,
+        for short recipes where compiling costs more than training.
+    """
+
+    lanes: int = 4
+    conv_widths: tuple[int, ...] = ()
+    fc_widths: tuple[int, ...] = ()
+    memory_budget_gib: float = 8.0
+    workers: int = 2
+    compilation: Literal["thorough", "quick"] = "thorough"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.lanes >= 1, "evaluator.lanes", self.lanes, ">= 1")
+        check(self.workers >= 1, "evaluator.workers", self.workers, ">= 1")
+        budget = self.memory_budget_gib
+        check(budget > 0, "evaluator.memory_budget_gib", budget, "> 0")
+
+
+class Trained(NamedTuple):
+    """One trained candidate; `compiled`: its program was compiled for it."""
+
+    architecture: np.ndarray
+    result: Result
+    compiled: bool
+
+
+class TrainedEvaluator:
+    """Trains what it has not seen; `evaluator()` is its face towards the search.
+
+    Args:
+      config: recipe and cohorts.
+      space: says what is valid.
+      data: the search splits.
+      store: results of all runs, or None.
+      on_result: called after every trained candidate, for a progress bar.
+    """
+
+    def __init__(
+        self,
+        config: TrainedConfig,
+        space: LayerChain,
+        data: SearchData,
+        store: ResultStore | None = None,
+        on_result: Callable[[], None] = lambda: None,
+    ):
+        fixed = config.validation_batches * config.validation_batch_size
+        images = len(data.validation.labels)
+        where = "evaluator.validation_batches x evaluator.validation_batch_size"
+        check(fixed <= images, where, fixed, f"at most data.validation_size={images}")
+        size = len(data.train.labels)
+        batch = "evaluator.batch_size"
+        check(config.batch_size <= size, batch, config.batch_size, f"at most {size}")
+        self._config, self._space, self._store = config, space, store
+        self._on_result = on_result
+        self._host_data = data
+        self._device_data: DeviceData | None = None
+        self._results: dict[bytes, Result] = {}
+        self._provenance: dict[bytes, dict[str, Any]] = {}
+        self._programs: dict[network.Plan, Any] = {}
+        self._is_valid = jax.jit(space.is_valid)
+        recipe = dataclasses.asdict(config)
+        del recipe["workers"]
+        self._key_base = {
+            "engine": ENGINE_VERSION,
+            "jax": jax.__version__,
+            "platform": jax.default_backend(),
+            "recipe": recipe,
+            "data": data.fingerprint,
+            "input_shape": space.input_shape,
+            "classes": space.num_classes,
+        }
+
+    def evaluator(self) -> Evaluator:
+        """The contract of `nasjax.types.Evaluator`; not pure, so only the host loop takes it."""
+        return Evaluator(self.evaluate, pure=False, provenance=self.provenance)
+
+    def evaluate(self, seed_key: jax.Array, proposal: Proposal) -> Outcome:
+        """Trains the rows not seen before. See `nasjax.types.Evaluator`."""
+        architectures = np.asarray(proposal.architecture)
+        rows = np.flatnonzero(np.asarray(proposal.mask))
+        valid = np.zeros(len(architectures), bool)
+        for row in rows:
+            valid[row] = self._is_valid(architectures[row])
+        wanted: dict[bytes, np.ndarray] = {}
+        for row in rows:
+            if valid[row]:
+                wanted.setdefault(architectures[row].tobytes(), architectures[row])
+        self._provenance.clear()
+        self._look_up_or_train(seed_key, list(wanted.values()))
+        return self._outcome(architectures, rows, valid)
+
+    def measure(self, seed_key: jax.Array, architecture: np.ndarray) -> Result:
+        """The result of one valid architecture [L, 4]."""
+        self._look_up_or_train(seed_key, [architecture])
+        return self._results[architecture.tobytes()]
+
+    def remember(self, architecture: np.ndarray, result: Result) -> None:
+        """Takes over a result, e.g. from the run's own records when it goes on."""
+        self._results.setdefault(np.asarray(architecture, np.int32).tobytes(), result)
+
+    def provenance(self, architecture: np.ndarray) -> dict[str, Any]:
+        """How the last exchange came by a result; asked again, "run": already known to this run."""
+        name = np.asarray(architecture, np.int32).tobytes()
+        known = "run" if name in self._results else "none"
+        return self._provenance.pop(name, {"source": known, "seconds": 0.0, "compiled": False})
+
+    def _outcome(self, architectures: np.ndarray, rows: np.ndarray, valid: np.ndarray) -> Outcome:
+        count, images = len(architectures), len(self._host_data.validation.labels)
+        accuracies = np.zeros((count, self._config.validation_batches), np.float32)
+        accuracy = np.zeros(count, np.float32)
+        status = np.full(count, INVALID, np.int32)
+        for row in rows:
+            if valid[row]:
+                result = self._results[architectures[row].tobytes()]
+                status[row] = result.status
+                if result.status == OK:
+                    size = self._config.validation_batch_size
+                    accuracies[row] = result.counts.astype(np.float32) / np.float32(size)
+                    accuracy[row] = np.float32(result.correct) / np.float32(images)
+        costs = np.zeros((count, 0), np.float32)
+        return Outcome(*map(jnp.asarray, (accuracies, accuracy, costs, status)))
+
+    def _look_up_or_train(self, seed_key: jax.Array, architectures: list[np.ndarray]) -> None:
+        missing = []
+        for architecture in architectures:
+            name = architecture.tobytes()
+            if name in self._results:
+                continue
+            result = self._store.get(self._key(seed_key, architecture)) if self._store else None
+            if result is None:
+                missing.append(architecture)
+            else:
+                self._results[name] = result
+                self._provenance[name] = {"source": "store", "seconds": 0.0, "compiled": False}
+        if missing:
+            self._train(seed_key, missing)
+
+    def _train(self, seed_key: jax.Array, architectures: list[np.ndarray]) -> None:
+        if self._device_data is None:
+            self._device_data = self._put_data(seed_key)
+        pool = concurrent.futures.ThreadPoolExecutor(self._config.workers)
+        try:
+            by_plan: dict[network.Plan, list[np.ndarray]] = {}
+            for architecture in architectures:
+                by_plan.setdefault(self._plan(architecture)[0], []).append(architecture)
+            futures = [
+                pool.submit(self._train_plan, seed_key, plan, members)
+                for plan, members in by_plan.items()
+            ]
+            for future in concurrent.futures.as_completed(futures):
+                for trained in future.result():
+                    self._keep(seed_key, trained)
+        finally:
+            # An interrupted search does not wait for what is in training.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _keep(self, seed_key: jax.Array, trained: Trained) -> None:
+        architecture, result, compiled = trained
+        name = architecture.tobytes()
+        self._results[name] = result
+        facts = {"source": "trained", "seconds": round(result.seconds, 4), "compiled": compiled}
+        self._provenance[name] = facts
+        if self._store and result.status != OVER_MEMORY:
+            text = self._space.to_text(architecture)
+            self._store.put(self._key(seed_key, architecture), text, result)
+        self._on_result()
+
+    def _plan(self, architecture: np.ndarray) -> tuple[network.Plan, network.Traits]:
+        channels = self._space.input_shape[2]
+        config = self._config
+        return network.plan_of(architecture, channels, config.conv_widths, config.fc_widths)
+
+    def lanes(self, plan: network.Plan) -> int:
+        """A property of the plan alone, so that no queue can change a bit; 0 = over the budget."""
+        shape, classes = self._space.input_shape, self._space.num_classes
+        per_lane = lane_bytes(plan, shape, classes, self._config.batch_size)
+        budget = self._config.memory_budget_gib * 2**30
+        return min(self._config.lanes, int(budget // per_lane))
+
+    def _train_plan(
+        self, seed_key: jax.Array, plan: network.Plan, members: list[np.ndarray]
+    ) -> list[Trained]:
+        """Trains candidates of the same plan, as many at a time as the plan has lanes."""
+        lanes = self.lanes(plan)
+        trained: list[Trained] = []
+        try:
+            for start in range(0, len(members) if lanes else 0, max(lanes, 1)):
+                chunk = members[start : start + lanes]
+                # Unused lanes repeat the last candidate: a plan always runs the same program.
+                padded = chunk + chunk[-1:] * (lanes - len(chunk))
+                trained += self._train_lanes(seed_key, plan, padded)[: len(chunk)]
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):  # else the estimate was too low
+                raise
+        empty = np.zeros(self._config.validation_batches, np.uint8)
+        rest = members[len(trained) :]
+        return trained + [Trained(a, Result(OVER_MEMORY, empty, 0, 0.0), False) for a in rest]
+
+    def _train_lanes(
+        self, seed_key: jax.Array, plan: network.Plan, members: list[np.ndarray]
+    ) -> list[Trained]:
+        shape, classes = self._space.input_shape, self._space.num_classes
+        count = network.num_params(plan, shape, classes)
+        draws = np.stack([training.initial_draws(seed_key, _id(a), count) for a in members])
+        traits = jax.tree.map(lambda *t: np.stack(t), *(self._plan(a)[1] for a in members))
+        compiled = plan not in self._programs
+        if compiled:
+            function = functools.partial(
+                training.train_and_measure, plan=plan, recipe=self._config, num_classes=classes
+            )
+            lowered = jax.jit(function).lower(draws, traits, self._device_data)
+            quick = self._config.compilation == "quick" and jax.default_backend() == "cpu"
+            self._programs[plan] = lowered.compile(_QUICK if quick else None)
+        start = time.perf_counter()
+        measured = jax.device_get(self._programs[plan](draws, traits, self._device_data))
+        seconds = (time.perf_counter() - start) / len(members)
+        results = [_result(measured, lane, seconds) for lane in range(len(members))]
+        return [
+            Trained(a, r, compiled and i == 0)
+            for i, (a, r) in enumerate(zip(members, results, strict=True))
+        ]
+
+    def _put_data(self, seed_key: jax.Array) -> DeviceData:
+        train, validation = self._host_data.train, self._host_data.validation
+        order = training.batch_order(seed_key, self._config, len(train.labels))
+        chunks = training.chunked(*validation)
+        return DeviceData(*map(jnp.asarray, (*train, *chunks, order)))
+
+    def _key(self, seed_key: jax.Array, architecture: np.ndarray) -> str:
+        seed = np.asarray(jax.random.key_data(seed_key)).tolist()
+        parts = {**self._key_base, "seed": seed, "architecture": architecture.tolist()}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _id(architecture: np.ndarray) -> int:
+    """32 bits that name an architecture, for its stream of random numbers."""
+    return int.from_bytes(hashlib.sha256(architecture.tobytes()).digest()[:4], "little")
+
+
+def _result(measured: Measurement, lane: int, seconds: float) -> Result:
+    counts = measured.counts[lane].astype(np.uint8)
+    if not measured.finite[lane]:
+        return Result(DIVERGED, np.zeros_like(counts), 0, seconds)
+    return Result(OK, counts, int(measured.correct[lane]), seconds)

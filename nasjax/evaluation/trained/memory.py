@@ -1,0 +1,33 @@
+"""How much memory a lane will need, estimated before anything is compiled."""
+
+from nasjax.evaluation.trained import network
+from nasjax.evaluation.trained.training import EVALUATION_CHUNK
+from nasjax.spaces.layer_chain import CONV, FC
+
+
+def lane_bytes(
+    plan: network.Plan, input_shape: tuple[int, int, int], num_classes: int, batch_size: int
+) -> int:
+    """Bytes of float32 that one lane holds at its peak, training or measuring.
+
+    Training holds weights, gradients and Adam's two moments (and a copy of the three that the
+    step returns), and for the backward pass every activation, its gradient and the im2col patches.
+    Measuring holds the largest layer's input, patches and output.
+    """
+    values = network.num_params(plan, input_shape, num_classes)
+    activations, largest = [], 0
+    height, width, channels = input_shape
+    for layer in plan:
+        entering = height * width * channels
+        height, width = (
+            network.output_sides((layer,), side)[0] if layer.kind != FC else 1
+            for side in (height, width)
+        )
+        patches = layer.kernel**2 * channels * height * width if layer.kind == CONV else entering
+        channels = layer.width
+        leaving = height * width * channels
+        activations.append(patches + leaving)
+        largest = max(largest, entering + patches + leaving)
+    training = 7 * values + 2 * batch_size * sum(activations)
+    measuring = values + EVALUATION_CHUNK * largest
+    return 4 * max(training, measuring)

@@ -1,0 +1,221 @@
+"""A candidate CNN as a pure function: static plan, traits that are data, parameters.
+
+Candidates that share a plan (kinds, geometry, padded widths) run in one program as lanes of a
+`vmap`; in what they differ besides (activation, bias, true widths) is data, the traits. Padded
+channels and neurons start at zero and stay there: their activations are zero, hence so are the
+gradients of every weight that touches them.
+
+Convolutions are im2col (static slices, one matmul) and pools separable (rows, then columns):
+inside `scan` on a CPU, `lax.conv` leaves the fast path, and k * k slices per pool compile slowly.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
+
+Params = list[dict[str, jax.Array]]
+
+
+class LayerPlan(NamedTuple):
+    """The static part of a layer; `width` is padded, and that of its input for a pool."""
+
+    kind: int
+    width: int
+    kernel: int = 0
+    stride: int = 0
+    padding: int = 0
+
+
+class Traits(NamedTuple):
+    """The part of a net's L layers that is data.
+
+    Attributes:
+      width: [L] int32, the true number of filters or neurons (of the input's for a pool).
+      bias: [L] float32, 1 or 0.
+      activation: [L] int32, index of ACTIVATIONS.
+    """
+
+    width: jax.Array
+    bias: jax.Array
+    activation: jax.Array
+
+
+Plan = tuple[LayerPlan, ...]
+
+
+def plan_of(
+    architecture: np.ndarray,
+    channels: int,
+    conv_widths: tuple[int, ...] = (),
+    fc_widths: tuple[int, ...] = (),
+) -> tuple[Plan, Traits]:
+    """Splits an architecture [L, 4] into its static plan and its traits.
+
+    Args:
+      architecture: a valid chain of `LayerChain`.
+      channels: of the input image.
+      conv_widths: rungs that filters are padded up to; empty, or above the last rung: exact.
+      fc_widths: the same for neurons.
+    """
+    plan, width, bias, activation = [], [], [], []
+    true_width = padded = channels
+    for kind, first, second, third in np.asarray(architecture).tolist():
+        if kind == NONE:
+            break
+        if kind == CONV:
+            true_width, padded = first, _rung(first, conv_widths)
+            plan.append(LayerPlan(CONV, padded, kernel=second, stride=third))
+        elif kind == FC:
+            true_width, padded = first, _rung(first, fc_widths)
+            plan.append(LayerPlan(FC, padded))
+        else:
+            plan.append(LayerPlan(kind, padded, kernel=first, stride=second, padding=third))
+        width.append(true_width)
+        bias.append(float(second) if kind == FC else 1.0)
+        activation.append(third if kind == FC else 0)
+    traits = Traits(
+        np.array(width, np.int32), np.array(bias, np.float32), np.array(activation, np.int32)
+    )
+    return tuple(plan), traits
+
+
+def _rung(width: int, rungs: tuple[int, ...]) -> int:
+    return min((rung for rung in rungs if rung >= width), default=width)
+
+
+def output_sides(plan: Plan, side: int) -> list[int]:
+    """The height (or width) after every layer of the plan; 1 after a fully connected one."""
+    sides = []
+    for layer in plan:
+        side = 1 if layer.kind == FC else _output_side(layer, side)
+        sides.append(side)
+    return sides
+
+
+def _output_side(layer: LayerPlan, side: int) -> int:
+    return (side + 2 * layer.padding - layer.kernel) // layer.stride + 1
+
+
+def weight_shapes(
+    plan: Plan, input_shape: tuple[int, ...], num_classes: int
+) -> list[tuple[int, int] | None]:
+    """(padded inputs, padded outputs) of every layer and the closing one; None for a pool."""
+    height, width, channels = input_shape
+    shapes: list[tuple[int, int] | None] = []
+    for layer in (*plan, LayerPlan(FC, num_classes)):
+        if layer.kind == FC:
+            shapes.append((height * width * channels, layer.width))
+            height = width = 1
+        else:
+            conv = layer.kind == CONV
+            shapes.append((layer.kernel**2 * channels, layer.width) if conv else None)
+            height, width = (_output_side(layer, side) for side in (height, width))
+        channels = layer.width
+    return shapes
+
+
+def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
+    """Values of a lane's (padded) parameters; also the draws that `init` needs."""
+    shapes = weight_shapes(plan, input_shape, num_classes)
+    return sum((shape[0] + 1) * shape[1] for shape in shapes if shape)
+
+
+def init(
+    draws: jax.Array, plan: Plan, traits: Traits, input_shape: tuple[int, ...], num_classes: int
+) -> Params:
+    """Weights and biases from U(+-1/sqrt(fan_in)), fan_in of the true widths.
+
+    Args:
+      draws: [num_params] float32, uniform in [-1, 1).
+
+    Returns:
+      One dict a layer and one for the closing linear layer: "w" [inputs, outputs], "b" [outputs];
+      a convolution's inputs are (row, column, channel) of its kernel; a pool's dict is empty.
+    """
+    widths = [layer.width for layer in plan]
+    padded = [input_shape[2], *widths]
+    true_in = [input_shape[2], *traits.width]
+    true_out = [*traits.width, num_classes]
+    biases = [*traits.bias, 1.0]
+    params: Params = []
+    used = 0
+    for i, shape in enumerate(weight_shapes(plan, input_shape, num_classes)):
+        if shape is None:
+            params.append({})
+            continue
+        inputs, outputs = shape
+        w = draws[used : used + inputs * outputs].reshape(shape)
+        b = draws[used + inputs * outputs : used + (inputs + 1) * outputs]
+        used += (inputs + 1) * outputs
+        inside = jnp.arange(inputs) % padded[i] < true_in[i]
+        outside = jnp.arange(outputs) < true_out[i]
+        fan_in = jnp.float32(inputs // padded[i]) * true_in[i]
+        bound = 1 / jnp.sqrt(fan_in)
+        w = jnp.where(inside[:, None] & outside[None, :], w * bound, 0)
+        params.append({"w": w, "b": jnp.where(outside, b * bound * biases[i], 0)})
+    return params
+
+
+def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.Array:
+    """Logits [N, classes] of images [N, H, W, C]."""
+    x = images
+    for i, layer in enumerate(plan):
+        if layer.kind == CONV:
+            x = _conv(x, params[i]["w"], layer) + params[i]["b"][None, None, None]
+        elif layer.kind == FC:
+            x = x.reshape(x.shape[0], -1) @ params[i]["w"]
+            x = x + (params[i]["b"] * traits.bias[i])[None]
+            # sigmoid(0) = 0.5: without the mask, padded neurons would feed the next layer.
+            inside = (jnp.arange(layer.width) < traits.width[i])[None]
+            x = jnp.where(inside, activate(x, traits.activation[i]), 0)
+        else:
+            x = _max_pool(x, layer)
+    return x.reshape(x.shape[0], -1) @ params[-1]["w"] + params[-1]["b"][None]
+
+
+def activate(x: jax.Array, index: jax.Array) -> jax.Array:
+    """The activation of that index of ACTIVATIONS; leaky slope 0.01, elu alpha 1, exact gelu."""
+    branches = {
+        "none": lambda v: v,
+        "relu": jax.nn.relu,
+        "leakyrelu": jax.nn.leaky_relu,
+        "tanh": jnp.tanh,
+        "sigmoid": jax.nn.sigmoid,
+        "elu": jax.nn.elu,
+        "gelu": lambda v: jax.nn.gelu(v, approximate=False),
+    }
+    return jax.lax.select_n(
+        jnp.broadcast_to(index, x.shape), *(branches[name](x) for name in ACTIVATIONS)
+    )
+
+
+def _conv(x: jax.Array, w: jax.Array, layer: LayerPlan) -> jax.Array:
+    """Valid convolution of x [N, H, W, C] with w [k k C, F] as im2col and one matmul."""
+    rows, columns = (_output_side(layer, side) for side in x.shape[1:3])
+    patches = [
+        _strided(_strided(x, 1, i, rows, layer.stride), 2, j, columns, layer.stride)
+        for i in range(layer.kernel)
+        for j in range(layer.kernel)
+    ]
+    return jnp.concatenate(patches, axis=-1) @ w
+
+
+def _max_pool(x: jax.Array, layer: LayerPlan) -> jax.Array:
+    """Max over windows of rows, then of columns: 2 k slices instead of k * k."""
+    for axis in (1, 2):
+        count = _output_side(layer, x.shape[axis])
+        pad = [(0, 0)] * x.ndim
+        pad[axis] = (layer.padding, layer.padding)
+        padded = jnp.pad(x, pad, constant_values=-jnp.inf)
+        x = _strided(padded, axis, 0, count, layer.stride)
+        for offset in range(1, layer.kernel):
+            x = jnp.maximum(x, _strided(padded, axis, offset, count, layer.stride))
+    return x
+
+
+def _strided(x: jax.Array, axis: int, start: int, count: int, stride: int) -> jax.Array:
+    return jax.lax.slice_in_dim(x, start, start + stride * (count - 1) + 1, stride, axis)

@@ -1,0 +1,80 @@
+"""Results of trained candidates on disk, so that none is ever trained twice.
+
+A result is addressed by a digest of all it depends on (architecture, recipe, data fingerprint,
+seed, engine version). The file is SQLite with its rollback journal, which concurrent processes
+may share, also on network file systems that offer no shared memory.
+"""
+
+import pathlib
+import sqlite3
+from typing import NamedTuple
+
+import numpy as np
+
+from nasjax.errors import UserError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS results (
+  key TEXT PRIMARY KEY,          -- digest of all the result depends on
+  architecture TEXT NOT NULL,    -- for people: in words
+  status INTEGER NOT NULL,       -- index of nasjax.types.STATUSES
+  counts BLOB NOT NULL,          -- uint8 [P], correct images of each fixed validation batch
+  correct INTEGER NOT NULL,      -- correct images of the whole validation split
+  seconds REAL NOT NULL          -- training time, compilation left out
+) WITHOUT ROWID
+"""
+
+
+class Result(NamedTuple):
+    """What became of a trained candidate; `counts` is uint8 [P]."""
+
+    status: int
+    counts: np.ndarray
+    correct: int
+    seconds: float
+
+
+class ResultStore:
+    """A dictionary of results that outlives the process; not shared between threads.
+
+    Raises:
+      UserError: the file cannot be opened, read or written, or is no such store.
+    """
+
+    def __init__(self, path: pathlib.Path):
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._connection.execute(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise self._trouble("open", error) from error
+
+    def get(self, key: str) -> Result | None:
+        """The result of that key, or None."""
+        query = "SELECT status, counts, correct, seconds FROM results WHERE key = ?"
+        try:
+            row = self._connection.execute(query, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._trouble("read", error) from error
+        if row is None:
+            return None
+        return Result(row[0], np.frombuffer(row[1], np.uint8), row[2], row[3])
+
+    def put(self, key: str, architecture: str, result: Result) -> None:
+        """Keeps a result; the first one of a key stays."""
+        row = (key, architecture, result.status, result.counts.tobytes(), *result[2:])
+        try:
+            self._connection.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)", row)
+        except sqlite3.Error as error:
+            raise self._trouble("write to", error) from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def _trouble(self, verb: str, error: Exception) -> UserError:
+        return UserError(
+            f"cannot {verb} the result store {self.path}: {error}; free or repair it, "
+            "or choose another place with --cache_dir"
+        )

@@ -1,0 +1,178 @@
+"""Trains the lanes of one plan from scratch and measures them: one compiled program per plan."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nasjax.config import check
+from nasjax.evaluation.trained import network
+from nasjax.evaluation.trained.network import Params, Plan, Traits
+from nasjax.streams import stream
+
+EVALUATION_CHUNK = 128  # images per forward pass when measuring; bounds the memory of im2col
+DRAW_BLOCK = 1 << 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a candidate is trained (TRL-HPO's released code: Adam 1e-3, batch 16, 5 epochs)."""
+
+    epochs: int = 5
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    validation_batches: int = 32
+    validation_batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "validation_batches", "validation_batch_size"):
+            check(getattr(self, name) >= 1, f"evaluator.{name}", getattr(self, name), ">= 1")
+        small = self.validation_batch_size <= 255  # counts are kept as uint8
+        check(small, "evaluator.validation_batch_size", self.validation_batch_size, "at most 255")
+        check(self.learning_rate > 0, "evaluator.learning_rate", self.learning_rate, "> 0")
+
+
+class DeviceData(NamedTuple):
+    """The search splits on the device, shared by all lanes.
+
+    Attributes:
+      train_images: [N, H, W, C] float32; train_labels: [N] int32.
+      validation_images: [M, chunk, H, W, C], padded; validation_labels: [M, chunk], -1 = padding.
+      order: [steps, batch] int32, the training images of every step of every epoch.
+    """
+
+    train_images: jax.Array
+    train_labels: jax.Array
+    validation_images: jax.Array
+    validation_labels: jax.Array
+    order: jax.Array
+
+
+class Measurement(NamedTuple):
+    """What a program returns for its lanes.
+
+    Attributes:
+      counts: [lanes, P] int32, correct images of each fixed validation batch.
+      correct: [lanes] int32, correct images of the whole validation split.
+      finite: [lanes] bool, every training loss was finite.
+    """
+
+    counts: jax.Array
+    correct: jax.Array
+    finite: jax.Array
+
+
+def batch_order(seed_key: jax.Array, recipe: Recipe, num_images: int) -> np.ndarray:
+    """[steps, batch] int32: a permutation per epoch, its incomplete last batch left out.
+
+    It depends on the seed and the number of images alone, so all candidates share their batches.
+    """
+    steps = num_images // recipe.batch_size
+    epochs = []
+    for epoch in range(recipe.epochs):
+        order = jax.random.permutation(stream(seed_key, "batches", epoch), num_images)
+        epochs.append(np.asarray(order[: steps * recipe.batch_size]).reshape(steps, -1))
+    return np.concatenate(epochs).astype(np.int32)
+
+
+def chunked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels in chunks of EVALUATION_CHUNK; the last one padded with label -1."""
+    missing = -len(labels) % EVALUATION_CHUNK
+    images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
+    labels = np.concatenate([labels, np.full(missing, -1, np.int32)])
+    return (
+        images.reshape(-1, EVALUATION_CHUNK, *images.shape[1:]),
+        labels.reshape(-1, EVALUATION_CHUNK),
+    )
+
+
+def loss_fn(
+    params: Params, images: jax.Array, labels: jax.Array, plan: Plan, traits: Traits
+) -> jax.Array:
+    """Mean softmax cross-entropy of one candidate on one batch."""
+    logits = network.apply(params, images, plan, traits)
+    return optax.losses.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def fit(
+    params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe
+) -> tuple[Params, jax.Array]:
+    """Adam over all steps of `data.order`; every leaf of params and traits has a lanes axis.
+
+    Returns:
+      The trained params, and [lanes] bool: every loss was finite.
+    """
+    optimizer = optax.adam(recipe.learning_rate)
+    gradient_fn = jax.vmap(
+        lambda p, t, x, y: jax.value_and_grad(loss_fn)(p, x, y, plan, t), in_axes=(0, 0, None, None)
+    )
+
+    def step(carry, batch):
+        params, state, finite = carry
+        losses, gradients = gradient_fn(
+            params, traits, data.train_images[batch], data.train_labels[batch]
+        )
+        # Adam is elementwise, its step count is the same for all lanes: no vmap needed.
+        updates, state = optimizer.update(gradients, state)
+        params = optax.apply_updates(params, updates)
+        return (params, state, finite & jnp.isfinite(losses)), None
+
+    lanes = traits.width.shape[0]
+    carry = (params, optimizer.init(params), jnp.ones(lanes, bool))
+    (params, _, finite), _ = jax.lax.scan(step, carry, data.order)
+    return params, finite
+
+
+def count_correct(
+    params: Params, plan: Plan, traits: Traits, images: jax.Array, labels: jax.Array
+) -> jax.Array:
+    """[lanes, M * chunk] bool: which images are classified correctly; padding never is."""
+    predict = jax.vmap(
+        lambda p, t, x: network.apply(p, x, plan, t).argmax(-1), in_axes=(0, 0, None)
+    )
+
+    def chunk(_, batch):
+        return None, predict(params, traits, batch[0]) == batch[1][None]
+
+    _, correct = jax.lax.scan(chunk, None, (images, labels))
+    return jnp.moveaxis(correct, 1, 0).reshape(traits.width.shape[0], -1)
+
+
+def initial_draws(seed_key: jax.Array, candidate_id: int, count: int) -> np.ndarray:
+    """[count] float32 in [-1, 1): a candidate's initial weights before scaling.
+
+    They are drawn in blocks by one small program, because compiling a random generator into every
+    candidate's program takes longer than all the rest of it.
+    """
+    key = stream(seed_key, "initial weights", candidate_id)
+    blocks = [np.asarray(_draw_block(key, i)) for i in range(-(-count // DRAW_BLOCK))]
+    return np.concatenate(blocks)[:count]
+
+
+@jax.jit
+def _draw_block(key: jax.Array, block: int) -> jax.Array:
+    return jax.random.uniform(jax.random.fold_in(key, block), (DRAW_BLOCK,), minval=-1, maxval=1)
+
+
+def train_and_measure(
+    draws: jax.Array,
+    traits: Traits,
+    data: DeviceData,
+    *,
+    plan: Plan,
+    recipe: Recipe,
+    num_classes: int,
+) -> Measurement:
+    """Trains and measures the lanes, from their `initial_draws` [lanes, num_params]."""
+    input_shape = data.train_images.shape[1:]
+    params = jax.vmap(lambda d, t: network.init(d, plan, t, input_shape, num_classes))(
+        draws, traits
+    )
+    params, finite = fit(params, plan, traits, data, recipe)
+    correct = count_correct(params, plan, traits, data.validation_images, data.validation_labels)
+    fixed = correct[:, : recipe.validation_batches * recipe.validation_batch_size]
+    counts = fixed.reshape(len(draws), recipe.validation_batches, -1).sum(-1, dtype=jnp.int32)
+    return Measurement(counts, correct.sum(-1, dtype=jnp.int32), finite)

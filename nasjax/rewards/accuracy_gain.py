@@ -1,0 +1,25 @@
+"""What the latest layer added to the accuracy (TRL-HPO, IV: the progressive reward)."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from nasjax.types import Outcome, Proposal, Reward
+
+
+@dataclasses.dataclass(frozen=True)
+class AccuracyGainConfig:
+    """Section `reward` of a config: what a layer earns that cannot be built or trained."""
+
+    invalid: float = -1.0
+
+
+def make_accuracy_gain(config: AccuracyGainConfig) -> Reward:
+    """Mean over the validation batches of (accuracy - the previous prefix's accuracy)."""
+
+    def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
+        gain = (outcome.accuracies - proposal.baseline).mean(-1)
+        return jnp.where(outcome.ok, gain, config.invalid)
+
+    return reward

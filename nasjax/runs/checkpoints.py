@@ -1,0 +1,112 @@
+"""Checkpoints of a search (Orbax): atomic, the last few kept, a damaged newest one is stepped over."""
+
+import hashlib
+import logging
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from nasjax.errors import UserError
+
+
+class Restored(NamedTuple):
+    """A state, and the bytes of `events.jsonl` that belong to it."""
+
+    state: Any
+    position: int
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+      directory: absolute path.
+      kept: so many of the newest stay.
+    """
+
+    def __init__(self, directory: pathlib.Path, *, kept: int):
+        self._directory = directory
+        options = ocp.CheckpointManagerOptions(max_to_keep=kept, enable_async_checkpointing=False)
+        try:
+            self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+        except OSError as error:
+            raise UserError(f"cannot use {directory} for checkpoints: {error}") from error
+
+    def save(self, step: int, state: Any, position: int) -> None:
+        """Keeps a state; the step must be higher than any before.
+
+        Raises:
+          UserError: it cannot be written; the ones before stay as they are.
+        """
+        about = {"position": position, "digest": digest(state)}
+        saved = ocp.args.Composite(
+            state=ocp.args.StandardSave(jax.device_get(state)), about=ocp.args.JsonSave(about)
+        )
+        try:
+            self._manager.save(step, args=saved, force=True)
+        except Exception as error:  # tensorstore wraps the system's errors in several types
+            line = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"cannot write checkpoint {self._directory / str(step)}: {line[:300]}; make room, "
+                "the same command goes on from the checkpoint before"
+            ) from error
+
+    def restore(self, like: Any, *, at_most: int) -> Restored | None:
+        """The newest state that can be read, or None if there is no checkpoint at all.
+
+        Args:
+          like: a state of the same structure and shapes.
+          at_most: bytes of events on disk; a checkpoint that knows of more is stepped over.
+
+        Raises:
+          UserError: there are checkpoints, but none can be read.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
+            try:
+                restored = self._read(step, like)
+            except Exception as error:  # whatever is wrong with it: the one before may be whole
+                line = str(error).splitlines()[0] if str(error) else type(error).__name__
+                self._step_over(step, line[:200])
+                continue
+            if restored.position <= at_most:
+                return restored
+            self._step_over(step, "the run's records are shorter than it remembers")
+        if steps:
+            raise UserError(
+                f"no checkpoint in {self._directory} can be read; move that folder away and the "
+                "same command starts over, with every candidate in the result store reused"
+            )
+        return None
+
+    def close(self) -> None:
+        """Lets go of the directory."""
+        self._manager.close()
+
+    def _read(self, step: int, like: Any) -> Restored:
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        wanted = ocp.args.Composite(
+            state=ocp.args.StandardRestore(abstract), about=ocp.args.JsonRestore()
+        )
+        restored = self._manager.restore(step, args=wanted)
+        if digest(restored.state) != restored.about["digest"]:
+            raise ValueError("its content does not match its digest")
+        return Restored(restored.state, restored.about["position"])
+
+    def _step_over(self, step: int, why: str) -> None:
+        path = self._directory / str(step)
+        logging.warning("checkpoint %s is damaged (%s); going on from the one before", path, why)
+        self._manager.delete(step)
+
+
+def digest(state: Any) -> str:
+    """SHA-256 over structure, types, shapes and values of all leaves."""
+    leaves, structure = jax.tree.flatten(jax.device_get(state))
+    total = hashlib.sha256(str(structure).encode())
+    for leaf in map(np.asarray, leaves):
+        total.update(f"{leaf.dtype}{leaf.shape}".encode())
+        total.update(leaf.tobytes())
+    return total.hexdigest()

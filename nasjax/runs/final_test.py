@@ -1,0 +1,59 @@
+"""The final test: the only reader of the test split, once per run, when the search is over."""
+
+import json
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nasjax.data.datasets import SearchData, Split
+from nasjax.errors import UserError
+from nasjax.runs.workdir import write_json
+from nasjax.types import Space
+
+FINAL_TEST = "final_test.json"
+# (architecture [L, F], images to train on, images to be measured on) -> accuracy
+TrainFn = Callable[[np.ndarray, Split, Split], float]
+
+
+def final_test(
+    workdir: pathlib.Path,
+    architecture: np.ndarray,
+    space: Space,
+    *,
+    train_fn: TrainFn,
+    search_data: SearchData,
+    load_test: Callable[[], Split],
+) -> dict[str, Any]:
+    """Trains the best architecture anew on train + validation and measures it on test.
+
+    The result is kept in the run's directory: asked again, it is read from there.
+
+    Raises:
+      UserError: another architecture was tested in this run already.
+    """
+    path = workdir / FINAL_TEST
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if kept["encoding"] != np.asarray(architecture).tolist():
+            raise UserError(
+                f"{path} holds the test of another architecture ({kept['architecture']}); the test "
+                "split is read once per run: to search further, choose another --workdir"
+            )
+        return kept
+    start = time.perf_counter()
+    both = zip(search_data.train, search_data.validation, strict=True)
+    train, test = Split(*map(np.concatenate, both)), load_test()
+    accuracy = train_fn(architecture, train, test)
+    result = {
+        "architecture": space.to_text(architecture),
+        "encoding": np.asarray(architecture).tolist(),
+        "test_accuracy": accuracy,
+        "test_images": len(test.labels),
+        "train_images": len(train.labels),
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+    write_json(path, result)
+    return result

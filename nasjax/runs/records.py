@@ -1,0 +1,196 @@
+"""The record of a run: a line of `events.jsonl` per candidate and per round.
+
+Whatever depends on the machine or on chance of timing stands under "physical"; the rest is the
+same, bit for bit, however often the run was interrupted.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from nasjax.errors import UserError
+from nasjax.types import PURPOSES, STATUSES, Exchange, SearchState, Space
+
+EVENTS = "events.jsonl"
+ATTENTION = "attention.npz"
+
+
+def read_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
+    """The rows of an events file; a torn last line, as a kill leaves it, ends the reading."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return
+
+
+def count_candidates(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """Rows by what they cost: trained (met for the first time), reused, invalid.
+
+    "invalid" are all that could not be built, or are over the memory budget; "trained" includes
+    those that diverged.
+    """
+    counts = {"trained": 0, "reused": 0, "invalid": 0}
+    for row in rows:
+        if row["event"] == "candidate":
+            built = row["status"] in ("ok", "diverged")
+            counts[("trained" if row["first"] else "reused") if built else "invalid"] += 1
+    return counts
+
+
+class Records:
+    """Appends to a run's events; `position` after a round goes into the checkpoint.
+
+    Args:
+      workdir: of the run.
+      space: puts architectures in words.
+      provenance: how a result was come by, see `nasjax.types.Evaluator`.
+      counts_of: images per validation batch if accuracies are counts, else None.
+      num_updates: of the controller's state.
+      position: bytes of the file to keep; what was written after the checkpoint is dropped.
+    """
+
+    def __init__(
+        self,
+        workdir: pathlib.Path,
+        space: Space,
+        *,
+        provenance: Callable[[Any], dict[str, Any]],
+        counts_of: int | None,
+        num_updates: Callable[[Any], jax.Array],
+        position: int = 0,
+    ):
+        self._path, self._space = workdir / EVENTS, space
+        self._provenance, self._counts_of = provenance, counts_of
+        self._num_updates = num_updates
+        try:
+            self._file = self._path.open("ab")
+            self._file.truncate(position)
+            self._file.seek(position)
+        except OSError as error:
+            raise self._trouble(error) from error
+        rows = list(read_rows(self._path))
+        self._seen = {row["id"] for row in rows if row["event"] == "candidate"}
+        self.counts = count_candidates(rows)
+        self._metrics: dict[str, list[float]] = {}
+        self._attention: list[dict[str, np.ndarray]] = []
+        self._round_start = time.time()
+
+    @property
+    def position(self) -> int:
+        """Bytes written so far."""
+        return self._file.tell()
+
+    def on_exchange(self, exchange: Exchange) -> None:
+        """Writes a row per unmasked candidate."""
+        exchange = jax.device_get(exchange)
+        rows = [self._candidate(exchange, row) for row in np.flatnonzero(exchange.proposal.mask)]
+        self._write(rows)
+        for kind, count in count_candidates(rows).items():
+            self.counts[kind] += count
+        for name, value in exchange.metrics.items():
+            if np.ndim(value) == 0:
+                self._metrics.setdefault(f"{exchange.phase}/{name}", []).append(float(value))
+        if exchange.proposal.mask[0] and "attention_actor" in exchange.metrics:
+            names = ("attention_actor", "attention_critic")
+            step = {name.removeprefix("attention_"): exchange.metrics[name] for name in names}
+            self._attention.append({**step, "encodings": exchange.proposal.architecture[0]})
+
+    def on_round(self, state: SearchState) -> None:
+        """Writes the round's row and, after a validation episode, its attention maps."""
+        state = jax.device_get(state)
+        now = time.time()
+        metrics = {
+            name: float(np.mean(known)) if (known := [v for v in values if v == v]) else None
+            for name, values in sorted(self._metrics.items())
+        }
+        row = {
+            "event": "round",
+            "round": int(state.round) - 1,
+            "queries": int(state.queries),
+            "updates": int(self._num_updates(state.controller)),
+            "best_accuracy": float(state.best.accuracy),
+            "best": self._space.to_text(state.best.architecture),
+            "best_noise_free_accuracy": float(state.best_noise_free.accuracy),
+            "best_noise_free": self._space.to_text(state.best_noise_free.architecture),
+            "metrics": metrics,
+            "physical": {"seconds": round(now - self._round_start, 3), "time": round(now, 3)},
+        }
+        self._write([row])
+        if self._attention:
+            self._write_attention(int(state.round) - 1)
+        self._metrics, self._attention, self._round_start = {}, [], now
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _candidate(self, exchange: Exchange, row: int) -> dict[str, Any]:
+        proposal, outcome = exchange.proposal, exchange.outcome
+        architecture = proposal.architecture[row]
+        name = hashlib.sha256(architecture.tobytes()).hexdigest()[:16]
+        first = name not in self._seen
+        self._seen.add(name)
+        accuracies = outcome.accuracies[row]
+        if self._counts_of is not None:
+            counted = np.rint(accuracies * self._counts_of).astype(int).tolist()
+            measured = {"counts": counted}
+        else:
+            measured = {"accuracies": [float(value) for value in accuracies]}
+        facts = self._provenance(architecture)
+        return {
+            "event": "candidate",
+            "round": exchange.round,
+            "phase": exchange.phase,
+            "repeat": exchange.repeat,
+            "row": int(row),
+            "purpose": PURPOSES[proposal.purpose[row]],
+            "id": name,
+            "architecture": self._space.to_text(architecture),
+            "encoding": architecture.tolist(),
+            "status": STATUSES[outcome.status[row]],
+            **measured,
+            "accuracy": float(outcome.accuracy[row]),
+            "reward": float(exchange.rewards[row]),
+            "first": first,
+            "physical": {**facts, "time": round(time.time(), 3)},
+        }
+
+    def _write(self, rows: list[dict[str, Any]]) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        try:
+            self._file.write(text.encode())
+            self._file.flush()
+            if rows and rows[-1]["event"] == "round":
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._trouble(error) from error
+
+    def _write_attention(self, round_index: int) -> None:
+        stacked = {
+            name: np.stack([step[name] for step in self._attention]) for name in self._attention[0]
+        }
+        path = self._path.with_name(ATTENTION)
+        partial = path.with_name(f".{ATTENTION}")
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, round=round_index, length=len(self._attention), **stacked)
+            partial.replace(path)
+        except OSError as error:
+            raise self._trouble(error) from error
+
+    def _trouble(self, error: OSError) -> UserError:
+        return UserError(
+            f"cannot write {self._path}: {error.strerror}; make room or choose another --workdir. "
+            "All rounds that ended are kept: the same command goes on after them"
+        )

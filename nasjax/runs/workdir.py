@@ -1,0 +1,123 @@
+"""A run's directory: one process at a time, one config, and what made it."""
+
+import fcntl
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import jax
+
+import nasjax
+from nasjax.errors import UserError
+
+# These may change when a run goes on: they do not change what was found so far.
+ADJUSTABLE = ("search.rounds", "search.max_queries", "search.checkpoints_kept", "evaluator.workers")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy")
+
+
+class Workdir:
+    """Opens a run's directory, new or to go on, and holds it until `close`.
+
+    Raises:
+      UserError: it cannot be written, another process uses it, or it holds a run with another
+        config.
+    """
+
+    def __init__(self, path: pathlib.Path, config: Mapping[str, Any]):
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = (path / "lock").open("w")
+        except OSError as error:
+            raise UserError(f"cannot write to --workdir={path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise UserError(
+                f"another process is running in --workdir={path}; wait for it or choose another"
+            ) from error
+        self.is_new = not (path / "config.json").exists()
+        if not self.is_new:
+            self._check_config(config)
+        write_json(path / "config.json", config)
+        write_json(path / "versions.json", versions())
+
+    def close(self) -> None:
+        """Lets another process have the directory."""
+        self._lock.close()
+
+    def _check_config(self, config: Mapping[str, Any]) -> None:
+        try:
+            kept = json.loads((self.path / "config.json").read_text())
+        except (OSError, ValueError) as error:
+            self.close()
+            raise UserError(
+                f"cannot read {self.path / 'config.json'}: {error}; choose another --workdir"
+            ) from error
+        before, now = _flat(kept), _flat(json.loads(json.dumps(config)))
+        for key in sorted(before.keys() | now.keys()):
+            if key not in ADJUSTABLE and before.get(key) != now.get(key):
+                self.close()
+                raise UserError(
+                    f"--workdir={self.path} holds a run with config.{key}={before.get(key)!r}, "
+                    f"this one has {now.get(key)!r}; choose another --workdir"
+                )
+
+
+def versions() -> dict[str, str]:
+    """What a run was made with: versions, commit, machine, command."""
+    return {
+        "python": platform.python_version(),
+        "nasjax": nasjax.__version__,
+        **{name: metadata.version(name) for name in PACKAGES},
+        "commit": commit(),
+        "platform": platform.platform(),
+        "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
+        "cores": str(os.cpu_count()),
+        "command": " ".join([pathlib.Path(sys.executable).name, *sys.argv]),
+    }
+
+
+def commit() -> str:
+    """The commit of this source tree, "+changes" if it was edited; "" outside a checkout."""
+    root = pathlib.Path(nasjax.__file__).parent.parent
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(root), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes a file whole or not at all.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}")
+    try:
+        partial.write_text(json.dumps(value, indent=2) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; make room and try again") from error
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {path: value}
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        flat |= _flat(inner, f"{path}.{key}" if path else key)
+    return flat

@@ -1,0 +1,153 @@
+"""The loop: propose, evaluate, reward, update. It owns no algorithm and keeps no state of its own.
+
+    for every round
+      for every phase of the controller, repeated
+        proposal      = phase.propose          what the controller asks for
+        outcome       = evaluator.evaluate     trained or looked up
+        rewards       = reward
+        state         = phase.update           the controller learns
+"""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from nasjax.config import check
+from nasjax.streams import stream
+from nasjax.types import (
+    VALIDATE,
+    Best,
+    Controller,
+    Evaluator,
+    Exchange,
+    Metrics,
+    Observer,
+    Outcome,
+    Phase,
+    Proposal,
+    Reward,
+    SearchState,
+    Space,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """Section `search` of a config.
+
+    Attributes:
+      rounds: of the controller; for TRL-HPO, episodes.
+      max_queries: the search also ends after the round that reaches it; None = no such limit.
+      checkpoint_every: rounds.
+      checkpoints_kept: the newest ones.
+    """
+
+    rounds: int
+    max_queries: int | None = None
+    checkpoint_every: int = 1
+    checkpoints_kept: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "checkpoint_every", "checkpoints_kept"):
+            check(getattr(self, name) >= 1, f"search.{name}", getattr(self, name), ">= 1")
+        if self.max_queries is not None:
+            check(self.max_queries >= 1, "search.max_queries", self.max_queries, ">= 1 or None")
+
+
+def init(controller: Controller, space: Space, root_key: jax.Array) -> SearchState:
+    """The state of a search that has not begun."""
+    shape = (space.num_layers, space.layer_width)
+    best = Best(accuracy=jnp.float32(0), architecture=jnp.zeros(shape, jnp.int32))
+    zero = jnp.int32(0)
+    return SearchState(
+        controller=jax.jit(controller.init)(stream(root_key, "controller")),
+        best=best,
+        best_noise_free=best,
+        queries=zero,
+        exchanges=zero,
+        round=zero,
+    )
+
+
+def propose(
+    phase: Phase, root_key: jax.Array, state: SearchState
+) -> tuple[Proposal, SearchState]:
+    """First half of an exchange."""
+    key = stream(root_key, f"{phase.name}/propose", state.exchanges)
+    proposal, controller = phase.propose(key, state.controller)
+    return proposal, state.replace(controller=controller)
+
+
+def absorb(
+    phase: Phase,
+    reward: Reward,
+    root_key: jax.Array,
+    state: SearchState,
+    proposal: Proposal,
+    outcome: Outcome,
+) -> tuple[SearchState, jax.Array, Metrics]:
+    """Second half of an exchange: rewards [B], the controller's update, bests and counts."""
+    rewards = reward(proposal, outcome)
+    key = stream(root_key, f"{phase.name}/update", state.exchanges)
+    controller, metrics = phase.update(key, state.controller, proposal, outcome, rewards)
+    validation = proposal.purpose == VALIDATE
+    measured = proposal.mask & outcome.ok
+    state = state.replace(
+        controller=controller,
+        best=_better(state.best, proposal, outcome, measured),
+        best_noise_free=_better(state.best_noise_free, proposal, outcome, measured & validation),
+        queries=state.queries + (proposal.mask & ~validation).sum(dtype=jnp.int32),
+        exchanges=state.exchanges + 1,
+    )
+    return state, rewards, metrics
+
+
+def _better(best: Best, proposal: Proposal, outcome: Outcome, eligible: jax.Array) -> Best:
+    accuracy = jnp.where(eligible, outcome.accuracy, -1)
+    top = jnp.argmax(accuracy)
+    better = accuracy[top] > best.accuracy
+    return Best(
+        accuracy=jnp.where(better, accuracy[top], best.accuracy),
+        architecture=jnp.where(better, proposal.architecture[top], best.architecture),
+    )
+
+
+def run(
+    *,
+    controller: Controller,
+    evaluator: Evaluator,
+    reward: Reward,
+    root_key: jax.Array,
+    state: SearchState,
+    config: SearchConfig,
+    observer: Observer,
+) -> SearchState:
+    """Searches from `state` until the budget or the controller's patience is over.
+
+    The host loop: any evaluator; proposing and updating are jitted, one program per phase each.
+    """
+    proposers = [jax.jit(functools.partial(propose, phase)) for phase in controller.round]
+    absorbers = [jax.jit(functools.partial(absorb, phase, reward)) for phase in controller.round]
+    seed_key = stream(root_key, "evaluate")
+    while not is_over(controller, state, config):
+        for i, phase in enumerate(controller.round):
+            for repeat in range(phase.repeats):
+                proposal, state = proposers[i](root_key, state)
+                outcome = evaluator.evaluate(seed_key, proposal)
+                state, rewards, metrics = absorbers[i](root_key, state, proposal, outcome)
+                observer.on_exchange(
+                    Exchange(
+                        int(state.round), phase.name, repeat, proposal, outcome, rewards, metrics
+                    )
+                )
+        state = state.replace(round=state.round + 1)
+        observer.on_round(state)
+    return state
+
+
+def is_over(controller: Controller, state: SearchState, config: SearchConfig) -> bool:
+    """Rounds or queries are used up, or the controller has finished."""
+    spent = config.max_queries is not None and int(state.queries) >= config.max_queries
+    return int(state.round) >= config.rounds or spent or bool(controller.finished(state.controller))

@@ -1,0 +1,283 @@
+"""Chains of convolutions, pools and fully connected layers (TRL-HPO, Table I).
+
+An architecture is int32 [L, 4]: a row a layer, (kind, three hyper-parameters), rows of zeros after
+the last layer. Every prefix is a whole network: it is closed by flatten + linear(classes).
+
+    kind 1 conv   (filters, kernel, stride)         valid padding, bias, no activation
+    kind 2 fc     (neurons, bias, activation)       bias 0 / 1, activation an index of ACTIVATIONS
+    kind 3 pool   (kernel, stride, padding)         max-pool
+
+The first layer is a convolution; after a fully connected layer come only such.
+"""
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+
+NONE, CONV, FC, POOL = 0, 1, 2, 3
+KINDS = ("none", "conv", "fc", "pool")
+FIELDS = {
+    CONV: ("filters", "kernel", "stride"),
+    FC: ("neurons", "bias", "activation"),
+    POOL: ("kernel", "stride", "padding"),
+}
+ACTIVATIONS = ("none", "relu", "leakyrelu", "tanh", "sigmoid", "elu", "gelu")
+# Table I: the values of each hyper-parameter, in the order in which an action walks through them.
+TABLE_I: dict[int, tuple[tuple[int, ...], ...]] = {
+    CONV: (tuple(range(8, 129, 8)), (3, 5, 7), (1, 2, 3)),
+    FC: (tuple(range(16, 513, 8)), (1, 0), tuple(range(len(ACTIVATIONS)))),
+    POOL: (tuple(range(2, 9)), (1, 2, 3), (0, 1, 2, 3)),
+}
+# The released code's lists: np.arange leaves out the last value; other order of activations.
+_RELEASED: dict[int, tuple[tuple[int, ...], ...]] = {
+    CONV: (tuple(range(8, 128, 8)), (3, 5, 7), (1, 2, 3)),
+    FC: (
+        tuple(range(16, 512, 8)),
+        (1, 0),
+        tuple(map(ACTIVATIONS.index, ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none"))),
+    ),
+    POOL: (tuple(range(2, 8)), (1, 2, 3), (0, 1, 2, 3)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerChainConfig:
+    """Section `space` of a config; input shape and classes come from the data set."""
+
+    max_layers: int = 6
+    decode: Literal["table1", "released"] = "table1"
+
+    def __post_init__(self) -> None:
+        check(1 <= self.max_layers <= 32, "space.max_layers", self.max_layers, "1 to 32")
+
+
+class LayerRow(NamedTuple):
+    """One line of `LayerChain.layer_table`; the last one is the closing linear layer.
+
+    Attributes:
+      text: the layer in words.
+      output_shape: (height, width, channels), or (neurons,).
+      params: trainable values.
+      flops: per image; a multiply-accumulate counts as two, bias, activation and pool as none.
+      activation_bytes: of this layer's float32 output, per image.
+    """
+
+    text: str
+    output_shape: tuple[int, ...]
+    params: int
+    flops: int
+    activation_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerChain:
+    """The space for images [H, W, C] of a number of classes."""
+
+    input_shape: tuple[int, int, int]
+    num_classes: int
+    config: LayerChainConfig = LayerChainConfig()
+
+    layer_width = 4
+    action_size = 4
+
+    @property
+    def num_layers(self) -> int:
+        """The most layers a chain may have."""
+        return self.config.max_layers
+
+    def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
+        """The layer that an action adds to a prefix, valid or not.
+
+        Args:
+          action: [4] in [0, 1]; the first value picks the kind where there is a choice.
+          prefix: [L, 4] int32, of which the first `length` rows are layers.
+          length: [] int32.
+
+        Returns:
+          [4] int32.
+        """
+        last = jnp.where(length > 0, prefix[jnp.maximum(length - 1, 0), 0], NONE)
+        if self.config.decode == "released":
+            return _decode_released(action, prefix, length, last)
+        kind = _kind(last, jnp.minimum(jnp.floor(action[0] * 3), 2).astype(jnp.int32) + 1)
+        rows = []
+        for code in (CONV, FC, POOL):
+            values = TABLE_I[code]
+            picks = [_index(action[i + 1], len(values[i])) for i in range(3)]
+            rows.append([jnp.array(v, jnp.int32)[p] for v, p in zip(values, picks, strict=True)])
+        return _layer(kind, jnp.array([[jnp.int32(0)] * 3, *rows]))
+
+    def is_valid(self, architecture: jax.Array) -> jax.Array:
+        """[L, 4] -> [] bool: at least one layer, the order is allowed and every layer fits.
+
+        A convolution or pool fits if its kernel is not larger than its (padded) input and, as in
+        PyTorch, a pool's padding is at most half its kernel.
+        """
+        height, width = (jnp.int32(side) for side in self.input_shape[:2])
+        valid, previous = architecture[0, 0] == CONV, jnp.int32(NONE)
+        for row in architecture:
+            kind = row[0]
+            spatial = (kind == CONV) | (kind == POOL)
+            pool = kind == POOL
+            kernel = jnp.where(pool, row[1], row[2])
+            stride = jnp.maximum(jnp.where(pool, row[2], row[3]), 1)
+            padding = jnp.where(pool, row[3], 0)
+            fits = (jnp.minimum(height, width) + 2 * padding >= kernel) & (2 * padding <= kernel)
+            ordered = jnp.where(spatial, previous != FC, True) & ((kind == NONE) | (previous >= 0))
+            valid &= jnp.where(spatial, fits, True) & ordered
+            height = jnp.where(spatial, (height + 2 * padding - kernel) // stride + 1, height)
+            width = jnp.where(spatial, (width + 2 * padding - kernel) // stride + 1, width)
+            previous = jnp.where(kind == NONE, -1, kind)  # -1: nothing may follow
+        return valid
+
+    def sample(self, key: jax.Array, length: jax.Array | None = None) -> jax.Array:
+        """A random valid chain [L, 4]; the key is consumed.
+
+        Its length is uniform (or given, [] int32), kinds are uniform among the allowed ones,
+        hyper-parameters uniform; an invalid chain is drawn anew at the same length.
+        """
+        length_key, draw_key = jax.random.split(key)
+        if length is None:
+            length = jax.random.randint(length_key, (), 1, self.num_layers + 1)
+
+        def draw(step: jax.Array) -> jax.Array:
+            keys = jax.random.split(jax.random.fold_in(draw_key, step), self.num_layers)
+            previous, rows = jnp.int32(NONE), []
+            for i in range(self.num_layers):
+                kind_key, value_key = jax.random.split(keys[i])
+                kind = _kind(previous, jax.random.randint(kind_key, (), 1, 4))
+                values = jax.random.uniform(value_key, (3,))
+                table = [[_pick(TABLE_I[k][j], values[j]) for j in range(3)] for k in (1, 2, 3)]
+                row = _layer(kind, jnp.array([[jnp.int32(0)] * 3, *table]))
+                rows.append(jnp.where(i < length, row, 0))
+                previous = kind
+            return jnp.stack(rows)
+
+        def again(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            return carry[0] + 1, draw(carry[0] + 1)
+
+        first = (jnp.int32(0), draw(jnp.int32(0)))
+        return jax.lax.while_loop(lambda carry: ~self.is_valid(carry[1]), again, first)[1]
+
+    def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
+        """The layers as plain data, e.g. {"kind": "conv", "filters": 16, "kernel": 3, ...}."""
+        layers = []
+        for kind, *values in np.asarray(architecture).tolist():
+            if kind == NONE:
+                break
+            layer = {"kind": KINDS[kind], **dict(zip(FIELDS[kind], values, strict=True))}
+            if kind == FC:
+                layer |= {"bias": bool(values[1]), "activation": ACTIVATIONS[values[2]]}
+            layers.append(layer)
+        return layers
+
+    def from_layers(self, layers: list[dict[str, Any]]) -> np.ndarray:
+        """The inverse of `to_layers`: int32 [L, 4]. The chain may be invalid in this space."""
+        check(len(layers) <= self.num_layers, "layers", len(layers), f"at most {self.num_layers}")
+        rows = np.zeros((self.num_layers, 4), np.int32)
+        for i, layer in enumerate(layers):
+            kind = KINDS.index(layer["kind"])
+            values = [layer[field] for field in FIELDS[kind]]
+            if kind == FC:
+                values[1:] = [int(layer["bias"]), ACTIVATIONS.index(layer["activation"])]
+            rows[i] = kind, *values
+        return rows
+
+    def to_text(self, architecture: Any) -> str:
+        """One readable line, e.g. "conv 16 k3 s1 > pool k2 s2 p0 > fc 64 relu"."""
+        return " > ".join(map(_layer_text, self.to_layers(architecture)))
+
+    def layer_table(self, architecture: Any) -> list[LayerRow]:
+        """Shape, parameters, FLOPs and activation bytes of every layer, exactly (Python ints).
+
+        The chain must be valid.
+        """
+        shape: tuple[int, ...] = self.input_shape
+        closing = {"kind": "fc", "neurons": self.num_classes, "bias": True, "activation": "none"}
+        table = []
+        for layer in [*self.to_layers(architecture), closing]:
+            if layer["kind"] == "fc":
+                inputs, outputs = int(np.prod(shape)), layer["neurons"]
+                params = inputs * outputs + outputs * layer["bias"]
+                shape, macs = (outputs,), inputs * outputs
+            else:
+                padding = layer.get("padding", 0)
+                sides = [(s + 2 * padding - layer["kernel"]) // layer["stride"] + 1 for s in shape[:2]]
+                channels, filters = shape[2], layer.get("filters", shape[2])
+                weights = layer["kernel"] ** 2 * channels * filters if layer["kind"] == "conv" else 0
+                params = weights + filters if weights else 0
+                shape, macs = (*sides, filters), weights * sides[0] * sides[1]
+            text = "linear" if layer is closing else _layer_text(layer)
+            table.append(LayerRow(text, shape, params, 2 * macs, 4 * int(np.prod(shape))))
+        return table
+
+
+def _layer_text(layer: dict[str, Any]) -> str:
+    if layer["kind"] == "conv":
+        return f"conv {layer['filters']} k{layer['kernel']} s{layer['stride']}"
+    if layer["kind"] == "pool":
+        return f"pool k{layer['kernel']} s{layer['stride']} p{layer['padding']}"
+    return f"fc {layer['neurons']} {layer['activation']}" + ("" if layer["bias"] else " nobias")
+
+
+def _kind(previous: jax.Array, wanted: jax.Array) -> jax.Array:
+    """The kind that is built: a first layer is a convolution, an FC is followed by an FC."""
+    return jnp.where(previous == NONE, CONV, jnp.where(previous == FC, FC, wanted))
+
+
+def _layer(kind: jax.Array, table: jax.Array) -> jax.Array:
+    """[], [4, 3] -> [4]: the kind and its row of the table."""
+    return jnp.concatenate([kind[None], table[kind]]).astype(jnp.int32)
+
+
+def _index(value: jax.Array, size: int) -> jax.Array:
+    """min(floor(a n), n - 1): equal shares of [0, 1] for each of n values."""
+    return jnp.minimum(jnp.floor(value * size).astype(jnp.int32), size - 1)
+
+
+def _pick(values: tuple[int, ...], value: jax.Array) -> jax.Array:
+    return jnp.array(values, jnp.int32)[_index(value, len(values))]
+
+
+def _decode_released(
+    action: jax.Array, prefix: jax.Array, length: jax.Array, last: jax.Array
+) -> jax.Array:
+    """Decoding as in the authors' released code, corner cases included.
+
+    Kinds are cut at .33 and .67. An index is int(a (n - 1)), so a last value (kernel 7, stride 3,
+    no bias, no activation) needs a = 1 exactly; filters are at least the next size above the last
+    convolution's; neurons after an FC go up to one step above that FC's; a pool's index is
+    int(a n - 1), which is -1, and so the last value, at a = 0 exactly.
+    """
+    wanted = jnp.where(action[0] < 0.33, CONV, jnp.where(action[0] < 0.67, FC, POOL))
+    kind = _kind(last, wanted)
+    built = jnp.arange(prefix.shape[0]) < length
+    is_conv = built & (prefix[:, 0] == CONV)
+    last_conv = jnp.max(jnp.where(is_conv, jnp.arange(prefix.shape[0]), -1))
+    filters, kernels, strides = (jnp.array(v, jnp.int32) for v in _RELEASED[CONV])
+    top = len(filters) - 1
+    lower = jnp.where(last_conv >= 0, (prefix[last_conv, 1] - 8) // 8, 0)
+    conv_index = jnp.minimum((action[1] * (top - lower) + lower + 1).astype(jnp.int32), top)
+    conv = [filters[conv_index], *(v[_below(action[i], v)] for i, v in ((2, kernels), (3, strides)))]
+
+    neurons, biases, activations = (jnp.array(v, jnp.int32) for v in _RELEASED[FC])
+    top = len(neurons) - 1
+    upper = jnp.where(last == FC, (prefix[jnp.maximum(length - 1, 0), 1] - 16) // 8 + 1, top)
+    fc_index = jnp.minimum((action[1] * upper).astype(jnp.int32), top)
+    fc = [neurons[fc_index], *(v[_below(action[i], v)] for i, v in ((2, biases), (3, activations)))]
+
+    pool = [
+        jnp.array(values, jnp.int32)[(action[i + 1] * len(values) - 1).astype(jnp.int32)]
+        for i, values in enumerate(_RELEASED[POOL])
+    ]
+    return _layer(kind, jnp.array([[jnp.int32(0)] * 3, conv, fc, pool]))
+
+
+def _below(value: jax.Array, values: jax.Array) -> jax.Array:
+    """int(a (n - 1)): the last value only at a = 1."""
+    return (value * (len(values) - 1)).astype(jnp.int32)

@@ -1,0 +1,186 @@
+"""What flows through a search: proposals, outcomes, and the four kinds of parts that pass them on.
+
+Legend of dimension letters, used wherever an array is defined:
+
+    B  rows of one exchange (candidates asked for at once)
+    L  layers (slots) of an architecture           F  integers that encode one layer
+    A  values of one action, each in [0, 1]        P  fixed validation batches
+    S  costs per candidate (latency, energy, ...)  E  width of an embedded layer
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import flax.struct
+import jax
+
+State = Any  # a pytree
+Metrics = Mapping[str, jax.Array]
+
+# Why a row is asked for. Validation rows are free of charge: they are not counted as queries.
+GROW, BACKUP, VALIDATE, PROPOSE = 0, 1, 2, 3
+PURPOSES = ("grow", "backup", "validate", "propose")
+
+# What became of a row. Everything but OK is an ordinary outcome, never an exception.
+OK, INVALID, DIVERGED, OVER_MEMORY = 0, 1, 2, 3
+STATUSES = ("ok", "invalid", "diverged", "over_memory")
+
+
+class Proposal(NamedTuple):
+    """The architectures of one exchange.
+
+    Attributes:
+      architecture: [B, L, F] int32; a prefix is padded with rows of zeros.
+      mask: [B] bool; rows that are False cost nothing and are not counted.
+      purpose: [B] int32, one of GROW, BACKUP, VALIDATE, PROPOSE.
+      baseline: [B, P] float32, the previous prefix's accuracies; zeros before a first layer.
+    """
+
+    architecture: jax.Array
+    mask: jax.Array
+    purpose: jax.Array
+    baseline: jax.Array
+
+
+class Outcome(NamedTuple):
+    """What was measured of a proposal's rows; rows that are not OK hold zeros.
+
+    Attributes:
+      accuracies: [B, P] float32 in [0, 1], on the fixed validation batches.
+      accuracy: [B] float32 in [0, 1], on the whole search-validation split.
+      costs: [B, S] float32, in the units that the evaluator names.
+      status: [B] int32, one of OK, INVALID, DIVERGED, OVER_MEMORY.
+    """
+
+    accuracies: jax.Array
+    accuracy: jax.Array
+    costs: jax.Array
+    status: jax.Array
+
+    @property
+    def ok(self) -> jax.Array:
+        """[B] bool: the row was built, trained and measured."""
+        return self.status == OK
+
+
+class Space(Protocol):
+    """What can be built. Methods on arrays are pure and may be traced."""
+
+    num_layers: int  # L
+    layer_width: int  # F
+    action_size: int  # A
+
+    def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
+        """[A] in [0, 1], [L, F], [] -> the layer [F] that the action adds to the prefix."""
+        ...
+
+    def is_valid(self, architecture: jax.Array) -> jax.Array:
+        """[L, F] -> [] bool: every layer fits the output of the one before."""
+        ...
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """A random valid architecture [L, F]; the key is consumed."""
+        ...
+
+    def to_text(self, architecture: Any) -> str:
+        """One readable line."""
+        ...
+
+    def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
+        """Plain data for JSON, a dict a layer."""
+        ...
+
+
+class Phase(NamedTuple):
+    """One kind of exchange, repeated. `rows` and `repeats` are static.
+
+    propose: (key, state) -> (Proposal, state)
+    update: (key, state, Proposal, Outcome, rewards [B]) -> (state, Metrics)
+    """
+
+    name: str
+    rows: int
+    repeats: int
+    propose: Callable[[jax.Array, State], tuple[Proposal, State]]
+    update: Callable[[jax.Array, State, Proposal, Outcome, jax.Array], tuple[State, Metrics]]
+
+
+class Controller(NamedTuple):
+    """Who proposes and learns.
+
+    init: (key) -> state
+    round: the phases of one round (for TRL-HPO: one episode), in order.
+    finished: (state) -> [] bool, its own patience is over; a finished controller only proposes
+      masked rows.
+    num_updates: (state) -> [] int32, gradient steps (or table updates) made so far.
+    """
+
+    init: Callable[[jax.Array], State]
+    round: tuple[Phase, ...]
+    finished: Callable[[State], jax.Array]
+    num_updates: Callable[[State], jax.Array]
+
+
+class Evaluator(NamedTuple):
+    """Who measures.
+
+    evaluate: (seed_key, Proposal) -> Outcome. A row's numbers depend on its architecture and the
+      seed key alone: not on its mates, its position or what was evaluated before.
+    pure: True if `evaluate` may be traced (tables, landscapes).
+    provenance: (architecture [L, F]) -> how its last result was come by (source, seconds, ...),
+      for the records only; nothing learned may depend on it.
+    """
+
+    evaluate: Callable[[jax.Array, Proposal], Outcome]
+    pure: bool
+    provenance: Callable[[Any], dict[str, Any]] = lambda architecture: {}
+
+
+Reward = Callable[[Proposal, Outcome], jax.Array]
+
+
+class Best(flax.struct.PyTreeNode):
+    """The first architecture [L, F] to reach the highest accuracy []; zeros before any."""
+
+    accuracy: jax.Array
+    architecture: jax.Array
+
+
+class SearchState(flax.struct.PyTreeNode):
+    """All that a search carries.
+
+    Attributes:
+      controller: its state.
+      best: of all rows; best_noise_free: of validation rows.
+      queries: [] int32, unmasked rows that are not validation, repeats and invalid ones included.
+      exchanges, round: [] int32, made so far.
+    """
+
+    controller: Any
+    best: Best
+    best_noise_free: Best
+    queries: jax.Array
+    exchanges: jax.Array
+    round: jax.Array
+
+
+class Exchange(NamedTuple):
+    """What happened in one exchange, for records and progress."""
+
+    round: int
+    phase: str
+    repeat: int
+    proposal: Proposal
+    outcome: Outcome
+    rewards: jax.Array
+    metrics: Metrics
+
+
+class Observer(Protocol):
+    """Who is told: records, checkpoints, progress. It cannot change the search."""
+
+    def on_exchange(self, exchange: Exchange) -> None:
+        """After every exchange."""
+
+    def on_round(self, state: SearchState) -> None:
+        """After every round."""

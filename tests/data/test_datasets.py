@@ -1,0 +1,241 @@
+"""Searches get disjoint, stratified, normalised images; wrong settings get one clear line."""
+
+import dataclasses
+import hashlib
+import pathlib
+import struct
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from nasjax.data.datasets import SOURCES, DataConfig, SearchData, load_search, load_test
+from nasjax.data.digits import open_digits
+from nasjax.data.splits import stratified_split
+from nasjax.errors import UserError
+
+DIGITS = DataConfig(
+    name="digits", train_size=928, validation_size=512, mean=0.3053, std=0.3760, split_seed=0
+)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> SearchData:
+    return load_search(DIGITS, tmp_path_factory.mktemp("cache"))
+
+
+def raw_pixels(images: np.ndarray, config: DataConfig = DIGITS) -> np.ndarray:
+    """Undo the normalisation of digits: back to 0 .. 16."""
+    return np.rint((images * config.std + config.mean) * 16).astype(np.uint8)
+
+
+def write_idx_set(folder: pathlib.Path, num_training: int = 60) -> None:
+    """Images whose pixels name them: image i of the training files is filled with i."""
+    folder.mkdir()
+    for prefix, count, first in (("train", num_training, 0), ("t10k", 20, 200)):
+        pixels = np.repeat(np.arange(first, first + count, dtype=np.uint8), 4)
+        labels = np.arange(count, dtype=np.uint8) % 3
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(
+            struct.pack(">4I", 0x803, count, 2, 2) + pixels.tobytes()
+        )
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">2I", 0x801, count) + labels.tobytes()
+        )
+
+
+def idx_config(folder: pathlib.Path, **changes: Any) -> DataConfig:
+    config = DataConfig(
+        name=f"idx:{folder}", train_size=30, validation_size=15, mean=0.0, std=1 / 255
+    )
+    return dataclasses.replace(config, **changes)
+
+
+def test_digits_have_the_promised_shapes_types_and_classes(digits: SearchData) -> None:
+    for split, size in ((digits.train, 928), (digits.validation, 512)):
+        assert split.images.shape == (size, 8, 8, 1)
+        assert split.labels.shape == (size,)
+        assert [array.dtype.name for array in split] == ["float32", "int32"]
+    assert digits.num_classes == 10
+
+
+def test_digits_fingerprint_is_the_golden_one(digits: SearchData) -> None:
+    # Origin: the first run of this code (scikit-learn 1.9.0, NumPy 2.4.6); a change here means
+    # that searches from before and after saw different images or another scaling.
+    assert digits.fingerprint == (
+        "54cfb8d89149f19201f71c6f8e1755ac12e63ccc08935b624e307eea53ea54e5"
+    )
+
+
+def test_every_digit_is_in_exactly_one_of_the_three_splits(
+    digits: SearchData, tmp_path: pathlib.Path
+) -> None:
+    # All 1,797 digits of scikit-learn are different images, so pixels identify them.
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    everything = {
+        bytes(image.astype(np.uint8)): int(t)
+        for image, t in zip(bunch.images, bunch.target, strict=True)
+    }
+    assert len(everything) == 1797
+    seen: dict[bytes, int] = {}
+    for split in (digits.train, digits.validation, load_test(DIGITS, tmp_path)):
+        for image, label in zip(raw_pixels(split.images), split.labels, strict=True):
+            assert bytes(image) not in seen
+            seen[bytes(image)] = int(label)
+    assert seen == everything
+
+
+def test_digit_classes_differ_by_a_few_images_only(digits: SearchData) -> None:
+    # scikit-learn has 174 to 183 images per class: 928 of 1797 are 89.9 to 94.5 of each.
+    assert set(np.bincount(digits.train.labels)) <= set(range(89, 96))
+    assert set(np.bincount(digits.validation.labels)) <= set(range(48, 54))
+
+
+def test_digits_test_split_ignores_seed_and_sizes(tmp_path: pathlib.Path) -> None:
+    other = dataclasses.replace(DIGITS, split_seed=9, train_size=50, validation_size=20)
+    first, second = load_test(DIGITS, tmp_path), load_test(other, tmp_path)
+    assert first.images.shape == (357, 8, 8, 1)
+    assert_array_equal(first.images, second.images)
+    assert_array_equal(first.labels, second.labels)
+
+
+def test_inputs_are_pixel_over_largest_minus_mean_over_std(
+    digits: SearchData, tmp_path: pathlib.Path
+) -> None:
+    # Largest pixel of digits is 16, of idx files 255: (16/16 - .3053) / .3760 = 1.847606
+    assert_allclose(digits.train.images.max(), 1.847606, atol=1e-6)
+    assert_allclose(digits.train.images.min(), -0.3053 / 0.3760, atol=1e-6)
+    write_idx_set(tmp_path / "set")
+    config = idx_config(tmp_path / "set", mean=0.1307, std=0.3081)
+    split = load_test(config, tmp_path)
+    assert_allclose(split.images[0], np.full((2, 2, 1), (200 / 255 - 0.1307) / 0.3081), rtol=1e-6)
+
+
+def test_recommended_digits_scaling_is_that_of_search_train(digits: SearchData) -> None:
+    pixels = raw_pixels(digits.train.images) / 16
+    assert_allclose([pixels.mean(), pixels.std()], [0.3049, 0.3758], atol=5e-5)
+
+
+def test_search_splits_are_the_documented_indices_of_the_training_files(
+    tmp_path: pathlib.Path,
+) -> None:
+    write_idx_set(tmp_path / "set")
+    data = load_search(idx_config(tmp_path / "set"), tmp_path)
+    # std=1/255 and mean=0 give the pixel back, and the pixel is the image's index.
+    train, validation = (
+        np.rint(split.images[:, 0, 0, 0]).astype(int) for split in (data.train, data.validation)
+    )
+    want_validation, want_train = stratified_split(np.arange(60) % 3, (15, 30), 0)
+    assert_array_equal(validation, want_validation)
+    assert_array_equal(train, want_train)
+    assert set(train.tolist()).isdisjoint(validation.tolist())
+    assert max(train.max(), validation.max()) < 60  # test images are 200 and up
+    assert_array_equal(data.train.labels, train % 3)
+    assert_array_equal(np.bincount(data.validation.labels), [5, 5, 5])
+
+
+def test_validation_images_do_not_depend_on_train_size(tmp_path: pathlib.Path) -> None:
+    write_idx_set(tmp_path / "set")
+    small, large = (
+        load_search(idx_config(tmp_path / "set", train_size=size), tmp_path) for size in (3, 45)
+    )
+    assert_array_equal(small.validation.images, large.validation.images)
+
+
+def test_fingerprint_changes_with_whatever_a_network_would_notice(tmp_path: pathlib.Path) -> None:
+    write_idx_set(tmp_path / "set")
+    config = idx_config(tmp_path / "set")
+    variants = [config] + [
+        dataclasses.replace(config, **change)
+        for change in (
+            {"split_seed": 1},
+            {"train_size": 29},
+            {"validation_size": 14},
+            {"mean": 0.1},
+            {"std": 0.5},
+        )
+    ]
+    prints = {load_search(variant, tmp_path).fingerprint for variant in variants}
+    assert len(prints) == len(variants)
+    assert all(len(bytes.fromhex(text)) == hashlib.sha256().digest_size for text in prints)
+
+
+def test_fingerprint_does_not_depend_on_where_the_files_lie(tmp_path: pathlib.Path) -> None:
+    write_idx_set(tmp_path / "a")
+    write_idx_set(tmp_path / "b")
+    first, second = (load_search(idx_config(tmp_path / name), tmp_path / "c") for name in "ab")
+    assert first.fingerprint == second.fingerprint
+
+
+def error_of(**changes: Any) -> str:
+    """The one line that a config with these values ends in."""
+    values: dict[str, Any] = dataclasses.asdict(DIGITS) | changes
+    with pytest.raises(UserError) as caught:
+        load_search(DataConfig(**values), pathlib.Path("unused"))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["minst", "", "digits:8", "digits:", "idx", "tfds", "Digits", "/x"]
+)
+def test_unknown_names_list_the_known_ones(name: str) -> None:
+    assert error_of(name=name).startswith(f"data.name={name!r}; known: digits, idx:DIR, tfds:NAME")
+
+
+def test_a_near_miss_is_suggested() -> None:
+    assert error_of(name="digit").endswith("; did you mean digits?")
+    assert error_of(name="tdfs:mnist").endswith("; did you mean tfds:NAME?")
+
+
+@pytest.mark.parametrize("key", ["train_size", "validation_size"])
+@pytest.mark.parametrize("value", [0, -3, 2.5, "many", True, None])
+def test_sizes_must_be_whole_numbers_from_one(key: str, value: object) -> None:
+    assert error_of(**{key: value}) == f"data.{key}={value!r}; must be a whole number, 1 or more"
+
+
+def test_split_seed_must_not_be_negative() -> None:
+    assert error_of(split_seed=-1) == "data.split_seed=-1; must be a whole number, 0 or more"
+
+
+def test_sizes_too_large_name_both_and_what_there_is() -> None:
+    assert error_of(train_size=929) == (
+        "data.train_size=929 and data.validation_size=512 need 1441 images; "
+        "'digits' has 1440 for training and validation"
+    )
+
+
+@pytest.mark.parametrize("std", [0, 0.0, -1.0])
+def test_std_must_be_above_zero(std: float) -> None:
+    assert error_of(std=std).startswith(f"data.std={std!r}; must be above 0")
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.13", None])
+def test_scaling_must_be_finite_numbers(key: str, value: object) -> None:
+    assert error_of(**{key: value}) == f"data.{key}={value!r}; must be a finite number"
+
+
+def test_missing_scikit_learn_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert error_of().endswith("not installed; type: pip install scikit-learn")
+
+
+def test_a_new_kind_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setitem(SOURCES, "copies:N", lambda address, config, cache_dir: open_digits())
+    data = load_search(dataclasses.replace(DIGITS, name="copies:1"), tmp_path)
+    assert len(data.train.labels) == 928
+    assert "known: digits, idx:DIR, tfds:NAME, copies:N" in error_of(name="minst")
+
+
+def test_importing_data_imports_no_optional_package() -> None:
+    code = (
+        "import sys, nasjax.data.datasets\n"
+        "print({'sklearn', 'tensorflow_datasets', 'tensorflow', 'etils'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

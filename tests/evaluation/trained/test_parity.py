@@ -1,0 +1,189 @@
+"""The candidate net against an independent plain NumPy version (float64, numpy_net.py)."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from nasjax.evaluation.trained import network, training
+from nasjax.spaces.layer_chain import ACTIVATIONS, LayerChain
+from tests.evaluation import numpy_net
+
+SHAPE, CLASSES, BATCH = (18, 18, 2), 10, 16
+SPACE = LayerChain(SHAPE, CLASSES)
+
+
+def to_layers(chain):
+    """The reference's tuples as the space's dicts."""
+    names = {"conv": ("filters", "kernel", "stride"), "fc": ("neurons", "bias", "activation")}
+    names["pool"] = ("kernel", "stride", "padding")
+    return [
+        {"kind": kind, **dict(zip(names[kind], values, strict=True))} for kind, *values in chain
+    ]
+
+
+def chains():
+    """24 random chains of every length, and three written to cover what chance may leave out."""
+    rng = np.random.default_rng(0)
+    drawn = [numpy_net.random_layers(rng, SHAPE, 1 + i % 6) for i in range(24)]
+    return [
+        *drawn,
+        [("conv", 8, 3, 1), ("pool", 3, 1, 1), ("pool", 8, 3, 3), ("fc", 16, True, "leakyrelu")],
+        [("conv", 16, 5, 2), ("pool", 3, 2, 0), ("fc", 24, False, "gelu"), ("fc", 16, True, "elu")],
+        [("conv", 8, 7, 3), *[("fc", 16, True, a) for a in ("none", "relu", "tanh", "sigmoid")]],
+    ]
+
+
+CHAINS = chains()
+
+
+def reference_params(params, chain):
+    """Our parameters of an unpadded net in the reference's form."""
+    converted, channels = [], SHAPE[2]
+    for layer, values in zip([*chain, ("head",)], params, strict=True):
+        entry = {name: np.asarray(value, np.float64) for name, value in values.items()}
+        if layer[0] == "conv":
+            entry["w"] = entry["w"].reshape(layer[2], layer[2], channels, layer[1])
+            channels = layer[1]
+        if layer[0] == "fc" and not layer[2]:
+            del entry["b"]
+        converted.append(entry)
+    return converted
+
+
+def our_params(reference, like):
+    """The reference's parameters in our form; a missing bias is our bias of zeros."""
+    return [
+        {name: entry.get(name, np.zeros(1)).reshape(-1, leaf.shape[-1]).squeeze()
+         if name == "b" and "b" in entry else
+         (np.zeros(leaf.shape) if name not in entry else entry[name].reshape(leaf.shape))
+         for name, leaf in values.items()}
+        for entry, values in zip(reference, like, strict=True)
+    ]
+
+
+def assert_close(ours, reference, atol):
+    for mine, theirs in zip(ours, our_params(reference, ours), strict=True):
+        for name in mine:
+            np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-4, atol=atol)
+
+
+def prepare(chain, seed, conv_widths=(), fc_widths=()):
+    architecture = SPACE.from_layers(to_layers(chain))
+    plan, traits = network.plan_of(architecture, SHAPE[2], conv_widths, fc_widths)
+    count = network.num_params(plan, SHAPE, CLASSES)
+    draws = training.initial_draws(jax.random.key(seed), seed, count)
+    return plan, traits, network.init(jnp.asarray(draws), plan, traits, SHAPE, CLASSES)
+
+
+def batches(seed, count):
+    rng = np.random.default_rng(seed)
+    return [
+        (rng.normal(size=(BATCH, *SHAPE)).astype(np.float32), rng.integers(0, CLASSES, BATCH))
+        for _ in range(count)
+    ]
+
+
+def test_chains_cover_every_kind_and_activation():
+    layers = [layer for chain in CHAINS for layer in chain]
+    assert {layer[0] for layer in layers} == {"conv", "fc", "pool"}
+    assert {layer[3] for layer in layers if layer[0] == "fc"} == set(ACTIVATIONS)
+    assert any(layer[0] == "pool" and layer[3] > 0 and layer[1] > layer[2] for layer in layers)
+
+
+@pytest.mark.parametrize("index", range(len(CHAINS)))
+def test_forward_loss_gradients_and_adam_agree_with_numpy(index):
+    chain = CHAINS[index]
+    plan, traits, params = prepare(chain, index)
+    steps = batches(index, 3)
+    images, labels = steps[0]
+    reference = reference_params(params, chain)
+
+    gradient_fn = jax.jit(
+        jax.value_and_grad(functools.partial(training.loss_fn, plan=plan, traits=traits))
+    )
+    logits = jax.jit(functools.partial(network.apply, plan=plan, traits=traits))(params, images)
+    expected = numpy_net.forward(chain, reference, images)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+    loss, gradients = gradient_fn(params, images, labels)
+    expected_loss, expected_gradients = numpy_net.loss_and_gradients(
+        chain, reference, images, labels
+    )
+    np.testing.assert_allclose(loss, expected_loss, atol=1e-4)
+    assert_close(gradients, expected_gradients, atol=1e-5)
+
+    data = training.DeviceData(
+        train_images=jnp.concatenate([x for x, _ in steps]),
+        train_labels=jnp.concatenate([y for _, y in steps]).astype(jnp.int32),
+        validation_images=jnp.zeros((1, 1, *SHAPE)),
+        validation_labels=jnp.zeros((1, 1), jnp.int32),
+        order=jnp.arange(3 * BATCH).reshape(3, BATCH),
+    )
+    lane = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (params, traits))
+    fit = jax.jit(functools.partial(training.fit, plan=plan, recipe=training.Recipe()))
+    trained, finite = fit(lane[0], traits=lane[1], data=data)
+    expected_params, _ = numpy_net.adam_steps(chain, reference, steps, learning_rate=1e-3)
+    assert bool(finite[0])
+    assert_close(jax.tree.map(lambda leaf: leaf[0], trained), expected_params, atol=1e-4)
+
+
+def test_padded_widths_give_the_same_net():
+    # A rung far above every width: padding must change nothing beyond the order of float sums.
+    chain = [("conv", 8, 3, 1), ("pool", 3, 2, 1), ("conv", 24, 3, 2), ("fc", 40, True, "sigmoid"),
+             ("fc", 16, False, "elu")]
+    plan, traits, _ = prepare(chain, 0, (32,), (64,))
+    exact_plan, exact_traits, exact = prepare(chain, 0)
+    shapes = network.weight_shapes(plan, SHAPE, CLASSES)
+    # The exact net's weights, embedded: padded channels are zero.
+    widths = [SHAPE[2], 8, 8, 24, 40, 16]
+    padded_widths = [SHAPE[2], 32, 32, 32, 64, 64]
+    params = []
+    for i, (values, shape) in enumerate(zip(exact, shapes, strict=True)):
+        if shape is None:
+            params.append({})
+            continue
+        w = np.zeros((shape[0] // padded_widths[i], padded_widths[i], shape[1]), np.float32)
+        w[:, : widths[i], : values["w"].shape[1]] = np.asarray(values["w"]).reshape(
+            len(w), widths[i], -1
+        )
+        b = np.zeros(shape[1], np.float32)
+        b[: len(values["b"])] = values["b"]
+        params.append({"w": jnp.asarray(w.reshape(shape)), "b": jnp.asarray(b)})
+    images, labels = batches(1, 1)[0]
+    loss, gradients = jax.value_and_grad(training.loss_fn)(params, images, labels, plan, traits)
+    exact_loss = training.loss_fn(exact, images, labels, exact_plan, exact_traits)
+    np.testing.assert_allclose(loss, exact_loss, rtol=1e-5)
+    for values, start in zip(gradients, params, strict=True):
+        for name in values:  # what starts at zero as padding has no gradient, so it stays zero
+            padding = np.asarray(start[name]) == 0
+            if name == "w":
+                assert padding.any()
+            np.testing.assert_array_equal(np.asarray(values[name])[padding], 0)
+
+
+def test_initial_weights_are_uniform_within_the_inverse_root_of_the_true_fan_in():
+    chain = [("conv", 24, 5, 1), ("fc", 504, True, "relu")]
+    plan, traits, params = prepare(chain, 3, (64,), (512,))
+    # conv: fan_in = 5 * 5 * 2 = 50; fc: 14 * 14 * 24 = 4704 of 14 * 14 * 64 = 12544 rows
+    w = np.asarray(params[0]["w"])
+    np.testing.assert_array_equal(w[:, 24:], 0)
+    assert 0.99 < np.abs(w[:, :24]).max() * np.sqrt(50) <= 1
+    w = np.asarray(params[1]["w"]).reshape(14 * 14, 64, 512)
+    np.testing.assert_array_equal(w[:, 24:], 0)
+    np.testing.assert_array_equal(w[:, :, 504:], 0)
+    inside = w[:, :24, :504] * np.sqrt(4704)
+    assert 0.99 < np.abs(inside).max() <= 1
+    # The variance of U(-1, 1) is 1/3; over 2.4 million draws its error is below 0.001 (6 sigma).
+    assert abs(inside.var() - 1 / 3) < 0.001
+
+
+def test_adam_is_that_of_optax_with_its_defaults():
+    # The recipe names Adam alone; betas and epsilon are PyTorch's defaults, which are optax's.
+    state = optax.adam(1e-3).init({"w": jnp.zeros(1)})
+    updates, _ = optax.adam(1e-3).update({"w": jnp.full(1, 0.5)}, state)
+    # First step: m / sqrt(v) = g / |g| = 1, so the step is the learning rate.
+    np.testing.assert_allclose(updates["w"], -1e-3, rtol=1e-4)
