@@ -49,6 +49,7 @@ def get_config() -> ml_collections.ConfigDict:
         epochs=5,
         batch_size=16,
         learning_rate=1e-3,
+        schedule="constant",
         validation_batches=32,
         validation_batch_size=16,
         lanes=16,
