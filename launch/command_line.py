@@ -1,8 +1,10 @@
 """How every command starts and ends: flags, one line per error, exit codes."""
 
 import os
+import re
 import signal
 import sys
+import traceback
 import types
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -29,7 +31,7 @@ def start(main: Callable[[], None]) -> NoReturn:
         try:
             main()
         except UserError as error:
-            end(f"error: {error}", 2)
+            end(f"error: {' '.join(str(error).splitlines())}", 2)
         except Interrupted:
             end("interrupted", INTERRUPTED)
 
@@ -45,14 +47,57 @@ def end(message: str, code: int) -> NoReturn:
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
+    for again in (signal.SIGTERM, signal.SIGINT):  # an impatient second one has nothing to add
+        signal.signal(again, signal.SIG_IGN)
     raise Interrupted
 
 
 def _parse(arguments: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(arguments)
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        end(f"error: {' '.join(lines[:2]) or type(error).__name__}", 2)
-    except SyntaxError as error:
-        end(f"error: {error.filename}:{error.lineno}: {error.msg}", 2)
+        rest = flags.FLAGS(["--help" if word == "-h" else word for word in arguments])
+        config = flags.FLAGS.get_flag_value("config", None)
+        # ml_collections keeps the failure to find a file until the config is used: here.
+        if config is not None and not hasattr(config, "to_dict"):
+            end(f"error: {_named(arguments)}: get_config() must return a ConfigDict", 2)
+        return rest
+    except SystemExit:  # absl ends --help with 1
+        sys.exit(0)
+    except Exception as error:  # a config file is code: it may raise anything
+        end(f"error: {_explain(error, arguments)}", 2)
+
+
+# What Python says of a value -> what it means; after it, the value once more.
+_MEANINGS = {
+    r"invalid literal for int\(\) .*": "it must be a whole number",
+    r"could not convert string to float: .*": "it must be a number",
+    r"\('Non-boolean argument .*": "it must be true or false",
+}
+
+
+def _explain(error: Exception, arguments: list[str]) -> str:
+    """One line about flags or a config file that could not be taken."""
+    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: {error.msg}"
+    if isinstance(error, OSError):  # a list of attempts; what went wrong stands last
+        return f"{_named(arguments)} cannot be loaded: {lines[-1]}; see the folder configs"
+    if isinstance(error, KeyError):  # says "'ke'" and "Did you mean ..."
+        wrong = lines[0].strip("'")
+        given = [word for word in arguments if word.startswith("--config.") and wrong in word]
+        return f"{(given or [_named(arguments)])[0]}: the config has no {' '.join(lines)}"
+    if not isinstance(error, flags.Error):
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.filename}:{place.lineno}"
+        return f"{_named(arguments)}: {type(error).__name__}: {' '.join(lines)} ({where})"
+    if "Error whilst parsing config file" in lines[0]:  # and the traceback
+        return f"{_named(arguments)}: {lines[-1]}"
+    line = " ".join(lines[:2])
+    for pattern, meaning in _MEANINGS.items():
+        line = re.sub(pattern, meaning, line)
+    return line
+
+
+def _named(arguments: list[str]) -> str:
+    """The argument that names the config file."""
+    return next((word for word in arguments if word.startswith("--config=")), "--config")

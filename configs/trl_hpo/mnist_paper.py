@@ -39,6 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
         dropout=0.2,
         embed_size=64,
         actor_state="next",
+        backup="trained",
         min_gain=0.001,
         min_accuracy=0.6,
         validate_every=5,

@@ -25,6 +25,9 @@ class TrlHpoConfig:
       embed_size: width of the intermediate model representation (IMR).
       actor_state: the actor's loss is taken at the state after a sampled transition ("next", as
         released), or at the ones before and after ("both").
+      backup: "trained", as published: the next layer of every sampled transition is evaluated and
+        the critic sees what it reached; or "predicted": nothing is evaluated for an update and the
+        critic predicts it. See ddpg.py.
       min_gain, min_accuracy: a model stops growing below these; None = never.
       validate_every: rounds between noise-free validation episodes.
       patience: rounds without a better validation episode after which the search ends.
@@ -49,6 +52,7 @@ class TrlHpoConfig:
     dropout: float = 0.2
     embed_size: int = 64
     actor_state: Literal["next", "both"] = "next"
+    backup: Literal["trained", "predicted"] = "trained"
     min_gain: float | None = 0.001
     min_accuracy: float | None = 0.6
     validate_every: int = 5

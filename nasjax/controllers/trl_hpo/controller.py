@@ -84,6 +84,7 @@ class _TrlHpo:
     ):
         self.config, self.space, self.performance_size = config, space, performance_size
         self.counts_of, self.invalid_reward = counts_of, invalid_reward
+        self.trains_backups = config.backup == "trained"
         actor = make_actor(config, space.num_layers, space.action_size)
         self.nets = ddpg.Nets(actor, make_critic(config, space.num_layers))
         self.observe = functools.partial(
@@ -179,7 +180,7 @@ class _TrlHpo:
         last = jnp.arange(len(performance)), rows["length"] - 1
         proposal = Proposal(
             architecture=jax.vmap(self.decode_with_next)(rows["actions"], rows["length"], action),
-            mask=self.learning(state) & (rows["discount"] > 0),
+            mask=self.learning(state) & (rows["discount"] > 0) & self.trains_backups,
             purpose=jnp.full(len(performance), BACKUP, jnp.int32),
             baseline=performance[last],
         )
@@ -201,8 +202,8 @@ class _TrlHpo:
             reward=rows["reward"],
             discount=rows["discount"],
             backup_action=state.backup_action,
-            backup_performance=outcome.accuracies,
-            backup_ok=outcome.ok,
+            backup_performance=outcome.accuracies if self.trains_backups else proposal.baseline,
+            backup_ok=outcome.ok | (not self.trains_backups),
         )
         learned, metrics = ddpg.update(
             key,

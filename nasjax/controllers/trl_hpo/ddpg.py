@@ -9,8 +9,12 @@ action is already written, so that Q(s_tm1, a_tm1) = critic(s_t):
     actor loss   - mean Q(s, mu(s))  over s = s_t, with actor_state="both" also over s = s_tm1
     then         target <- (1 - rate) target + rate online
 
-The performance that a layer of mu'(s_t) would reach is not guessed: that architecture was proposed
-and evaluated, and its accuracies (`backup_performance`) are written for both losses.
+With backup="trained", as published, the critic sees the performance that the layer reached. What a
+layer of mu'(s_t) would reach is not guessed: that architecture was proposed and evaluated, and its
+accuracies (`backup_performance`) are written for both losses.
+
+With backup="predicted" the critic sees the layer beside the performance of the model it was put
+on, so Q itself has to predict what the layer brings; nothing is evaluated for an update.
 """
 
 from typing import Any, NamedTuple
@@ -80,14 +84,19 @@ def init_ddpg(key: jax.Array, nets: Nets, config: TrlHpoConfig) -> DdpgState:
     )
 
 
+def reached(performance: jax.Array, length: jax.Array) -> jax.Array:
+    """[L, P], [] -> [P]: performance of a model of `length` layers; zeros for an empty one."""
+    return jnp.where(length > 0, performance[jnp.maximum(length - 1, 0)], 0)
+
+
 def critic_targets(
     state: DdpgState, imr: Imr, batch: Batch, *, nets: Nets, invalid: float
 ) -> jax.Array:
     """[N]: r_t + discount_t Q'(s_t, mu'(s_t)), see the top of this file."""
 
-    def bootstrap(actions, performance, length, action, backup_performance):
+    def bootstrap(actions, performance, length, action, next_performance):
         s_t = encode_model(imr, actions, performance, length)
-        s_tp1 = write_layer(imr, s_t, length, action, backup_performance)
+        s_tp1 = write_layer(imr, s_t, length, action, next_performance)
         return nets.critic.apply(state.target_critic, s_tp1)[0]
 
     q_t = jax.vmap(bootstrap)(*batch[:3], batch.backup_action, batch.backup_performance)
@@ -95,12 +104,23 @@ def critic_targets(
 
 
 def critic_loss(
-    params: Any, imr: Imr, batch: Batch, targets: jax.Array, key: jax.Array, *, nets: Nets
+    params: Any,
+    imr: Imr,
+    batch: Batch,
+    targets: jax.Array,
+    key: jax.Array,
+    *,
+    nets: Nets,
+    backup: str = "trained",
 ) -> tuple[jax.Array, jax.Array]:
     """Mean squared error of Q(s_tm1, a_tm1) to its targets [N]; also returns the values [N]."""
 
     def value(actions, performance, length, key):
-        return nets.critic.apply_train(params, encode_model(imr, actions, performance, length), key)
+        after = encode_model(imr, actions, performance, length)
+        if backup == "predicted":
+            before = reached(performance, length - 1)
+            after = write_layer(imr, after, length - 1, actions[length - 1], before)
+        return nets.critic.apply_train(params, after, key)
 
     q_tm1 = jax.vmap(value)(*batch[:3], jax.random.split(key, len(targets)))
     return jnp.mean((q_tm1 - targets) ** 2), q_tm1
@@ -115,6 +135,7 @@ def actor_loss(
     *,
     nets: Nets,
     actor_state: str,
+    backup: str = "trained",
 ) -> jax.Array:
     """- mean Q(s, mu(s)), over the states that growth goes on from."""
 
@@ -137,7 +158,8 @@ def actor_loss(
     if actor_state == "both":
         keys = jax.random.split(previous_key, count)
         previous = (batch.actions, batch.performance, batch.length - 1)
-        total += jax.vmap(value)(*previous, last, keys).sum()
+        seen = last if backup == "trained" else jax.vmap(reached)(*previous[1:])
+        total += jax.vmap(value)(*previous, seen, keys).sum()
         count_states += count
     return -total / jnp.maximum(count_states, 1)
 
@@ -156,14 +178,21 @@ def update(
     critic_key, actor_key = jax.random.split(key)
     targets = critic_targets(state, imr, batch, nets=nets, invalid=invalid)
     (loss, q_tm1), gradients = jax.value_and_grad(critic_loss, has_aux=True)(
-        state.critic, imr, batch, targets, critic_key, nets=nets
+        state.critic, imr, batch, targets, critic_key, nets=nets, backup=config.backup
     )
     optimizer = optax.adam(config.critic_learning_rate)
     updates, critic_optimizer = optimizer.update(gradients, state.critic_optimizer)
     critic = optax.apply_updates(state.critic, updates)
 
     policy_loss, gradients = jax.value_and_grad(actor_loss)(
-        state.actor, critic, imr, batch, actor_key, nets=nets, actor_state=config.actor_state
+        state.actor,
+        critic,
+        imr,
+        batch,
+        actor_key,
+        nets=nets,
+        actor_state=config.actor_state,
+        backup=config.backup,
     )
     optimizer = optax.adam(config.actor_learning_rate)
     updates, actor_optimizer = optimizer.update(gradients, state.actor_optimizer)
