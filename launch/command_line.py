@@ -66,7 +66,7 @@ def _parse(arguments: list[str]) -> list[str]:
         end(f"error: {_explain(error, arguments)}", 2)
 
 
-# What Python says of a value -> what it means; after it, the value once more.
+# What Python says of a value -> what it means.
 _MEANINGS = {
     r"invalid literal for int\(\) .*": "it must be a whole number",
     r"could not convert string to float: .*": "it must be a number",
@@ -76,26 +76,36 @@ _MEANINGS = {
 
 def _explain(error: Exception, arguments: list[str]) -> str:
     """One line about flags or a config file that could not be taken."""
-    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = traceback.extract_tb(error.__traceback__)[-1]
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {error.msg}"
     if isinstance(error, OSError):  # a list of attempts; what went wrong stands last
-        return f"{_named(arguments)} cannot be loaded: {lines[-1]}; see the folder configs"
-    if isinstance(error, KeyError):  # says "'ke'" and "Did you mean ..."
-        wrong = lines[0].strip("'")
-        given = [word for word in arguments if word.startswith("--config.") and wrong in word]
-        return f"{(given or [_named(arguments)])[0]}: the config has no {' '.join(lines)}"
-    if not isinstance(error, flags.Error):
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{place.filename}:{place.lineno}"
-        return f"{_named(arguments)}: {type(error).__name__}: {' '.join(lines)} ({where})"
-    if "Error whilst parsing config file" in lines[0]:  # and the traceback
-        return f"{_named(arguments)}: {lines[-1]}"
-    line = " ".join(lines[:2])
-    for pattern, meaning in _MEANINGS.items():
-        line = re.sub(pattern, meaning, line)
-    return line
+        why = lines[-1].rpartition("failure to load: ")[2]
+        return f"{_named(arguments)} cannot be loaded: {why}; see the folder configs"
+    if isinstance(error, flags.Error):
+        if "Error whilst parsing config file" in lines[0]:  # and its traceback
+            return f"{_named(arguments)}: {lines[-1]}"
+        line = " ".join(lines[:2])
+        for pattern, meaning in _MEANINGS.items():
+            line = re.sub(pattern, meaning, line)
+        return line
+    if "has no attribute 'get_config'" in str(error):
+        return f"{_named(arguments)} has no function get_config"
+    if isinstance(error, KeyError | AttributeError) and "ml_collections" in last.filename:
+        return _unknown_key(str(error), arguments)
+    where = f"{last.filename}:{last.lineno}"
+    return f"{_named(arguments)}: {type(error).__name__}: {' '.join(lines)} ({where})"
+
+
+def _unknown_key(text: str, arguments: list[str]) -> str:
+    """What ml_collections says of a key that the config does not have, in the user's words."""
+    found = re.search(r"lookup: ([\w.]+)", text) or re.search(r"(\w+)", text)
+    key = found[1] if found else ""
+    given = [word for word in arguments if word.startswith("--config.") and key in word]
+    close = re.search(r'Did you mean "(\w+)"', text)
+    hint = f"; did you mean {close[1]!r}?" if close else f"; {_named(arguments)} shows which it has"
+    return f"{(given or ['--config'])[0]}: the config has no key {key!r}{hint}"
 
 
 def _named(arguments: list[str]) -> str:

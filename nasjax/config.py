@@ -18,7 +18,7 @@ def parse_section(cls: type[T], section: Mapping[str, Any], path: str) -> T:
     Args:
       cls: a frozen dataclass with fields of type bool, int, float, str, a Literal, a tuple of
         these, or one of these `| None`. Fields with a default may be left out.
-      section: the keys and values, e.g. one section of an ml_collections ConfigDict.
+      section: the keys and values, plain data.
       path: the section's name, for messages, e.g. "controller".
 
     Raises:
@@ -42,7 +42,7 @@ def parse_section(cls: type[T], section: Mapping[str, Any], path: str) -> T:
 
 def unknown(what: str, name: str, known: list[str]) -> str:
     """One line that says a name is not known, with the closest known one and all of them."""
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(str(name), known, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"unknown {what}{hint}; known: {', '.join(sorted(known))}"
 

@@ -66,9 +66,20 @@ class Outcome(NamedTuple):
 class Space(Protocol):
     """What can be built. Methods on arrays are pure and may be traced."""
 
-    num_layers: int  # L
-    layer_width: int  # F
-    action_size: int  # A
+    @property
+    def num_layers(self) -> int:
+        """L."""
+        ...
+
+    @property
+    def layer_width(self) -> int:
+        """F."""
+        ...
+
+    @property
+    def action_size(self) -> int:
+        """A."""
+        ...
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
         """[A] in [0, 1], [L, F], [] -> the layer [F] that the action adds to the prefix."""

@@ -1,0 +1,1 @@
+"""Who proposes and learns; each has its own folder and README."""

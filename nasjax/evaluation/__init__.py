@@ -1,0 +1,1 @@
+"""Who measures: candidates are trained, or looked up."""

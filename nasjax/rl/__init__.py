@@ -1,0 +1,1 @@
+"""Parts of reinforcement learning that more than one controller uses."""

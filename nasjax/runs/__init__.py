@@ -1,0 +1,1 @@
+"""What a run keeps: checkpoints, records, final test, report."""

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import pathlib
+import shutil
 from typing import Any, NamedTuple
 
 import jax
@@ -41,11 +42,13 @@ class Checkpoints:
         Raises:
           UserError: it cannot be written; the ones before stay as they are.
         """
+        state = jax.device_get(state)
         about = {"position": position, "digest": digest(state)}
         saved = ocp.args.Composite(
-            state=ocp.args.StandardSave(jax.device_get(state)), about=ocp.args.JsonSave(about)
+            state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about)
         )
         try:
+            self._check_room(state)
             self._manager.save(step, args=saved, force=True)
         except Exception as error:  # tensorstore wraps the system's errors in several types
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -55,29 +58,36 @@ class Checkpoints:
             ) from error
 
     def restore(self, like: Any, *, at_most: int) -> Restored | None:
-        """The newest state that can be read, or None if there is no checkpoint at all.
+        """The newest state that can be used, or None if there is no checkpoint at all.
+
+        Newer ones that cannot are deleted: the rounds that follow take their numbers.
 
         Args:
           like: a state of the same structure and shapes.
           at_most: bytes of events on disk; a checkpoint that knows of more is stepped over.
 
         Raises:
-          UserError: there are checkpoints, but none can be read.
+          UserError: there are checkpoints, but none can be used; all stay as they are.
         """
         steps = sorted(self._manager.all_steps(), reverse=True)
-        for step in steps:
+        for tried, step in enumerate(steps):
             try:
                 restored = self._read(step, like)
+                if restored.position > at_most:
+                    raise ValueError("the run's records are shorter than it remembers")
             except Exception as error:  # whatever is wrong with it: the one before may be whole
                 line = str(error).splitlines()[0] if str(error) else type(error).__name__
-                self._step_over(step, line[:200])
+                path = self._directory / str(step)
+                logging.warning("checkpoint %s cannot be used (%s)", path, line[:200])
                 continue
-            if restored.position <= at_most:
-                return restored
-            self._step_over(step, "the run's records are shorter than it remembers")
+            for damaged in steps[:tried]:
+                self._manager.delete(damaged)
+            if tried:
+                logging.warning("going on from checkpoint %s", self._directory / str(step))
+            return restored
         if steps:
             raise UserError(
-                f"no checkpoint in {self._directory} can be read; move that folder away and the "
+                f"no checkpoint in {self._directory} can be used; move that folder away and the "
                 "same command starts over, with every candidate in the result store reused"
             )
         return None
@@ -85,6 +95,13 @@ class Checkpoints:
     def close(self) -> None:
         """Lets go of the directory."""
         self._manager.close()
+
+    def _check_room(self, state: Any) -> None:
+        """Asked first, as Orbax answers a full disk with a traceback for every leaf."""
+        needed = 2 * sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(state)) + 2**20
+        free = shutil.disk_usage(self._directory).free
+        if free < needed:
+            raise OSError(f"it may need {needed >> 20} MiB, the disk has {free >> 20} MiB left")
 
     def _read(self, step: int, like: Any) -> Restored:
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
@@ -95,11 +112,6 @@ class Checkpoints:
         if digest(restored.state) != restored.about["digest"]:
             raise ValueError("its content does not match its digest")
         return Restored(restored.state, restored.about["position"])
-
-    def _step_over(self, step: int, why: str) -> None:
-        path = self._directory / str(step)
-        logging.warning("checkpoint %s is damaged (%s); going on from the one before", path, why)
-        self._manager.delete(step)
 
 
 def digest(state: Any) -> str:

@@ -6,6 +6,7 @@ same, bit for bit, however often the run was interrupted.
 
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import time
@@ -20,18 +21,34 @@ from nasjax.types import PURPOSES, STATUSES, Exchange, SearchState, Space
 
 EVENTS = "events.jsonl"
 ATTENTION = "attention.npz"
+# What is read of a row again; a damaged line may still be JSON.
+_KEYS = {
+    "candidate": {"id", "encoding", "status", "accuracy", "first", "physical"},
+    "round": {"physical"},
+}
 
 
 def read_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
-    """The rows of an events file; a torn last line, as a kill leaves it, ends the reading."""
+    """The rows of an events file; lines that are none are left out, as a kill's torn last one."""
     if not path.exists():
         return
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                row = _row(line)
+                if row is not None:
+                    yield row
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    known = isinstance(row, dict) and row.get("event") in _KEYS
+    return row if known and _KEYS[row["event"]] <= row.keys() else None
 
 
 def count_candidates(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
@@ -82,6 +99,8 @@ class Records:
         rows = list(read_rows(self._path))
         self._seen = {row["id"] for row in rows if row["event"] == "candidate"}
         self.counts = count_candidates(rows)
+        if lost := self._path.read_bytes().count(b"\n") - len(rows):
+            logging.warning("%s: %d damaged lines are left out", self._path, lost)
         self._metrics: dict[str, list[float]] = {}
         self._attention: list[dict[str, np.ndarray]] = []
         self._round_start = time.time()

@@ -59,7 +59,8 @@ class Workdir:
         except (OSError, ValueError) as error:
             self.close()
             raise UserError(
-                f"cannot read {self.path / 'config.json'}: {error}; choose another --workdir"
+                f"cannot read {self.path / 'config.json'}: {error}; move it away if the run's "
+                "config is still this one, or choose another --workdir"
             ) from error
         before, now = _flat(kept), _flat(json.loads(json.dumps(config)))
         for key in sorted(before.keys() | now.keys()):

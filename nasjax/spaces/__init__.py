@@ -1,0 +1,1 @@
+"""What can be built, and how an action becomes a layer."""

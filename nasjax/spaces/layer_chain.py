@@ -159,10 +159,11 @@ class LayerChain:
             return jnp.stack(rows)
 
         def again(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-            return carry[0] + 1, draw(carry[0] + 1)
+            return carry[0] + 1, draw(carry[0])
 
-        first = (jnp.int32(0), draw(jnp.int32(0)))
-        return jax.lax.while_loop(lambda carry: ~self.is_valid(carry[1]), again, first)[1]
+        empty = jnp.zeros((self.num_layers, self.layer_width), jnp.int32)  # not valid
+        start = (jnp.int32(0), empty)
+        return jax.lax.while_loop(lambda carry: ~self.is_valid(carry[1]), again, start)[1]
 
     def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
         """The layers as plain data, e.g. {"kind": "conv", "filters": 16, "kernel": 3, ...}."""
@@ -181,10 +182,13 @@ class LayerChain:
         check(len(layers) <= self.num_layers, "layers", len(layers), f"at most {self.num_layers}")
         rows = np.zeros((self.num_layers, 4), np.int32)
         for i, layer in enumerate(layers):
-            kind = KINDS.index(layer["kind"])
+            kind = _code(layer, "kind", KINDS[1:], f"layers[{i}]") + 1
+            for field in FIELDS[kind]:
+                check(field in layer, f"layers[{i}]", layer, f"a {KINDS[kind]} with a {field}")
             values = [layer[field] for field in FIELDS[kind]]
             if kind == FC:
-                values[1:] = [int(layer["bias"]), ACTIVATIONS.index(layer["activation"])]
+                activation = _code(layer, "activation", ACTIVATIONS, f"layers[{i}]")
+                values[1:] = [int(layer["bias"]), activation]
             rows[i] = kind, *values
         return rows
 
@@ -215,6 +219,13 @@ class LayerChain:
             text = "linear" if layer is closing else _layer_text(layer)
             table.append(LayerRow(text, shape, params, 2 * macs, 4 * int(np.prod(shape))))
         return table
+
+
+def _code(layer: dict[str, Any], field: str, known: tuple[str, ...], path: str) -> int:
+    """The index of a layer's word among the known ones."""
+    word = layer.get(field)
+    check(word in known, f"{path}.{field}", word, f"one of {', '.join(known)}")
+    return known.index(str(word))
 
 
 def _layer_text(layer: dict[str, Any]) -> str:

@@ -1,6 +1,9 @@
 """The progressive reward, in worked numbers."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -18,17 +21,21 @@ def exchange(
 ) -> tuple[Proposal, Outcome]:
     rows = len(status)
     proposal = Proposal(
-        architecture=np.zeros((rows, 6, 4), np.int32),
-        mask=np.ones(rows, bool),
-        purpose=np.full(rows, GROW),
-        baseline=np.float32(baseline) / 16,
+        architecture=jnp.zeros((rows, 6, 4), jnp.int32),
+        mask=jnp.ones(rows, bool),
+        purpose=jnp.full(rows, GROW),
+        baseline=jnp.array(baseline) / 16,
     )
-    # `accuracy`, of the whole split, has no part in the reward
-    whole, costs = np.full(rows, 0.9, np.float32), np.zeros((rows, 0), np.float32)
-    return proposal, Outcome(np.float32(accuracies) / 16, whole, costs, np.array(status))
+    outcome = Outcome(
+        accuracies=jnp.array(accuracies) / 16,
+        accuracy=jnp.full(rows, 0.9),  # of the whole split; it has no part in the reward
+        costs=jnp.zeros((rows, 0)),
+        status=jnp.array(status),
+    )
+    return proposal, outcome
 
 
-def reward(config: AccuracyGainConfig, *given: list) -> np.ndarray:
+def reward(config: AccuracyGainConfig, *given: Any) -> np.ndarray:
     return np.asarray(jax.jit(make_accuracy_gain(config))(*exchange(*given)))
 
 

@@ -122,7 +122,7 @@ def test_masked_rows_in_a_batch_equal_adding_the_others_alone() -> None:
 
 def test_adding_is_the_same_with_and_without_jit() -> None:
     start, new = added(([1, 2, 3, 4], ALL)), batch([5, 6, 7, 8])
-    mask = np.array([True, False, True, True])
+    mask = jnp.array([True, False, True, True])
     jax.tree.map(assert_array_equal, ADD(start, new, mask), replay.add(start, new, mask))
 
 
@@ -155,7 +155,8 @@ def test_unmasked_adds_and_samples_agree_with_flashbax() -> None:
         ours = ADD(ours, batch(number), np.array(ALL))
         state = their_add(state, batch(number))
         jax.tree.map(lambda a, b: assert_array_equal(a, b[0]), ours.rows, state.experience)
-        drawn = their_sample(state, jax.random.split(jax.random.key(step), 50)).experience
+        with jax.numpy_rank_promotion("allow"):  # flashbax is not as strict as we are
+            drawn = their_sample(state, jax.random.split(jax.random.key(step), 50)).experience
         drawn = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(350, *leaf.shape[2:]), drawn)
         # 350 draws miss one of at most 7 rows with probability below 7 (6 / 7)^350 < 1e-22
         assert set(ids(SAMPLE(jax.random.key(step), ours, 350))) == set(ids(drawn))

@@ -1,0 +1,1 @@
+"""TRL-HPO: a transformer actor-critic that builds CNNs layer by layer."""

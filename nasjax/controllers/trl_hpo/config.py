@@ -66,9 +66,11 @@ class TrlHpoConfig:
         check(updates >= 0, "controller.updates_per_episode", updates, ">= 0")
         for name in ("actor_learning_rate", "critic_learning_rate"):
             check(getattr(self, name) > 0, f"controller.{name}", getattr(self, name), "> 0")
-        for name in ("target_rate", "discount", "noise_theta"):
+        for name in ("target_rate", "noise_theta"):
             value = getattr(self, name)
             check(0 <= value <= 1, f"controller.{name}", value, "from 0 to 1")
+        # 0 in the replay marks the end of a model.
+        check(0 < self.discount <= 1, "controller.discount", self.discount, "above 0, at most 1")
         check(self.noise_sigma >= 0, "controller.noise_sigma", self.noise_sigma, ">= 0")
         check(0 <= self.dropout < 1, "controller.dropout", self.dropout, "from 0 to below 1")
         fits = self.embed_size % self.num_heads == 0

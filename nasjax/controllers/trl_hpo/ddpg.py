@@ -100,7 +100,8 @@ def critic_targets(
         return nets.critic.apply(state.target_critic, s_tp1)[0]
 
     q_t = jax.vmap(bootstrap)(*batch[:3], batch.backup_action, batch.backup_performance)
-    return batch.reward + batch.discount * jnp.where(batch.backup_ok, q_t, invalid)
+    after = jnp.where(batch.backup_ok, q_t, invalid)
+    return batch.reward + jnp.where(batch.discount > 0, batch.discount * after, 0)
 
 
 def critic_loss(

@@ -1,0 +1,1 @@
+"""Candidates trained for real, in cohorts, none of them twice."""

@@ -46,7 +46,9 @@ class ResultStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+            self._connection.execute("BEGIN IMMEDIATE")  # fails now, not after the first training
             self._connection.execute(_SCHEMA)
+            self._connection.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise self._trouble("open", error) from error
 
@@ -75,6 +77,6 @@ class ResultStore:
 
     def _trouble(self, verb: str, error: Exception) -> UserError:
         return UserError(
-            f"cannot {verb} the result store {self.path}: {error}; free or repair it, "
-            "or choose another place with --cache_dir"
+            f"cannot {verb} the result store {self.path}: {error}; make room or move it "
+            "away, choose another place with --cache_dir, or go without it by --nostore"
         )

@@ -1,5 +1,7 @@
 """When a growing model stops, and what an episode keeps of it."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import DIVERGED, GROW, INVALID, OK, OVER_MEMORY, VALIDATE, Outcome
 
-SPACE = LayerChain((28, 28, 1), 10)
+SPACE: Any = LayerChain((28, 28, 1), 10)
 ROWS, BATCHES = 4, 32
 OBSERVE = jax.jit(growth.observe, static_argnames=("min_gain", "min_accuracy"))
 PUT = jax.jit(lambda state, action: growth.put_layer(state, action, SPACE))
@@ -36,21 +38,24 @@ def grown(correct: int, step: int, batches: int = BATCHES) -> Growth:
     if step:
         performance[:, step - 1] = spread(correct)
     return Growth(
-        actions=np.zeros((ROWS, 6, 4), np.float32),
-        performance=performance,
-        architecture=np.zeros((ROWS, 6, 4), np.int32),
-        noise=np.zeros((ROWS, 4), np.float32),
-        growing=np.ones(ROWS, bool),
-        score=np.full(ROWS, 0.5, np.float32),
-        step=np.int32(step),
+        actions=jnp.zeros((ROWS, 6, 4)),
+        performance=jnp.asarray(performance),
+        architecture=jnp.zeros((ROWS, 6, 4), jnp.int32),
+        noise=jnp.zeros((ROWS, 4)),
+        growing=jnp.ones(ROWS, bool),
+        score=jnp.full(ROWS, 0.5),
+        step=jnp.int32(step),
     )
 
 
 def outcome(accuracies: np.ndarray, status: tuple[int, ...] = (OK,) * ROWS) -> Outcome:
     """Its `accuracy`, of the whole split, is another than that of the validation batches."""
-    whole = np.array([0.71, 0.72, 0.73, 0.74], np.float32)
-    costs = np.zeros((ROWS, 0), np.float32)
-    return Outcome(np.float32(accuracies), whole, costs, np.array(status, np.int32))
+    return Outcome(
+        accuracies=jnp.asarray(accuracies, jnp.float32),
+        accuracy=jnp.array([0.71, 0.72, 0.73, 0.74]),
+        costs=jnp.zeros((ROWS, 0)),
+        status=jnp.array(status),
+    )
 
 
 def observe(state: Growth, seen: Outcome, **minimums: float | None) -> Growth:
@@ -162,13 +167,16 @@ def test_an_episode_starts_with_nothing() -> None:
 
 def test_the_baseline_is_the_previous_performance_or_zeros() -> None:
     state = grown(400, 2)
-    state.performance[:, [0, 2]] = 0.9
+    # what lies before and behind the last layer is not asked for
+    performance = np.array(state.performance)
+    performance[:, [0, 2]] = 0.9
+    state = state.replace(performance=performance)
     assert_allclose(growth.baseline(state), np.stack([spread(400)] * ROWS))
     assert not growth.baseline(state.replace(step=np.int32(0))).any()
 
 
 def test_a_layer_is_written_where_the_episode_stands_and_nowhere_else() -> None:
-    conv, fc = np.float32([0, 0, 0, 0]), np.float32([0.5, 0, 0.9, 0.2])
+    conv, fc = np.zeros(4, np.float32), np.array([0.5, 0, 0.9, 0.2], np.float32)
     state = PUT(grown(0, 0), np.stack([conv] * ROWS))
     state = PUT(state.replace(step=np.int32(1)), np.stack([conv, fc, fc, conv]))
     # conv: the first values of Table I; fc: 16 neurons, no bias, floor(0.2 * 7) = 1, relu
@@ -188,7 +196,7 @@ def test_stopped_and_unwanted_models_are_masked() -> None:
 
 def test_the_nets_see_a_row_per_layer_built() -> None:
     # with these weights a row is tanh(first action) and tanh(mean performance)
-    imr = Imr(np.float32([[1, 0]] + [[0, 0]] * 3), np.float32([[0, 1 / 32]] * BATCHES))
+    imr = Imr(jnp.array([[1.0, 0.0]] + [[0.0, 0.0]] * 3), jnp.array([[0, 1 / 32]] * BATCHES))
     state = grown(400, 1).replace(actions=np.full((ROWS, 6, 4), 0.5, np.float32))
     seen = jax.jit(growth.states)(imr, state)
     # tanh(0.5) = 0.462117; tanh(400 / 512) = tanh(0.78125) = 0.653424

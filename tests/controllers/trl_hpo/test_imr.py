@@ -17,8 +17,8 @@ IMR = Imr(
     w_action=jnp.array([[0.5, -1.0], [0.25, 0.5]]),
     w_performance=jnp.array([[0.5, 0.0], [0.0, -1.0], [0.5, 0.5]]),
 )
-ACTIONS = np.float32([[0.5, 1.0], [1.0, 0.0], [0.0, 0.5]])
-PERFORMANCE = np.float32([[0.0, 0.5, 0.0], [0.5, 0.0, 0.5], [1.0, 0.5, 0.25]])
+ACTIONS = np.array([[0.5, 1.0], [1.0, 0.0], [0.0, 0.5]], np.float32)
+PERFORMANCE = np.array([[0.0, 0.5, 0.0], [0.5, 0.0, 0.5], [1.0, 0.5, 0.25]], np.float32)
 # Sums of action and performance, a line per layer:
 #   .5 * .5 + 1 * .25 + 0 = .5              .5 * -1 + 1 * .5 + .5 * -1 = -.5
 #   1 * .5 + .5 * .5 + .5 * .5 = 1          1 * -1 + .5 * .5 = -.75
