@@ -109,5 +109,5 @@ def _unknown_key(text: str, arguments: list[str]) -> str:
 
 
 def _named(arguments: list[str]) -> str:
-    """The argument that names the config file."""
-    return next((word for word in arguments if word.startswith("--config=")), "--config")
+    """The argument that names the config file; of several, the last one counts."""
+    return next((word for word in reversed(arguments) if word.startswith("--config=")), "--config")

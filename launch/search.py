@@ -90,6 +90,7 @@ class Keeper:
 
 
 def main() -> None:
+    """Checks the config, builds the parts, searches and sums up."""
     if CONFIG.value is None or WORKDIR.value is None:
         raise UserError("--config=configs/NAME.py and --workdir=DIRECTORY are needed; see --help")
     logging.set_verbosity(logging.WARNING)  # Orbax tells a screenful per checkpoint

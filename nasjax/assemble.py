@@ -219,6 +219,8 @@ def _train_once(
     evaluator = TrainedEvaluator(config, space, data)
     result = evaluator.measure(stream(root_key, "final test"), np.asarray(architecture, np.int32))
     if STATUSES[result.status] != "ok":
-        raise UserError(f"the final training of {space.to_text(architecture)} ended as "
-                        f"{STATUSES[result.status]}; try another seed")
+        raise UserError(
+            f"the final training of {space.to_text(architecture)} ended as "
+            f"{STATUSES[result.status]}; try another seed"
+        )
     return result.correct / len(test.labels)

@@ -67,9 +67,9 @@ def _checked(value: Any, hint: Any, path: str) -> Any:
             return tuple(_checked(item, kind, f"{path}[{i}]") for i, (item, kind) in pairs)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(hint, type) and isinstance(value, hint):
-        if not (isinstance(value, bool) and hint is int):
-            return value
+    fits = isinstance(hint, type) and isinstance(value, hint)
+    if fits and not (isinstance(value, bool) and hint is int):
+        return value
     raise UserError(f"{path}={value!r} is a {type(value).__name__}; it must be a {_spell(hint)}")
 
 

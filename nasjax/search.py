@@ -1,11 +1,11 @@
 """The loop: propose, evaluate, reward, update. It owns no algorithm and keeps no state of its own.
 
-    for every round
-      for every phase of the controller, repeated
-        proposal      = phase.propose          what the controller asks for
-        outcome       = evaluator.evaluate     trained or looked up
-        rewards       = reward
-        state         = phase.update           the controller learns
+for every round
+  for every phase of the controller, repeated
+    proposal      = phase.propose          what the controller asks for
+    outcome       = evaluator.evaluate     trained or looked up
+    rewards       = reward
+    state         = phase.update           the controller learns
 """
 
 import dataclasses
@@ -71,9 +71,7 @@ def init(controller: Controller, space: Space, root_key: jax.Array) -> SearchSta
     )
 
 
-def propose(
-    phase: Phase, root_key: jax.Array, state: SearchState
-) -> tuple[Proposal, SearchState]:
+def propose(phase: Phase, root_key: jax.Array, state: SearchState) -> tuple[Proposal, SearchState]:
     """First half of an exchange."""
     key = stream(root_key, f"{phase.name}/propose", state.exchanges)
     proposal, controller = phase.propose(key, state.controller)

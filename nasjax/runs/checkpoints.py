@@ -1,4 +1,4 @@
-"""Checkpoints of a search (Orbax): atomic, the last few kept, a damaged newest one is stepped over."""
+"""Checkpoints of a search (Orbax): atomic, the last few kept, a damaged one stepped over."""
 
 import hashlib
 import logging

@@ -113,7 +113,9 @@ class Records:
     def on_exchange(self, exchange: Exchange) -> None:
         """Writes a row per unmasked candidate."""
         exchange = jax.device_get(exchange)
-        rows = [self._candidate(exchange, row) for row in np.flatnonzero(exchange.proposal.mask)]
+        rows = [
+            self._candidate(exchange, int(row)) for row in np.flatnonzero(exchange.proposal.mask)
+        ]
         self._write(rows)
         for kind, count in count_candidates(rows).items():
             self.counts[kind] += count
@@ -122,8 +124,10 @@ class Records:
                 self._metrics.setdefault(f"{exchange.phase}/{name}", []).append(float(value))
         if exchange.proposal.mask[0] and "attention_actor" in exchange.metrics:
             names = ("attention_actor", "attention_critic")
-            step = {name.removeprefix("attention_"): exchange.metrics[name] for name in names}
-            self._attention.append({**step, "encodings": exchange.proposal.architecture[0]})
+            step = {n.removeprefix("attention_"): np.asarray(exchange.metrics[n]) for n in names}
+            self._attention.append(
+                {**step, "encodings": np.asarray(exchange.proposal.architecture[0])}
+            )
 
     def on_round(self, state: SearchState) -> None:
         """Writes the round's row and, after a validation episode, its attention maps."""
@@ -200,10 +204,10 @@ class Records:
             name: np.stack([step[name] for step in self._attention]) for name in self._attention[0]
         }
         path = self._path.with_name(ATTENTION)
-        partial = path.with_name(f".{ATTENTION}")
+        partial, steps = path.with_name(f".{ATTENTION}"), len(self._attention)
         try:
             with partial.open("wb") as file:
-                np.savez(file, round=round_index, length=len(self._attention), **stacked)
+                np.savez(file, allow_pickle=False, round=round_index, length=steps, **stacked)
             partial.replace(path)
         except OSError as error:
             raise self._trouble(error) from error

@@ -38,7 +38,9 @@ def write_summary(
     found_noise_free = state.best_noise_free.accuracy > 0
     summary = {
         "best": _architecture(state.best, space),
-        "best_noise_free": _architecture(state.best_noise_free, space) if found_noise_free else None,
+        "best_noise_free": _architecture(state.best_noise_free, space)
+        if found_noise_free
+        else None,
         "validation_accuracy": float(state.best.accuracy),
         "test_accuracy": tested["test_accuracy"],
         "candidates": count_candidates(rows),

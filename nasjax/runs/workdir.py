@@ -112,7 +112,9 @@ def write_json(path: pathlib.Path, value: Any) -> None:
         partial.write_text(json.dumps(value, indent=2) + "\n")
         partial.replace(path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; make room and try again") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; make room and try again"
+        ) from error
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

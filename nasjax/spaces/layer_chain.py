@@ -39,7 +39,9 @@ _RELEASED: dict[int, tuple[tuple[int, ...], ...]] = {
     FC: (
         tuple(range(16, 512, 8)),
         (1, 0),
-        tuple(map(ACTIVATIONS.index, ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none"))),
+        tuple(
+            map(ACTIVATIONS.index, ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none"))
+        ),
     ),
     POOL: (tuple(range(2, 8)), (1, 2, 3), (0, 1, 2, 3)),
 }
@@ -211,9 +213,13 @@ class LayerChain:
                 shape, macs = (outputs,), inputs * outputs
             else:
                 padding = layer.get("padding", 0)
-                sides = [(s + 2 * padding - layer["kernel"]) // layer["stride"] + 1 for s in shape[:2]]
+                sides = [
+                    (s + 2 * padding - layer["kernel"]) // layer["stride"] + 1 for s in shape[:2]
+                ]
                 channels, filters = shape[2], layer.get("filters", shape[2])
-                weights = layer["kernel"] ** 2 * channels * filters if layer["kind"] == "conv" else 0
+                weights = (
+                    layer["kernel"] ** 2 * channels * filters if layer["kind"] == "conv" else 0
+                )
                 params = weights + filters if weights else 0
                 shape, macs = (*sides, filters), weights * sides[0] * sides[1]
             text = "linear" if layer is closing else _layer_text(layer)
@@ -274,7 +280,10 @@ def _decode_released(
     top = len(filters) - 1
     lower = jnp.where(last_conv >= 0, (prefix[last_conv, 1] - 8) // 8, 0)
     conv_index = jnp.minimum((action[1] * (top - lower) + lower + 1).astype(jnp.int32), top)
-    conv = [filters[conv_index], *(v[_below(action[i], v)] for i, v in ((2, kernels), (3, strides)))]
+    conv = [
+        filters[conv_index],
+        *(v[_below(action[i], v)] for i, v in ((2, kernels), (3, strides))),
+    ]
 
     neurons, biases, activations = (jnp.array(v, jnp.int32) for v in _RELEASED[FC])
     top = len(neurons) - 1

@@ -30,7 +30,7 @@ class UnitBox:
         cell = jnp.floor(action * self.levels).astype(jnp.int32)
         return 1 + jnp.minimum(cell, self.levels - 1)
 
-    def coordinates(self, architecture: jax.Array) -> jax.Array:
+    def coordinates(self, architecture: Any) -> Any:
         """[L, A] -> [L, A] in (0, 1): the middle of each cell; rows not built are below 0."""
         return (architecture - 0.5) / self.levels
 
@@ -53,5 +53,5 @@ class UnitBox:
     def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
         """Plain data for JSON, a dict a layer."""
         built = np.asarray(architecture)
-        rows = np.asarray(self.coordinates(built)).tolist()
+        rows = self.coordinates(built).tolist()
         return [{"coordinates": row} for row, cells in zip(rows, built, strict=True) if cells[0]]

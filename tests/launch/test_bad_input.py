@@ -8,7 +8,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -25,6 +24,8 @@ SMALL = [
     "--config.controller.updates_per_episode=0",
     "--config.controller.min_size=1",
     "--config.controller.batch_size=1",
+    "--config.controller.num_blocks=1",
+    "--config.controller.embed_size=8",
     "--config.evaluator.epochs=1",
     "--config.evaluator.validation_batches=4",
     "--config.search.rounds=2",
@@ -51,11 +52,15 @@ for line in sys.stdin:
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
-    while sign and not os.path.exists(sign):
+    ended = 0
+    while sign and not ended and not os.path.exists(sign):
         time.sleep(0.02)
-    if sign:
-        os.kill(child, signal.SIGTERM)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        ended, status = os.waitpid(child, os.WNOHANG)
+    if not ended:
+        if sign:
+            os.kill(child, signal.SIGTERM)
+        status = os.waitpid(child, 0)[1]
+    code = os.waitstatus_to_exitcode(status)
     out.seek(0), err.seek(0)
     print(json.dumps([code, out.read().decode(), err.read().decode()]), flush=True)
 """
@@ -93,8 +98,12 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory):
-    server = Server(tmp_path_factory.mktemp("cache"))
+def search(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+    cache = tmp_path_factory.mktemp("cache")
+    programs = getattr(request.config, "cache", None)
+    if programs is not None:  # compiled ones are kept between runs of the tests, no results
+        (cache / "xla").symlink_to(programs.mkdir("xla"))
+    server = Server(cache)
     yield server
     server.close()
 
@@ -156,7 +165,8 @@ def test_a_mistake_ends_in_one_line_and_code_2(
     own = {f"--config={name}": f"--config={tmp_path / name}" for name in CONFIGS}
     given = [own.get(a, a).format(file=tmp_path / "file") for a in arguments]
     workdir = tmp_path / "run"
-    code, out, err = search(DIGITS, f"--workdir={workdir}", *given)
+    config = [] if given[0].startswith("--config=") else [DIGITS]
+    code, out, err = search(*config, f"--workdir={workdir}", *given)
     line = err.splitlines()[-1]
     assert code == 2 and out == "" and line.startswith("error: ") and "Traceback" not in err
     others = [text for text in err.splitlines()[:-1] if "compilation cache" not in text]
@@ -200,11 +210,10 @@ def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
     assert search(*SMALL, f"--workdir={whole}")[0] == 0
     assert rows(stopped) == rows(whole) and len(rows(whole)) == 4  # a candidate and a round, twice
 
-    # A finished run: asked again it changes nothing; with more rounds it goes on.
+    # A finished run: asked again it changes nothing; another config is refused.
     before = (whole / "events.jsonl").read_bytes()
-    start = time.monotonic()
     assert search(*SMALL, f"--workdir={whole}")[1].startswith("best CNN")
-    assert (whole / "events.jsonl").read_bytes() == before and time.monotonic() - start < 60
+    assert (whole / "events.jsonl").read_bytes() == before
     code, _, err = search(*SMALL, f"--workdir={whole}", "--config.evaluator.epochs=2")
     assert code == 2 and "config.evaluator.epochs=1, this one has 2" in err
 

@@ -66,7 +66,9 @@ def search_and_kill(workdir, cache, when):
 
 def logical(workdir):
     """What may not depend on interruptions: everything but the fields called physical."""
-    return [{k: v for k, v in row.items() if k != "physical"} for row in read_rows(workdir / EVENTS)]
+    return [
+        {k: v for k, v in row.items() if k != "physical"} for row in read_rows(workdir / EVENTS)
+    ]
 
 
 def final_digest(workdir):
@@ -88,7 +90,9 @@ MOMENTS = [
     # Between the first round's checkpoint and the end.
     lambda rows, workdir: (workdir / "checkpoints" / "1").exists(),
     # With rows on disk that the checkpoint does not know of.
-    lambda rows, workdir: sum(row["event"] == "candidate" and row["round"] == 1 for row in rows) > 2,
+    lambda rows, workdir: (
+        sum(row["event"] == "candidate" and row["round"] == 1 for row in rows) > 2
+    ),
 ]
 
 

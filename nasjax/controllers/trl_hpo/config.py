@@ -60,7 +60,14 @@ class TrlHpoConfig:
 
     def __post_init__(self) -> None:
         counts = ("models_per_episode", "replay_capacity", "min_size", "batch_size", "num_heads")
-        for name in (*counts, "num_blocks", "expansion", "embed_size", "validate_every", "patience"):
+        for name in (
+            *counts,
+            "num_blocks",
+            "expansion",
+            "embed_size",
+            "validate_every",
+            "patience",
+        ):
             check(getattr(self, name) >= 1, f"controller.{name}", getattr(self, name), ">= 1")
         updates = self.updates_per_episode
         check(updates >= 0, "controller.updates_per_episode", updates, ">= 0")

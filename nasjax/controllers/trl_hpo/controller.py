@@ -16,7 +16,17 @@ from nasjax.controllers.trl_hpo.networks import make_actor, make_critic
 from nasjax.rl import replay
 from nasjax.rl.noise import ornstein_uhlenbeck
 from nasjax.rl.replay import Replay
-from nasjax.types import BACKUP, GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal, Space
+from nasjax.types import (
+    BACKUP,
+    GROW,
+    VALIDATE,
+    Controller,
+    Metrics,
+    Outcome,
+    Phase,
+    Proposal,
+    Space,
+)
 
 
 class TrlHpoState(flax.struct.PyTreeNode):
@@ -97,7 +107,9 @@ class _TrlHpo:
             init=self.init,
             round=(
                 Phase("grow", c.models_per_episode, layers, self.propose_growth, self.grow),
-                Phase("learn", c.batch_size, c.updates_per_episode, self.propose_backup, self.learn),
+                Phase(
+                    "learn", c.batch_size, c.updates_per_episode, self.propose_backup, self.learn
+                ),
                 Phase("validate", 1, layers, self.propose_validation, self.validate),
             ),
             finished=self.finished,

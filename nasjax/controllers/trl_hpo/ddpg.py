@@ -94,7 +94,13 @@ def critic_targets(
 ) -> jax.Array:
     """[N]: r_t + discount_t Q'(s_t, mu'(s_t)), see the top of this file."""
 
-    def bootstrap(actions, performance, length, action, next_performance):
+    def bootstrap(
+        actions: jax.Array,
+        performance: jax.Array,
+        length: jax.Array,
+        action: jax.Array,
+        next_performance: jax.Array,
+    ) -> jax.Array:
         s_t = encode_model(imr, actions, performance, length)
         s_tp1 = write_layer(imr, s_t, length, action, next_performance)
         return nets.critic.apply(state.target_critic, s_tp1)[0]
@@ -116,7 +122,9 @@ def critic_loss(
 ) -> tuple[jax.Array, jax.Array]:
     """Mean squared error of Q(s_tm1, a_tm1) to its targets [N]; also returns the values [N]."""
 
-    def value(actions, performance, length, key):
+    def value(
+        actions: jax.Array, performance: jax.Array, length: jax.Array, key: jax.Array
+    ) -> jax.Array:
         after = encode_model(imr, actions, performance, length)
         if backup == "predicted":
             before = reached(performance, length - 1)
@@ -140,7 +148,13 @@ def actor_loss(
 ) -> jax.Array:
     """- mean Q(s, mu(s)), over the states that growth goes on from."""
 
-    def value(actions, performance, length, next_performance, key):
+    def value(
+        actions: jax.Array,
+        performance: jax.Array,
+        length: jax.Array,
+        next_performance: jax.Array,
+        key: jax.Array,
+    ) -> jax.Array:
         actor_key, critic_key = jax.random.split(key)
         s = encode_model(imr, actions, performance, length)
         action = nets.actor.apply_train(params, s, actor_key)

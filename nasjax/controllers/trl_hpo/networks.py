@@ -53,11 +53,14 @@ def _make_net(
     empty = jnp.zeros((num_layers, config.embed_size))
 
     def apply(params: Params, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-        output, attention = module.apply(params, state)
+        output: jax.Array
+        attention: jax.Array
+        output, attention = module.apply(params, state)  # type: ignore[assignment]
         return squash(output), attention
 
     def apply_train(params: Params, state: jax.Array, key: jax.Array) -> jax.Array:
-        output, _ = module.apply(params, state, train=True, rngs={"dropout": key})
+        rngs = {"dropout": key}
+        output: jax.Array = module.apply(params, state, train=True, rngs=rngs)[0]
         return squash(output)
 
     return Net(lambda key: module.init(key, empty), apply, apply_train)

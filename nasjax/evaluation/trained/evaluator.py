@@ -26,7 +26,7 @@ from nasjax.types import DIVERGED, INVALID, OK, OVER_MEMORY, Evaluator, Outcome,
 ENGINE_VERSION = 1
 # XLA's older loop emitters: half the compile time of the fusion emitters on a CPU, about the same
 # run time on nets of this size.
-_QUICK = {"xla_cpu_use_fusion_emitters": False}
+_QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,7 +281,7 @@ def _id(architecture: np.ndarray) -> int:
 
 
 def _result(measured: Measurement, lane: int, seconds: float) -> Result:
-    counts = measured.counts[lane].astype(np.uint8)
+    counts = np.asarray(measured.counts[lane]).astype(np.uint8)
     if not measured.finite[lane]:
         return Result(DIVERGED, np.zeros_like(counts), 0, seconds)
     return Result(OK, counts, int(measured.correct[lane]), seconds)

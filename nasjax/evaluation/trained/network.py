@@ -39,9 +39,9 @@ class Traits(NamedTuple):
       activation: [L] int32, index of ACTIVATIONS.
     """
 
-    width: jax.Array
-    bias: jax.Array
-    activation: jax.Array
+    width: jax.Array | np.ndarray
+    bias: jax.Array | np.ndarray
+    activation: jax.Array | np.ndarray
 
 
 Plan = tuple[LayerPlan, ...]

@@ -124,7 +124,9 @@ def fit(
         lambda p, t, x, y: jax.value_and_grad(loss_fn)(p, x, y, plan, t), in_axes=(0, 0, None, None)
     )
 
-    def step(carry, batch):
+    Carry = tuple[Params, optax.OptState, jax.Array]
+
+    def step(carry: Carry, batch: jax.Array) -> tuple[Carry, None]:
         params, state, finite = carry
         losses, gradients = gradient_fn(
             params, traits, data.train_images[batch], data.train_labels[batch]
@@ -148,7 +150,7 @@ def count_correct(
         lambda p, t, x: network.apply(p, x, plan, t).argmax(-1), in_axes=(0, 0, None)
     )
 
-    def chunk(_, batch):
+    def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
         return None, predict(params, traits, batch[0]) == batch[1][None]
 
     _, correct = jax.lax.scan(chunk, None, (images, labels))

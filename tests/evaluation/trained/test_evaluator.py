@@ -100,15 +100,16 @@ def test_trained_parameters_are_bit_equal_in_every_lane_and_near_the_unbatched_n
     count = network.num_params(plan, SHAPE, CLASSES)
     draws = [training.initial_draws(SEED_KEY, i, count) for i in range(3)]
     traits = [network.plan_of(a, 1, (), (32,))[1] for a in architectures]
-    one_lane = lambda i: network.init(jnp.asarray(draws[i]), plan, traits[i], SHAPE, CLASSES)
+
+    def one_lane(i):
+        return network.init(jnp.asarray(draws[i]), plan, traits[i], SHAPE, CLASSES)
+
     fit = jax.jit(lambda p, t: training.fit(p, plan, t, data, CONFIG)[0])
 
     def lanes(order):
-        stack = lambda *leaves: jnp.stack(leaves)
-        return fit(
-            jax.tree.map(stack, *(one_lane(i) for i in order)),
-            jax.tree.map(stack, *(traits[i] for i in order)),
-        )
+        params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *map(one_lane, order))
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(traits[i] for i in order))
+        return fit(params, stacked)
 
     straight, turned = lanes([0, 1, 2]), lanes([2, 0, 0])
     for a, b in zip(jax.tree.leaves(straight), jax.tree.leaves(turned), strict=True):

@@ -57,10 +57,12 @@ def reference_params(params, chain):
 def our_params(reference, like):
     """The reference's parameters in our form; a missing bias is our bias of zeros."""
     return [
-        {name: entry.get(name, np.zeros(1)).reshape(-1, leaf.shape[-1]).squeeze()
-         if name == "b" and "b" in entry else
-         (np.zeros(leaf.shape) if name not in entry else entry[name].reshape(leaf.shape))
-         for name, leaf in values.items()}
+        {
+            name: entry.get(name, np.zeros(1)).reshape(-1, leaf.shape[-1]).squeeze()
+            if name == "b" and "b" in entry
+            else (np.zeros(leaf.shape) if name not in entry else entry[name].reshape(leaf.shape))
+            for name, leaf in values.items()
+        }
         for entry, values in zip(reference, like, strict=True)
     ]
 
@@ -133,8 +135,13 @@ def test_forward_loss_gradients_and_adam_agree_with_numpy(index):
 
 def test_padded_widths_give_the_same_net():
     # A rung far above every width: padding must change nothing beyond the order of float sums.
-    chain = [("conv", 8, 3, 1), ("pool", 3, 2, 1), ("conv", 24, 3, 2), ("fc", 40, True, "sigmoid"),
-             ("fc", 16, False, "elu")]
+    chain = [
+        ("conv", 8, 3, 1),
+        ("pool", 3, 2, 1),
+        ("conv", 24, 3, 2),
+        ("fc", 40, True, "sigmoid"),
+        ("fc", 16, False, "elu"),
+    ]
     plan, traits, _ = prepare(chain, 0, (32,), (64,))
     exact_plan, exact_traits, exact = prepare(chain, 0)
     shapes = network.weight_shapes(plan, SHAPE, CLASSES)
@@ -167,7 +174,7 @@ def test_padded_widths_give_the_same_net():
 
 def test_initial_weights_are_uniform_within_the_inverse_root_of_the_true_fan_in():
     chain = [("conv", 24, 5, 1), ("fc", 504, True, "relu")]
-    plan, traits, params = prepare(chain, 3, (64,), (512,))
+    params = prepare(chain, 3, (64,), (512,))[2]
     # conv: fan_in = 5 * 5 * 2 = 50; fc: 14 * 14 * 24 = 4704 of 14 * 14 * 64 = 12544 rows
     w = np.asarray(params[0]["w"])
     np.testing.assert_array_equal(w[:, 24:], 0)

@@ -1,0 +1,180 @@
+import json
+import logging
+import pathlib
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nasjax.errors import UserError
+from nasjax.runs.records import EVENTS, Records, count_candidates, read_rows
+from nasjax.spaces.layer_chain import LayerChain
+from nasjax.types import (
+    DIVERGED,
+    GROW,
+    INVALID,
+    OK,
+    OVER_MEMORY,
+    VALIDATE,
+    Best,
+    Exchange,
+    Outcome,
+    Proposal,
+    SearchState,
+)
+
+SPACE = LayerChain((8, 8, 1), 10)
+A, B = (1, 16, 3, 1), (2, 64, 1, 0)
+
+
+def exchange(
+    *layers: tuple[int, ...], status: tuple[int, ...] | None = None, purpose: int = GROW, **metrics
+) -> Exchange:
+    """One-layer architectures, measured as 3 and 4 of 4 images; rows of zeros are masked."""
+    rows = len(layers)
+    architecture = np.zeros((rows, SPACE.num_layers, 4), np.int32)
+    architecture[:, 0] = layers
+    given = np.array(status or [OK] * rows, np.int32)
+    accuracies = np.tile(np.float32([0.75, 1.0]), (rows, 1)) * (given == OK)[:, None]
+    return Exchange(
+        round=0,
+        phase="grow",
+        repeat=0,
+        proposal=Proposal(
+            architecture, architecture[:, 0, 0] > 0, np.full(rows, purpose), np.zeros((rows, 2))
+        ),
+        outcome=Outcome(accuracies, accuracies.mean(1), np.zeros((rows, 0)), given),
+        rewards=accuracies.mean(1),
+        metrics=metrics,
+    )
+
+
+def state(round_index: int) -> SearchState:
+    best = Best(jnp.float32(0.875), jnp.zeros((SPACE.num_layers, 4), jnp.int32))
+    count = jnp.int32(round_index)
+    return SearchState(
+        controller=jnp.int32(7),
+        best=best,
+        best_noise_free=best,
+        queries=count,
+        exchanges=count,
+        round=count,
+    )
+
+
+def records(workdir: pathlib.Path, position: int = 0) -> Records:
+    return Records(
+        workdir,
+        SPACE,
+        provenance=lambda architecture: {"source": "trained"},
+        counts_of=4,
+        num_updates=lambda controller: controller,
+        position=position,
+    )
+
+
+def rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
+    return list(read_rows(workdir / EVENTS))
+
+
+def test_a_row_is_written_per_unmasked_candidate_and_per_round(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A, (0, 0, 0, 0), A, loss=jnp.float32(2)))
+    kept.on_exchange(exchange(B, purpose=VALIDATE, loss=jnp.float32(4)))
+    kept.on_round(state(1))
+    kept.close()
+    first, again, other, ended = rows(tmp_path)
+    assert (first["row"], again["row"]) == (0, 2) and first["id"] == again["id"] != other["id"]
+    assert (first["first"], again["first"], other["first"]) == (True, False, True)
+    assert first["counts"] == [3, 4] and first["accuracy"] == 0.875  # (3 + 4) of 8
+    assert (first["purpose"], other["purpose"]) == ("grow", "validate")
+    assert first["physical"]["source"] == "trained" and first["encoding"][0] == list(A)
+    assert ended["event"] == "round" and ended["round"] == 0 and ended["updates"] == 7
+    assert ended["metrics"] == {"grow/loss": 3.0}  # (2 + 4) / 2
+
+
+def test_counts_say_what_was_trained_reused_and_refused(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    status = (OK, OK, DIVERGED, INVALID, OVER_MEMORY)
+    kept.on_exchange(exchange(A, A, B, (3, 8, 1, 0), (2, 8, 1, 0), status=status))
+    assert kept.counts == {"trained": 2, "reused": 1, "invalid": 2}
+    kept.close()
+    assert count_candidates(rows(tmp_path)) == kept.counts
+    gone_on = records(tmp_path, kept_bytes := (tmp_path / EVENTS).stat().st_size)
+    assert gone_on.counts == kept.counts and gone_on.position == kept_bytes
+    gone_on.on_exchange(exchange(A))
+    gone_on.close()
+    assert gone_on.counts["reused"] == 2 and rows(tmp_path)[-1]["first"] is False
+
+
+def test_going_on_drops_what_came_after_the_checkpoint(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A))
+    kept.on_round(state(1))
+    position = kept.position
+    kept.on_exchange(exchange(B))
+    kept.close()
+    with (tmp_path / EVENTS).open("ab") as file:
+        file.write(b'{"event": "cand')  # as a kill leaves it
+    assert [row["event"] for row in rows(tmp_path)] == ["candidate", "round", "candidate"]
+    gone_on = records(tmp_path, position)
+    gone_on.on_exchange(exchange(B))
+    gone_on.close()
+    assert [row["first"] for row in rows(tmp_path) if "first" in row] == [True, True]
+    assert (tmp_path / EVENTS).read_bytes().count(b"\n") == 3
+
+
+@pytest.mark.parametrize("garbage", [b"#####", b"[]", b"3", b'{"event": "candidate"}', b"\xff{"])
+def test_a_damaged_line_costs_a_warning_and_no_other_line(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, garbage: bytes
+) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A, B, (1, 32, 3, 1)))
+    kept.close()
+    path = tmp_path / EVENTS
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], garbage, lines[2]]) + b"\n")
+    with caplog.at_level(logging.WARNING):
+        gone_on = records(tmp_path, path.stat().st_size)
+    gone_on.close()
+    assert [row["row"] for row in rows(tmp_path)] == [0, 2] and gone_on.counts["trained"] == 2
+    assert f"{path}: 1 damaged lines are left out" in caplog.text
+
+
+def test_records_that_cannot_be_written_or_read_are_one_line(tmp_path: pathlib.Path) -> None:
+    (tmp_path / EVENTS).mkdir()
+    with pytest.raises(UserError, match="cannot write .*Is a directory; make room or choose"):
+        records(tmp_path)
+    with pytest.raises(UserError, match="cannot read .*Is a directory"):
+        rows(tmp_path)
+    assert rows(tmp_path / "missing") == []
+
+
+def test_a_full_disk_keeps_the_rounds_that_ended(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A))
+    kept.on_round(state(1))
+    position = kept.position
+    kept._file.close()
+    kept._file = open("/dev/full", "ab")  # noqa: SIM115  # every write: no space left on device
+    with pytest.raises(UserError, match="No space left on device; make room"):
+        kept.on_exchange(exchange(B))
+    with pytest.raises(OSError):  # it holds on to what it could not write
+        kept.close()
+    gone_on = records(tmp_path, position)
+    gone_on.close()
+    assert len(rows(tmp_path)) == 2
+
+
+def test_the_attention_of_the_last_validation_episode_is_kept(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    for value in (1.0, 2.0):
+        maps = np.full((1, 1, 2, 2), value)
+        kept.on_exchange(exchange(A, attention_actor=maps, attention_critic=-maps))
+    kept.on_round(state(3))
+    kept.close()
+    with np.load(tmp_path / "attention.npz") as found:
+        assert found["actor"][:, 0, 0, 0, 0].tolist() == [1, 2] and found["critic"].max() == -1
+        assert (int(found["round"]), int(found["length"])) == (2, 2)
+    assert json.loads((tmp_path / EVENTS).read_text().splitlines()[-1])["metrics"] == {}

@@ -1,0 +1,116 @@
+import copy
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from nasjax.errors import UserError
+from nasjax.runs.workdir import ADJUSTABLE, Workdir, versions, write_json
+
+CONFIG: dict[str, Any] = {
+    "seed": 0,
+    "space": {"name": "layer_chain", "input_shape": [8, 8, 1]},
+    "evaluator": {"workers": 2, "conv_widths": (16, 32)},
+    "search": {"rounds": 6, "max_queries": None, "checkpoints_kept": 3},
+}
+LOCK = """
+import fcntl, sys
+file = open(sys.argv[1], "w")
+fcntl.flock(file, fcntl.LOCK_EX)
+print(1, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_new_run_keeps_its_config_and_what_made_it(tmp_path: pathlib.Path) -> None:
+    workdir = Workdir(tmp_path / "a" / "run", CONFIG)
+    assert workdir.is_new
+    kept = json.loads((workdir.path / "config.json").read_text())
+    assert kept["evaluator"] == {"workers": 2, "conv_widths": [16, 32]}
+    made = json.loads((workdir.path / "versions.json").read_text())
+    assert {"python", "jax", "nasjax", "commit", "command"} <= made.keys() == versions().keys()
+    workdir.close()
+    again = Workdir(workdir.path, CONFIG)  # a tuple and the list that JSON makes of it are equal
+    assert not again.is_new
+    again.close()
+
+
+def test_a_second_process_is_refused_until_the_first_one_ends(tmp_path: pathlib.Path) -> None:
+    command = [sys.executable, "-c", LOCK, str(tmp_path / "lock")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as first:  # type: ignore[call-overload]
+        assert first.stdout.readline() == "1\n"
+        with pytest.raises(UserError, match="another process is running in --workdir"):
+            Workdir(tmp_path, CONFIG)
+        first.communicate()
+    Workdir(tmp_path, CONFIG).close()
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(CONFIG)
+    section, _, key = path.partition(".")
+    if key:
+        config[section][key] = value
+    else:
+        config[section] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("seed", 1), ("space.input_shape", [28, 28, 1]), ("space.new", 3)]
+)
+def test_another_config_is_refused_by_key_and_both_values(
+    tmp_path: pathlib.Path, key: str, value: Any
+) -> None:
+    Workdir(tmp_path, CONFIG).close()
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(UserError, match=rf"config\.{key}=.*this one has") as raised:
+        Workdir(tmp_path, changed(key, value))
+    assert f"has {value!r};" in str(raised.value)
+    assert (tmp_path / "config.json").read_bytes() == before
+    Workdir(tmp_path, CONFIG).close()  # and the lock was let go
+
+
+@pytest.mark.parametrize("key", ADJUSTABLE)
+def test_budgets_may_change_when_a_run_goes_on(tmp_path: pathlib.Path, key: str) -> None:
+    Workdir(tmp_path, CONFIG).close()
+    Workdir(tmp_path, changed(key, 9)).close()
+    section, _, name = key.partition(".")
+    assert json.loads((tmp_path / "config.json").read_text())[section][name] == 9
+
+
+def test_a_damaged_config_is_named_and_can_be_moved_away(tmp_path: pathlib.Path) -> None:
+    Workdir(tmp_path, CONFIG).close()
+    (tmp_path / "config.json").write_bytes(b'{"seed": \xff')
+    with pytest.raises(UserError, match=r"cannot read .*config\.json.*move it away"):
+        Workdir(tmp_path, CONFIG)
+    (tmp_path / "config.json").unlink()
+    Workdir(tmp_path, CONFIG).close()
+
+
+def test_a_path_below_a_file_is_refused(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot write to --workdir=.*Not a directory"):
+        Workdir(tmp_path / "file" / "run", CONFIG)
+
+
+def test_json_is_written_whole_or_not_at_all(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "summary.json"
+    write_json(path, {"a": 1})
+
+    def half(self: pathlib.Path, text: str) -> int:
+        self.write_bytes(text[: len(text) // 2].encode())
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "write_text", half)
+        with pytest.raises(UserError, match=r"summary\.json: No space left on device; make room"):
+            write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 1}
+    write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 2} and list(tmp_path.iterdir()) == [path]
