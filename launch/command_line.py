@@ -47,8 +47,8 @@ def end(message: str, code: int) -> NoReturn:
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
-    for again in (signal.SIGTERM, signal.SIGINT):  # an impatient second one has nothing to add
-        signal.signal(again, signal.SIG_IGN)
+    for again in (signal.SIGTERM, signal.SIGINT):  # an impatient second one waits for nothing
+        signal.signal(again, lambda number, frame: os._exit(INTERRUPTED))
     raise Interrupted
 
 

@@ -91,7 +91,7 @@ class Keeper:
 
 def main() -> None:
     """Checks the config, builds the parts, searches and sums up."""
-    if CONFIG.value is None or WORKDIR.value is None:
+    if CONFIG.value is None or not WORKDIR.value or not CACHE_DIR.value:
         raise UserError("--config=configs/NAME.py and --workdir=DIRECTORY are needed; see --help")
     logging.set_verbosity(logging.WARNING)  # Orbax tells a screenful per checkpoint
     settings = assemble.parse(CONFIG.value.to_dict())

@@ -1,6 +1,7 @@
 """Sections of a config become frozen dataclasses; a typo stops the run with one line."""
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -67,6 +68,8 @@ def _checked(value: Any, hint: Any, path: str) -> Any:
             return tuple(_checked(item, kind, f"{path}[{i}]") for i, (item, kind) in pairs)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if hint is float and isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{path}={value!r}; it must be a finite number")
     fits = isinstance(hint, type) and isinstance(value, hint)
     if fits and not (isinstance(value, bool) and hint is int):
         return value

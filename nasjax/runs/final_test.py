@@ -36,7 +36,7 @@ def final_test(
     """
     path = workdir / FINAL_TEST
     if path.exists():
-        kept = json.loads(path.read_text())
+        kept = _read(path)
         if kept["encoding"] != np.asarray(architecture).tolist():
             raise UserError(
                 f"{path} holds the test of another architecture ({kept['architecture']}); the test "
@@ -57,3 +57,13 @@ def final_test(
     }
     write_json(path, result)
     return result
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(path.read_text())
+        return {**kept, "encoding": kept["encoding"], "architecture": kept["architecture"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); move it away and the test is made again"
+        ) from error

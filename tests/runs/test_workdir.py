@@ -19,7 +19,7 @@ CONFIG: dict[str, Any] = {
 LOCK = """
 import fcntl, sys
 file = open(sys.argv[1], "w")
-fcntl.flock(file, fcntl.LOCK_EX)
+fcntl.flock(file, fcntl.LOCK_SH)  # even a shared lock is in the way of an own one
 print(1, flush=True)
 sys.stdin.read()
 """

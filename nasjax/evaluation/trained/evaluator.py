@@ -55,6 +55,10 @@ class TrainedConfig(Recipe):
         super().__post_init__()
         check(self.lanes >= 1, "evaluator.lanes", self.lanes, ">= 1")
         check(self.workers >= 1, "evaluator.workers", self.workers, ">= 1")
+        for name in ("conv_widths", "fc_widths"):
+            widths = getattr(self, name)
+            rising = all(a < b for a, b in zip((0, *widths), widths, strict=False))
+            check(rising, f"evaluator.{name}", widths, "rising numbers above 0")
         budget = self.memory_budget_gib
         check(budget > 0, "evaluator.memory_budget_gib", budget, "> 0")
 

@@ -1,6 +1,6 @@
 """The candidate net against an independent plain NumPy version (float64, numpy_net.py)."""
 
-import functools
+import concurrent.futures
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from nasjax.evaluation.trained import network, training
 from nasjax.spaces.layer_chain import ACTIVATIONS, LayerChain
 from tests.evaluation import numpy_net
 
-SHAPE, CLASSES, BATCH = (18, 18, 2), 10, 16
+SHAPE, CLASSES, BATCH = (12, 12, 2), 10, 16
 SPACE = LayerChain(SHAPE, CLASSES)
 
 
@@ -26,9 +26,9 @@ def to_layers(chain):
 
 
 def chains():
-    """24 random chains of every length, and three written to cover what chance may leave out."""
+    """20 random chains of every length, and three written to cover what chance may leave out."""
     rng = np.random.default_rng(0)
-    drawn = [numpy_net.random_layers(rng, SHAPE, 1 + i % 6) for i in range(24)]
+    drawn = [numpy_net.random_layers(rng, SHAPE, 1 + i % 6) for i in range(20)]
     return [
         *drawn,
         [("conv", 8, 3, 1), ("pool", 3, 1, 1), ("pool", 8, 3, 3), ("fc", 16, True, "leakyrelu")],
@@ -67,10 +67,14 @@ def our_params(reference, like):
     ]
 
 
-def assert_close(ours, reference, atol):
-    for mine, theirs in zip(ours, our_params(reference, ours), strict=True):
-        for name in mine:
-            np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-4, atol=atol)
+def share_close(ours, reference, atol):
+    """The share of all elements that agree."""
+    close = jax.tree.map(
+        lambda mine, theirs: np.isclose(mine, theirs, rtol=1e-4, atol=atol).ravel(),
+        ours,
+        our_params(reference, ours),
+    )
+    return np.mean(np.concatenate(jax.tree.leaves(close)))
 
 
 def prepare(chain, seed, conv_widths=(), fc_widths=()):
@@ -96,28 +100,10 @@ def test_chains_cover_every_kind_and_activation():
     assert any(layer[0] == "pool" and layer[3] > 0 and layer[1] > layer[2] for layer in layers)
 
 
-@pytest.mark.parametrize("index", range(len(CHAINS)))
-def test_forward_loss_gradients_and_adam_agree_with_numpy(index):
-    chain = CHAINS[index]
+def program(chain, index):
+    """Logits, loss, gradients and three Adam steps of a chain, lowered as one program."""
     plan, traits, params = prepare(chain, index)
     steps = batches(index, 3)
-    images, labels = steps[0]
-    reference = reference_params(params, chain)
-
-    gradient_fn = jax.jit(
-        jax.value_and_grad(functools.partial(training.loss_fn, plan=plan, traits=traits))
-    )
-    logits = jax.jit(functools.partial(network.apply, plan=plan, traits=traits))(params, images)
-    expected = numpy_net.forward(chain, reference, images)
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
-
-    loss, gradients = gradient_fn(params, images, labels)
-    expected_loss, expected_gradients = numpy_net.loss_and_gradients(
-        chain, reference, images, labels
-    )
-    np.testing.assert_allclose(loss, expected_loss, atol=1e-4)
-    assert_close(gradients, expected_gradients, atol=1e-5)
-
     data = training.DeviceData(
         train_images=jnp.concatenate([x for x, _ in steps]),
         train_labels=jnp.concatenate([y for _, y in steps]).astype(jnp.int32),
@@ -125,12 +111,50 @@ def test_forward_loss_gradients_and_adam_agree_with_numpy(index):
         validation_labels=jnp.zeros((1, 1), jnp.int32),
         order=jnp.arange(3 * BATCH).reshape(3, BATCH),
     )
-    lane = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], (params, traits))
-    fit = jax.jit(functools.partial(training.fit, plan=plan, recipe=training.Recipe()))
-    trained, finite = fit(lane[0], traits=lane[1], data=data)
+
+    def all_of_it(params, traits, data):
+        images, labels = data.train_images[:BATCH], data.train_labels[:BATCH]
+        logits = network.apply(params, images, plan, traits)
+        loss = jax.value_and_grad(training.loss_fn)(params, images, labels, plan, traits)
+        lane = jax.tree.map(lambda leaf: leaf[None], (params, traits))
+        trained, finite = training.fit(lane[0], plan, lane[1], data, training.Recipe())
+        return logits, loss, jax.tree.map(lambda leaf: leaf[0], trained), finite
+
+    arguments = (params, jax.tree.map(jnp.asarray, traits), data)
+    return jax.jit(all_of_it).lower(*arguments), arguments, steps
+
+
+@pytest.fixture(scope="module")
+def results():
+    """Every chain's numbers; the programs compile two at a time, which is most of the work."""
+    lowered = [program(chain, index) for index, chain in enumerate(CHAINS)]
+    quick = {"xla_cpu_use_fusion_emitters": False}  # as the evaluator's compilation="quick"
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        compiled = list(pool.map(lambda entry: entry[0].compile(quick), lowered))
+    return [
+        (run(*arguments), arguments[0], steps)
+        for run, (_, arguments, steps) in zip(compiled, lowered, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("index", range(len(CHAINS)))
+def test_forward_loss_gradients_and_adam_agree_with_numpy(results, index):
+    chain = CHAINS[index]
+    (logits, (loss, gradients), trained, finite), params, steps = results[index]
+    images, labels = steps[0]
+    reference = reference_params(params, chain)
+    expected = numpy_net.forward(chain, reference, images)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    expected_loss, expected_gradients = numpy_net.loss_and_gradients(
+        chain, reference, images, labels
+    )
+    np.testing.assert_allclose(loss, expected_loss, atol=1e-4)
+    assert share_close(gradients, expected_gradients, atol=1e-5) == 1
     expected_params, _ = numpy_net.adam_steps(chain, reference, steps, learning_rate=1e-3)
     assert bool(finite[0])
-    assert_close(jax.tree.map(lambda leaf: leaf[0], trained), expected_params, atol=1e-4)
+    # Adam's first steps are learning_rate * sign(gradient), nearly: where a gradient is within
+    # float32 rounding of 0, or a unit within it of relu's kink, rounding decides the step.
+    assert share_close(trained, expected_params, atol=1e-4) > 0.999
 
 
 def test_padded_widths_give_the_same_net():
@@ -175,17 +199,18 @@ def test_padded_widths_give_the_same_net():
 def test_initial_weights_are_uniform_within_the_inverse_root_of_the_true_fan_in():
     chain = [("conv", 24, 5, 1), ("fc", 504, True, "relu")]
     params = prepare(chain, 3, (64,), (512,))[2]
-    # conv: fan_in = 5 * 5 * 2 = 50; fc: 14 * 14 * 24 = 4704 of 14 * 14 * 64 = 12544 rows
+    # conv: fan_in = 5 * 5 * 2 = 50; fc: 8 * 8 * 24 = 1536 of 8 * 8 * 64 = 4096 rows
     w = np.asarray(params[0]["w"])
     np.testing.assert_array_equal(w[:, 24:], 0)
     assert 0.99 < np.abs(w[:, :24]).max() * np.sqrt(50) <= 1
-    w = np.asarray(params[1]["w"]).reshape(14 * 14, 64, 512)
+    w = np.asarray(params[1]["w"]).reshape(8 * 8, 64, 512)
     np.testing.assert_array_equal(w[:, 24:], 0)
     np.testing.assert_array_equal(w[:, :, 504:], 0)
-    inside = w[:, :24, :504] * np.sqrt(4704)
+    inside = w[:, :24, :504] * np.sqrt(1536)
     assert 0.99 < np.abs(inside).max() <= 1
-    # The variance of U(-1, 1) is 1/3; over 2.4 million draws its error is below 0.001 (6 sigma).
-    assert abs(inside.var() - 1 / 3) < 0.001
+    # The variance of U(-1, 1) is 1/3; over 774,144 draws its sd is
+    # sqrt(4/45 / 774144) = 0.00034, so 0.002 is 6 sigma.
+    assert abs(inside.var() - 1 / 3) < 0.002
 
 
 def test_adam_is_that_of_optax_with_its_defaults():
