@@ -130,7 +130,7 @@ CASES = [
     ([f"{SECTION}.num_heads=3"], ["num_heads=3", "embed_size=64"]),
     ([f"{SECTION}.dropout=1"], ["controller.dropout=1.0", "below 1"]),
     (["--config.evaluator.epochs=0"], ["evaluator.epochs=0", ">= 1"]),
-    (["--config.evaluator.learning_rate=nan"], ["learning_rate=nan", "> 0"]),
+    (["--config.evaluator.learning_rate=nan"], ["learning_rate=nan", "finite"]),
     (["--config.seed=-1"], ["config.seed=-1", "2**32"]),
     (["--config.space.decode=foo"], ["'foo'", "'table1'", "'released'"]),
     (["--config.data.name=minst"], ["'minst'", "digits", "idx:DIR", "tfds:NAME"]),
