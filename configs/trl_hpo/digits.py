@@ -1,4 +1,14 @@
-"""TRL-HPO on scikit-learn's handwritten digits (8x8), the first thing to run."""
+"""TRL-HPO on scikit-learn's handwritten digits (8x8), the first thing to run.
+
+    python -m launch.search --config=configs/trl_hpo/digits.py --workdir=runs/digits
+
+Expected: a CNN of at least 97 % test accuracy, in a few minutes on 2 CPU cores. README's table names
+the run.
+
+It departs from the paper where the paper's protocol takes days: fewer and smaller episodes, learning
+from the 16th layer on, 25 updates of 8 rows per episode (100 in all), a decaying learning rate. Most
+of its time goes into compiling, hence the padded widths.
+"""
 
 import ml_collections
 
@@ -6,12 +16,13 @@ from configs.trl_hpo import mnist_paper
 
 
 def get_config() -> ml_collections.ConfigDict:
+    """The paper's settings, but for what is said above."""
     c = mnist_paper.get_config()
     c.data.update(name="digits", train_size=928, validation_size=512, mean=0.3049, std=0.3758)
-    c.controller.update(
-        min_size=32, models_per_episode=5, updates_per_episode=25, replay_capacity=1_000
-    )
-    c.evaluator.update(lanes=1, conv_widths=(64, 128), fc_widths=(256, 512))
-    c.evaluator.update(memory_budget_gib=4.0, compilation="quick", schedule="cosine")
-    c.search.update(rounds=6)
+    c.controller.update(models_per_episode=4, updates_per_episode=25, batch_size=8)
+    c.controller.update(min_size=16, replay_capacity=1_000)
+    c.evaluator.update(batch_size=32, learning_rate=2e-3, schedule="cosine")
+    c.evaluator.update(lanes=1, conv_widths=(64, 128), fc_widths=(128, 256, 512))
+    c.evaluator.update(memory_budget_gib=4.0, compilation="quick")
+    c.search.update(rounds=5)
     return c
