@@ -2,12 +2,12 @@
 
     python -m launch.search --config=configs/trl_hpo/digits.py --workdir=runs/digits
 
-Expected: a CNN of at least 97 % test accuracy, in a few minutes on 2 CPU cores. README's table names
-the run.
+Expected: a CNN of at least 97 % test accuracy, in a few minutes on 2 CPU cores. README's table
+names the run.
 
-It departs from the paper where the paper's protocol takes days: fewer and smaller episodes, learning
-from the 16th layer on, 25 updates of 8 rows per episode (100 in all), a decaying learning rate. Most
-of its time goes into compiling, hence the padded widths.
+It departs from the paper where the paper's protocol takes days: fewer and smaller episodes,
+learning from the 16th layer on, 25 updates of 8 rows per episode (100 in all), batches of 32 with a
+decaying learning rate. Much of its time goes into compiling, hence the padded widths.
 """
 
 import ml_collections

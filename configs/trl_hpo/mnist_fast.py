@@ -3,9 +3,9 @@
     python -m launch.search --config=configs/trl_hpo/mnist_fast.py --workdir=runs/mnist_fast \\
         --config.data.name=idx:DIRECTORY
 
-MNIST is read from tfds unless data.name says otherwise. It departs from the paper in the data (5,000
-images, one epoch, batches of 32, a decaying rate) and in the episodes (8 of 8 models, learning from
-the 60th layer on). No run of it has ended yet, so no time and no accuracy are promised.
+MNIST is read from tfds unless data.name says otherwise. It departs from the paper in the data
+(5,000 images, one epoch, batches of 32, a decaying rate) and in the episodes (8 of 8 models,
+learning from the 60th layer on). No run of it has ended yet: no time or accuracy is promised.
 """
 
 import ml_collections

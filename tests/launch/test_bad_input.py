@@ -137,7 +137,7 @@ CASES = [
     (["--config.data.name=idx:/no/such"], ["idx:/no/such", "no such directory"]),
     (["--config.data.train_size=9999"], ["train_size=9999", "1440"]),
     ([f"{SECTION}.name=ddgp"], ["'ddgp'", "random_search", "trl_hpo"]),
-    ([f"{SECTION}.min_size=900"], ["min_size=900", "180"]),
+    ([f"{SECTION}.min_size=900"], ["min_size=900", "120"]),
     (["--config.evaluator.batch_size=5000"], ["batch_size=5000", "928"]),
     (["--wrokdir=x"], ["wrokdir", "workdir"]),
     (["stray"], ["'stray'", "--help"]),
