@@ -1,0 +1,80 @@
+"""The loop with the plainest parts: random search on a closed-form landscape."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax import search
+from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
+from nasjax.evaluation.landscape import make_landscape
+from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.spaces.unit_box import UnitBox
+from nasjax.types import PROPOSE, Proposal
+
+SPACE = UnitBox(num_layers=2, action_size=2, levels=10)
+BEST = jnp.array([[0.25, 0.75], [0.05, 0.95]])
+
+
+class Witness:
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.exchanges, self.rounds = [], 0
+
+    def on_exchange(self, exchange):
+        self.exchanges.append(exchange)
+
+    def on_round(self, state):
+        self.rounds += 1
+
+
+def run(seed, **budget):
+    controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
+    root_key = jax.random.key(seed)
+    witness = Witness()
+    state = search.run(
+        controller=controller,
+        evaluator=make_landscape(SPACE, BEST, performance_size=3),
+        reward=make_accuracy_gain(AccuracyGainConfig()),
+        root_key=root_key,
+        state=search.init(controller, SPACE, root_key),
+        config=search.SearchConfig(**budget),
+        observer=witness,
+    )
+    return state, witness
+
+
+def test_the_landscape_is_worth_what_its_formula_says():
+    # Cells 3 and 8 of 10 are 0.25 and 0.75: layer 1 is best. Layer 2 at (0.55, 0.95) is off by
+    # (0.5 + 0) / 2 = 0.25. With top 0.9 and L = 2: 0.45 * (1 + 0.75) = 0.7875; layer 1 alone 0.45.
+    architecture = jnp.array([[[3, 8], [6, 10]], [[3, 8], [0, 0]], [[0, 0], [0, 0]]])
+    proposal = Proposal(architecture, jnp.ones(3, bool), jnp.full(3, PROPOSE), jnp.zeros((3, 3)))
+    outcome = make_landscape(SPACE, BEST, performance_size=3).evaluate(jax.random.key(0), proposal)
+    np.testing.assert_allclose(outcome.accuracy, [0.7875, 0.45, 0.0], atol=1e-6)
+    np.testing.assert_array_equal(outcome.ok, [True, True, False])
+
+
+def test_random_search_counts_its_queries_and_keeps_the_first_best():
+    state, witness = run(0, rounds=5)
+    accuracy = np.concatenate([e.outcome.accuracy for e in witness.exchanges])
+    architectures = np.concatenate([e.proposal.architecture for e in witness.exchanges])
+    assert int(state.queries) == 20 and witness.rounds == 5
+    assert float(state.best.accuracy) == accuracy.max()
+    np.testing.assert_array_equal(state.best.architecture, architectures[accuracy.argmax()])
+    assert architectures.min() >= 1 and architectures.max() <= 10
+    assert len(np.unique(architectures.reshape(20, -1), axis=0)) > 10  # 10,000 are possible
+    assert float(state.best_noise_free.accuracy) == 0  # it never validates
+
+
+def test_a_search_ends_after_the_round_that_spends_its_queries():
+    state, _ = run(0, rounds=5, max_queries=9)  # rounds of 4: 4, 8, 12
+    assert int(state.queries) == 12 and int(state.round) == 3
+
+
+def test_the_seed_alone_decides_what_is_proposed():
+    drawn = [
+        np.concatenate([e.proposal.architecture for e in run(seed, rounds=2)[1].exchanges])
+        for seed in (1, 1, 2)
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
