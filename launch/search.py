@@ -25,7 +25,11 @@ from nasjax.runs.workdir import Workdir
 from nasjax.types import Exchange, SearchState
 
 CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "What to search, e.g. configs/trl_hpo/digits.py; --config.KEY=VALUE changes it."
+    "config",
+    None,
+    "What to search, e.g. configs/trl_hpo/digits.py; --config.KEY=VALUE changes it.",
+    lock_config=False,
+    accept_new_attributes=True,
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "The run's directory, new or to go on in.")
 CACHE_DIR = flags.DEFINE_string(

@@ -10,10 +10,9 @@ import numpy as np
 
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
-from nasjax.runs.workdir import write_json
+from nasjax.runs.workdir import FINAL_TEST, write_json
 from nasjax.types import Space
 
-FINAL_TEST = "final_test.json"
 # (architecture [L, F], images to train on, images to be measured on) -> accuracy
 TrainFn = Callable[[np.ndarray, Split, Split], float]
 

@@ -18,6 +18,9 @@ from nasjax.errors import UserError
 
 # These may change when a run goes on: they do not change what was found so far.
 ADJUSTABLE = ("search.rounds", "search.max_queries", "search.checkpoints_kept", "evaluator.workers")
+# These not any more once the test split was read: it is read once per run.
+BUDGET = ("search.rounds", "search.max_queries")
+FINAL_TEST = "final_test.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy")
 
 
@@ -63,11 +66,14 @@ class Workdir:
                 "config is still this one, or choose another --workdir"
             ) from error
         before, now = _flat(kept), _flat(json.loads(json.dumps(config)))
-        for key in sorted(before.keys() | now.keys()):
-            if key not in ADJUSTABLE and before.get(key) != now.get(key):
+        tested = (self.path / FINAL_TEST).exists()
+        fixed = [key for key in before | now if key not in ADJUSTABLE or (tested and key in BUDGET)]
+        for key in sorted(fixed):
+            if before.get(key) != now.get(key):
                 self.close()
+                run = "a run, finished and tested," if tested else "a run"
                 raise UserError(
-                    f"--workdir={self.path} holds a run with config.{key}={before.get(key)!r}, "
+                    f"--workdir={self.path} holds {run} with config.{key}={before.get(key)!r}, "
                     f"this one has {now.get(key)!r}; choose another --workdir"
                 )
 

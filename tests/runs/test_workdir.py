@@ -82,6 +82,17 @@ def test_budgets_may_change_when_a_run_goes_on(tmp_path: pathlib.Path, key: str)
     assert json.loads((tmp_path / "config.json").read_text())[section][name] == 9
 
 
+@pytest.mark.parametrize("key", ADJUSTABLE)
+def test_budgets_may_not_change_once_a_run_was_tested(tmp_path: pathlib.Path, key: str) -> None:
+    Workdir(tmp_path, CONFIG).close()
+    (tmp_path / "final_test.json").write_text("{}")
+    if key in ("search.rounds", "search.max_queries"):
+        with pytest.raises(UserError, match=rf"finished and tested.*config\.{key}=.*99"):
+            Workdir(tmp_path, changed(key, 99))
+    else:
+        Workdir(tmp_path, changed(key, 99)).close()
+
+
 def test_a_damaged_config_is_named_and_can_be_moved_away(tmp_path: pathlib.Path) -> None:
     Workdir(tmp_path, CONFIG).close()
     (tmp_path / "config.json").write_bytes(b'{"seed": \xff')
