@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.config import check
+from nasjax.errors import UserError
 from nasjax.streams import stream
 from nasjax.types import (
     VALIDATE,
@@ -143,6 +144,42 @@ def run(
         state = state.replace(round=state.round + 1)
         observer.on_round(state)
     return state
+
+
+def run_compiled(
+    *,
+    controller: Controller,
+    evaluator: Evaluator,
+    reward: Reward,
+    root_key: jax.Array,
+    state: SearchState,
+    rounds: int,
+) -> SearchState:
+    """So many rounds as a pure function, to be jitted and vmapped over (root_key, state).
+
+    The same exchanges as `run`; where a controller learns, XLA may order float sums otherwise in
+    the one program, and the last bits differ. A controller that has finished asks for nothing
+    more, but its rounds still count.
+
+    Raises:
+      UserError: the evaluator is not pure.
+    """
+    if not evaluator.pure:
+        raise UserError("a compiled search needs a pure evaluator: a table or a landscape")
+    seed_key = stream(root_key, "evaluate")
+
+    def exchange(phase: Phase, state: SearchState, _: None) -> tuple[SearchState, None]:
+        proposal, state = propose(phase, root_key, state)
+        outcome = evaluator.evaluate(seed_key, proposal)
+        return absorb(phase, reward, root_key, state, proposal, outcome)[0], None
+
+    def one_round(state: SearchState, _: None) -> tuple[SearchState, None]:
+        for phase in controller.round:
+            repeated = functools.partial(exchange, phase)
+            state, _ = jax.lax.scan(repeated, state, length=phase.repeats)
+        return state.replace(round=state.round + 1), None
+
+    return jax.lax.scan(one_round, state, length=rounds)[0]
 
 
 def is_over(controller: Controller, state: SearchState, config: SearchConfig) -> bool:

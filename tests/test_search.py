@@ -1,15 +1,18 @@
 """The loop with the plainest parts: random search on a closed-form landscape."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from nasjax import search
 from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
+from nasjax.errors import UserError
 from nasjax.evaluation.landscape import make_landscape
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.spaces.unit_box import UnitBox
-from nasjax.types import PROPOSE, Proposal
+from nasjax.types import PROPOSE, Evaluator, Proposal
 
 SPACE = UnitBox(num_layers=2, action_size=2, levels=10)
 BEST = jnp.array([[0.25, 0.75], [0.05, 0.95]])
@@ -78,3 +81,34 @@ def test_the_seed_alone_decides_what_is_proposed():
     ]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert (drawn[0] != drawn[2]).any()
+
+
+def test_a_compiled_search_is_the_host_loop_bit_for_bit():
+    controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
+    parts = {
+        "controller": controller,
+        "evaluator": make_landscape(SPACE, BEST, performance_size=3),
+        "reward": make_accuracy_gain(AccuracyGainConfig()),
+        "root_key": jax.random.key(3),
+    }
+    start = search.init(controller, SPACE, parts["root_key"])
+    looped = search.run(
+        **parts, state=start, config=search.SearchConfig(rounds=4), observer=Witness()
+    )
+    compiled = jax.jit(lambda state: search.run_compiled(**parts, state=state, rounds=4))(start)
+    chex.assert_trees_all_equal(compiled, looped)
+    assert int(compiled.round) == 4 and int(compiled.queries) == 16
+
+
+def test_a_compiled_search_refuses_an_evaluator_that_trains():
+    evaluator = Evaluator(lambda key, proposal: pytest.fail("evaluated"), pure=False)
+    controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
+    with pytest.raises(UserError, match="pure evaluator"):
+        search.run_compiled(
+            controller=controller,
+            evaluator=evaluator,
+            reward=make_accuracy_gain(AccuracyGainConfig()),
+            root_key=jax.random.key(0),
+            state=search.init(controller, SPACE, jax.random.key(0)),
+            rounds=1,
+        )

@@ -15,7 +15,8 @@ and learning starts at `min_size` = 2,000 rows, about episode 80; from then on t
 5 updates per episode, about 2,100 in all.
 
 Every setting of a TRL-HPO search is listed here, with the paper's value or, where the paper is
-silent, its released code's; the other configs of this folder say where they depart.
+silent, its released code's (but for `actor_state`, see the method's README); the other configs of
+this folder say where they depart.
 """
 
 import ml_collections
@@ -83,7 +84,7 @@ def get_controller() -> dict:
         projections="shared",
         dropout=0.2,
         embed_size=64,
-        actor_state="next",
+        actor_state="both",
         backup="trained",
         min_gain=0.001,
         min_accuracy=0.6,

@@ -1,4 +1,7 @@
-"""Settings of TRL-HPO; every default is the paper's or, where it is silent, its released code's."""
+"""Settings of TRL-HPO; a default is the paper's or, where that is silent, its released code's.
+
+README.md lists the departures.
+"""
 
 import dataclasses
 from typing import Literal
@@ -23,8 +26,8 @@ class TrlHpoConfig:
       noisy_rounds: growth is noise-free afterwards; None = never, as released.
       num_heads, num_blocks, expansion, projections, dropout: see nets.transformer.Transformer.
       embed_size: width of the intermediate model representation (IMR).
-      actor_state: the actor's loss is taken at the state after a sampled transition ("next", as
-        released), or at the ones before and after ("both").
+      actor_state: the actor's loss is taken at the states before and after a sampled transition
+        ("both"), or only after it ("next", as released; a first layer then gets no gradient).
       backup: "trained", as published: the next layer of every sampled transition is evaluated and
         the critic sees what it reached; or "predicted": nothing is evaluated for an update and the
         critic predicts it. See ddpg.py.
@@ -51,7 +54,7 @@ class TrlHpoConfig:
     projections: Literal["shared", "standard"] = "shared"
     dropout: float = 0.2
     embed_size: int = 64
-    actor_state: Literal["next", "both"] = "next"
+    actor_state: Literal["next", "both"] = "both"
     backup: Literal["trained", "predicted"] = "trained"
     min_gain: float | None = 0.001
     min_accuracy: float | None = 0.6
