@@ -24,6 +24,9 @@ from nasjax.types import DIVERGED, INVALID, OK, OVER_MEMORY, Evaluator, Outcome,
 
 # Part of every result's key: raise it when a change of the engine changes any result's bits.
 ENGINE_VERSION = 1
+# Compiled programs kept in memory, the latest used. Each maps some 200 regions of memory on a CPU,
+# and Linux allows a process 65,530 of them.
+PROGRAMS_KEPT = 100
 # XLA's older loop emitters: half the compile time of the fusion emitters on a CPU, about the same
 # run time on nets of this size.
 _QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
@@ -250,22 +253,32 @@ class TrainedEvaluator:
         count = network.num_params(plan, shape, classes)
         draws = np.stack([training.initial_draws(seed_key, _id(a), count) for a in members])
         traits = jax.tree.map(lambda *t: np.stack(t), *(self._plan(a)[1] for a in members))
-        compiled = plan not in self._programs
-        if compiled:
-            function = functools.partial(
-                training.train_and_measure, plan=plan, recipe=self._config, num_classes=classes
-            )
-            lowered = jax.jit(function).lower(draws, traits, self._device_data)
-            quick = self._config.compilation == "quick" and jax.default_backend() == "cpu"
-            self._programs[plan] = lowered.compile(_QUICK if quick else None)
+        arguments = (draws, traits, self._device_data)
+        program = self._programs.pop(plan, None)
+        compiled = program is None
+        if program is None:
+            program = self._compile(plan, arguments)
+        self._programs[plan] = program  # at the end: the latest used
+        while len(self._programs) > PROGRAMS_KEPT:
+            self._programs.pop(next(iter(self._programs)), None)
         start = time.perf_counter()
-        measured = jax.device_get(self._programs[plan](draws, traits, self._device_data))
+        measured = jax.device_get(program(*arguments))
         seconds = (time.perf_counter() - start) / len(members)
         results = [_result(measured, lane, seconds) for lane in range(len(members))]
         return [
             Trained(a, r, compiled and i == 0)
             for i, (a, r) in enumerate(zip(members, results, strict=True))
         ]
+
+    def _compile(self, plan: network.Plan, arguments: tuple[Any, ...]) -> Any:
+        function = functools.partial(
+            training.train_and_measure,
+            plan=plan,
+            recipe=self._config,
+            num_classes=self._space.num_classes,
+        )
+        quick = self._config.compilation == "quick" and jax.default_backend() == "cpu"
+        return jax.jit(function).lower(*arguments).compile(_QUICK if quick else None)
 
     def _put_data(self, seed_key: jax.Array) -> DeviceData:
         train, validation = self._host_data.train, self._host_data.validation

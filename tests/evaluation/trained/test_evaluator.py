@@ -10,6 +10,7 @@ import pytest
 
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
+from nasjax.evaluation.trained import evaluator as evaluator_module
 from nasjax.evaluation.trained import network, training
 from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
 from nasjax.evaluation.trained.memory import lane_bytes
@@ -173,6 +174,14 @@ def test_the_next_run_finds_results_in_the_store(evaluator, tmp_path):
     third._store = store
     third.evaluate(jax.random.key(8), proposal(fc_chain(16)))  # another seed: another result
     assert third.provenance(fc_chain(16))["source"] == "trained"
+
+
+def test_only_the_latest_programs_are_kept(monkeypatch):
+    monkeypatch.setattr(evaluator_module, "PROGRAMS_KEPT", 1)
+    evaluator = TrainedEvaluator(CONFIG, SPACE, DATA)
+    first, second = fc_chain(16), fc_chain(48)  # 48 is above the last rung: a plan of its own
+    evaluator.evaluate(SEED_KEY, proposal(first, second))
+    assert list(evaluator._programs) == [evaluator._plan(second)[0]]
 
 
 def test_masked_and_invalid_rows_cost_nothing(evaluator):
