@@ -23,13 +23,16 @@ from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import DIVERGED, INVALID, OK, OVER_MEMORY, Evaluator, Outcome, Proposal
 
 # Part of every result's key: raise it when a change of the engine changes any result's bits.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 # Compiled programs kept in memory, the latest used. Each maps some 200 regions of memory on a CPU,
 # and Linux allows a process 65,530 of them.
 PROGRAMS_KEPT = 100
-# XLA's older loop emitters: half the compile time of the fusion emitters on a CPU, about the same
-# run time on nets of this size.
-_QUICK: dict[str, str | bool] = {"xla_cpu_use_fusion_emitters": False}
+# XLA's older loop emitters and LLVM's first level: less than half the time to compile on a CPU,
+# about the same run time on nets of this size.
+_QUICK: dict[str, str | bool] = {
+    "xla_cpu_use_fusion_emitters": False,
+    "xla_backend_optimization_level": "1",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,9 +254,13 @@ class TrainedEvaluator:
     ) -> list[Trained]:
         shape, classes = self._space.input_shape, self._space.num_classes
         count = network.num_params(plan, shape, classes)
-        draws = np.stack([training.initial_draws(seed_key, _id(a), count) for a in members])
-        traits = jax.tree.map(lambda *t: np.stack(t), *(self._plan(a)[1] for a in members))
-        arguments = (draws, traits, self._device_data)
+        lanes = []
+        for architecture in members:
+            traits = self._plan(architecture)[1]
+            draws = training.initial_draws(seed_key, _id(architecture), count)
+            lanes.append((network.init(draws, plan, traits, shape, classes), traits))
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *lanes)
+        arguments = (*stacked, self._device_data)
         program = self._programs.pop(plan, None)
         compiled = program is None
         if program is None:
@@ -275,7 +282,6 @@ class TrainedEvaluator:
             training.train_and_measure,
             plan=plan,
             recipe=self._config,
-            num_classes=self._space.num_classes,
         )
         quick = self._config.compilation == "quick" and jax.default_backend() == "cpu"
         return jax.jit(function).lower(*arguments).compile(_QUICK if quick else None)

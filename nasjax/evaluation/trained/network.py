@@ -9,7 +9,7 @@ Convolutions are im2col (static slices, one matmul) and pools separable (rows, t
 inside `scan` on a CPU, `lax.conv` leaves the fast path, and k * k slices per pool compile slowly.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -125,9 +125,9 @@ def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> in
 
 
 def init(
-    draws: jax.Array, plan: Plan, traits: Traits, input_shape: tuple[int, ...], num_classes: int
+    draws: np.ndarray, plan: Plan, traits: Traits, input_shape: tuple[int, ...], num_classes: int
 ) -> Params:
-    """Weights and biases from U(+-1/sqrt(fan_in)), fan_in of the true widths.
+    """Weights and biases from U(+-1/sqrt(fan_in)), fan_in of the true widths; on the host.
 
     Args:
       draws: [num_params] float32, uniform in [-1, 1).
@@ -140,24 +140,43 @@ def init(
     padded = [input_shape[2], *widths]
     true_in = [input_shape[2], *traits.width]
     true_out = [*traits.width, num_classes]
-    biases = [*traits.bias, 1.0]
-    params: Params = []
-    used = 0
-    for i, shape in enumerate(weight_shapes(plan, input_shape, num_classes)):
-        if shape is None:
-            params.append({})
+    biases = [*traits.bias, np.float32(1)]
+    params = unflatten(np.asarray(draws), plan, input_shape, num_classes)
+    for i, values in enumerate(params):
+        if not values:
             continue
-        inputs, outputs = shape
-        w = draws[used : used + inputs * outputs].reshape(shape)
-        b = draws[used + inputs * outputs : used + (inputs + 1) * outputs]
-        used += (inputs + 1) * outputs
-        inside = jnp.arange(inputs) % padded[i] < true_in[i]
-        outside = jnp.arange(outputs) < true_out[i]
-        fan_in = jnp.float32(inputs // padded[i]) * true_in[i]
-        bound = 1 / jnp.sqrt(fan_in)
-        w = jnp.where(inside[:, None] & outside[None, :], w * bound, 0)
-        params.append({"w": w, "b": jnp.where(outside, b * bound * biases[i], 0)})
+        inputs, outputs = values["w"].shape
+        inside = np.arange(inputs) % padded[i] < true_in[i]
+        outside = np.arange(outputs) < true_out[i]
+        bound = np.float32((inputs // padded[i] * true_in[i]) ** -0.5)
+        values["w"] = values["w"] * bound * (inside[:, None] & outside)
+        values["b"] = values["b"] * bound * outside * biases[i]
     return params
+
+
+def flatten(params: Params) -> jax.Array:
+    """One vector of all parameters: a loop over training steps carries few, large arrays."""
+    return jnp.concatenate([leaf.ravel() for layer in params for leaf in _leaves(layer)])
+
+
+def unflatten(
+    flat: Any, plan: Plan, input_shape: tuple[int, ...], num_classes: int
+) -> list[dict[str, Any]]:
+    """The parameters in a vector [num_params], see `init`."""
+    params: list[dict[str, Any]] = []
+    used = 0
+    for shape in weight_shapes(plan, input_shape, num_classes):
+        params.append({})
+        if shape:
+            inputs, outputs = shape
+            middle, end = used + inputs * outputs, used + (inputs + 1) * outputs
+            params[-1] = {"w": flat[used:middle].reshape(shape), "b": flat[middle:end]}
+            used = end
+    return params
+
+
+def _leaves(layer: dict[str, jax.Array]) -> list[jax.Array]:
+    return [layer["w"], layer["b"]] if layer else []
 
 
 def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.Array:
@@ -177,20 +196,67 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
     return x.reshape(x.shape[0], -1) @ params[-1]["w"] + params[-1]["b"][None]
 
 
+_LINEAR, _TANH, _SIGMOID, _ELU, _GELU = range(5)
+# Family, slope below 0, and a, b of the one exponential exp(a x + b x^2).
+_FORMS = {
+    "none": (_LINEAR, 1, 0, 0),
+    "relu": (_LINEAR, 0, 0, 0),
+    "leakyrelu": (_LINEAR, 0.01, 0, 0),
+    "tanh": (_TANH, 0, -2, 0),
+    "sigmoid": (_SIGMOID, 0, -1, 0),
+    "elu": (_ELU, 0, 1, 0),
+    "gelu": (_GELU, 0, 0, -0.5),
+}
+_FORM_OF_INDEX = np.array([_FORMS[name] for name in ACTIVATIONS])
+
+
+@jax.custom_jvp
 def activate(x: jax.Array, index: jax.Array) -> jax.Array:
-    """The activation of that index of ACTIVATIONS; leaky slope 0.01, elu alpha 1, exact gelu."""
-    branches = {
-        "none": lambda v: v,
-        "relu": jax.nn.relu,
-        "leakyrelu": jax.nn.leaky_relu,
-        "tanh": jnp.tanh,
-        "sigmoid": jax.nn.sigmoid,
-        "elu": jax.nn.elu,
-        "gelu": lambda v: jax.nn.gelu(v, approximate=False),
-    }
-    return jax.lax.select_n(
-        jnp.broadcast_to(index, x.shape), *(branches[name](x) for name in ACTIVATIONS)
+    """The activation of that index of ACTIVATIONS; leaky slope 0.01, elu alpha 1, exact gelu.
+
+    The index is data, so every program computes all of them. They share one exponential, also with
+    their derivatives: seven branches of their own take longer to compile and to run.
+    """
+    return _value_and_slope(x, index)[0]
+
+
+@activate.defjvp
+def _activate_jvp(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    value, slope = _value_and_slope(*primals)
+    return value, slope * tangents[0]
+
+
+def _value_and_slope(x: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+    family = jnp.asarray(_FORM_OF_INDEX[:, 0], jnp.int32)[index]
+    below, a, b = (jnp.asarray(column, x.dtype)[index] for column in _FORM_OF_INDEX[:, 1:].T)
+    positive = x > 0
+    exponent = a * jnp.where(family == _ELU, jnp.minimum(x, 0), x) + b * x * x
+    # Beyond 80 e^u would overflow, and tanh and sigmoid are -1 and 0 anyway.
+    e = jnp.expm1(jnp.minimum(exponent, 80))
+    sigmoid = 1 / (2 + e)
+    tanh = -e * sigmoid
+    normal = 0.5 + 0.5 * jax.lax.erf(x * 0.5**0.5)
+    density = (1 + e) * (2 * np.pi) ** -0.5
+    which = jnp.broadcast_to(family, x.shape)
+    value = jax.lax.select_n(
+        which,
+        jnp.where(positive, x, below * x),
+        tanh,
+        sigmoid,
+        jnp.where(positive, x, e),
+        x * normal,
     )
+    slope = jax.lax.select_n(
+        which,
+        jnp.where(positive, jnp.ones_like(x), below),
+        1 - tanh * tanh,
+        sigmoid * (1 - sigmoid),
+        jnp.where(positive, 1, 1 + e),
+        normal + x * density,
+    )
+    return value, slope
 
 
 def _conv(x: jax.Array, w: jax.Array, layer: LayerPlan) -> jax.Array:

@@ -120,26 +120,34 @@ def fit(
       The trained params, and [lanes] bool: every loss was finite.
     """
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
-    gradient_fn = jax.vmap(
-        lambda p, t, x, y: jax.value_and_grad(loss_fn)(p, x, y, plan, t), in_axes=(0, 0, None, None)
-    )
+    num_classes = params[-1]["b"].shape[-1]
 
-    Carry = tuple[Params, optax.OptState, jax.Array]
+    def unflatten(flat: jax.Array) -> Params:
+        return network.unflatten(flat, plan, data.train_images.shape[1:], num_classes)
+
+    def gradient(
+        flat: jax.Array, traits: Traits, images: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        loss, gradients = jax.value_and_grad(loss_fn)(unflatten(flat), images, labels, plan, traits)
+        return loss, network.flatten(gradients)
+
+    gradient_fn = jax.vmap(gradient, in_axes=(0, 0, None, None))
+
+    Carry = tuple[jax.Array, optax.OptState, jax.Array]
 
     def step(carry: Carry, batch: jax.Array) -> tuple[Carry, None]:
-        params, state, finite = carry
+        flat, state, finite = carry
         losses, gradients = gradient_fn(
-            params, traits, data.train_images[batch], data.train_labels[batch]
+            flat, traits, data.train_images[batch], data.train_labels[batch]
         )
         # Adam is elementwise, its step count is the same for all lanes: no vmap needed.
         updates, state = optimizer.update(gradients, state)
-        params = optax.apply_updates(params, updates)
-        return (params, state, finite & jnp.isfinite(losses)), None
+        return (optax.apply_updates(flat, updates), state, finite & jnp.isfinite(losses)), None
 
-    lanes = traits.width.shape[0]
-    carry = (params, optimizer.init(params), jnp.ones(lanes, bool))
-    (params, _, finite), _ = jax.lax.scan(step, carry, data.order)
-    return params, finite
+    flat = jax.vmap(network.flatten)(params)
+    carry = (flat, optimizer.init(flat), jnp.ones(len(flat), bool))
+    (flat, _, finite), _ = jax.lax.scan(step, carry, data.order)
+    return jax.vmap(unflatten)(flat), finite
 
 
 def count_correct(
@@ -174,21 +182,11 @@ def _draw_block(key: jax.Array, block: int) -> jax.Array:
 
 
 def train_and_measure(
-    draws: jax.Array,
-    traits: Traits,
-    data: DeviceData,
-    *,
-    plan: Plan,
-    recipe: Recipe,
-    num_classes: int,
+    params: Params, traits: Traits, data: DeviceData, *, plan: Plan, recipe: Recipe
 ) -> Measurement:
-    """Trains and measures the lanes, from their `initial_draws` [lanes, num_params]."""
-    input_shape = data.train_images.shape[1:]
-    params = jax.vmap(lambda d, t: network.init(d, plan, t, input_shape, num_classes))(
-        draws, traits
-    )
+    """Trains and measures the lanes, from their initial params; every leaf has a lanes axis."""
     params, finite = fit(params, plan, traits, data, recipe)
     correct = count_correct(params, plan, traits, data.validation_images, data.validation_labels)
     fixed = correct[:, : recipe.validation_batches * recipe.validation_batch_size]
-    counts = fixed.reshape(len(draws), recipe.validation_batches, -1).sum(-1, dtype=jnp.int32)
+    counts = fixed.reshape(len(finite), recipe.validation_batches, -1).sum(-1, dtype=jnp.int32)
     return Measurement(counts, correct.sum(-1, dtype=jnp.int32), finite)

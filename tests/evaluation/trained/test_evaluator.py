@@ -104,7 +104,7 @@ def test_trained_parameters_are_bit_equal_in_every_lane_and_near_the_unbatched_n
     traits = [network.plan_of(a, 1, (), (32,))[1] for a in architectures]
 
     def one_lane(i):
-        return network.init(jnp.asarray(draws[i]), plan, traits[i], SHAPE, CLASSES)
+        return network.init(draws[i], plan, traits[i], SHAPE, CLASSES)
 
     fit = jax.jit(lambda p, t: training.fit(p, plan, t, data, CONFIG)[0])
 

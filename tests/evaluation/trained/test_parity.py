@@ -79,7 +79,7 @@ def prepare(chain, seed, conv_widths=(), fc_widths=()):
     plan, traits = network.plan_of(architecture, SHAPE[2], conv_widths, fc_widths)
     count = network.num_params(plan, SHAPE, CLASSES)
     draws = training.initial_draws(jax.random.key(seed), seed, count)
-    return plan, traits, network.init(jnp.asarray(draws), plan, traits, SHAPE, CLASSES)
+    return plan, traits, network.init(draws, plan, traits, SHAPE, CLASSES)
 
 
 def batches(seed, count):
