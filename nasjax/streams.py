@@ -18,5 +18,5 @@ def stream(root_key: jax.Array, name: str, step: int | jax.Array = 0) -> jax.Arr
       name: e.g. "grow/propose"; two streams share numbers only if they share their name's CRC-32.
       step: a non-negative integer, traced or not.
     """
-    named = jax.random.fold_in(jax.random.clone(root_key), zlib.crc32(name.encode()))
+    named = jax.random.fold_in(root_key, zlib.crc32(name.encode()))
     return jax.random.fold_in(named, step)

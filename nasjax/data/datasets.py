@@ -47,14 +47,16 @@ class DataConfig:
         for key, lowest in (("train_size", 1), ("validation_size", 1), ("split_seed", 0)):
             value = getattr(self, key)
             if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise UserError(f"data.{key}={value!r}; must be a whole number, {lowest} or more")
+                raise UserError(
+                    f"config.data.{key}={value!r}; must be a whole number, {lowest} or more"
+                )
         for key in ("mean", "std"):
             value = getattr(self, key)
             if not isinstance(value, int | float) or not math.isfinite(value):
-                raise UserError(f"data.{key}={value!r}; must be a finite number")
+                raise UserError(f"config.data.{key}={value!r}; must be a finite number")
         if self.std <= 0:
             raise UserError(
-                f"data.std={self.std!r}; must be above 0, as inputs are divided by it "
+                f"config.data.std={self.std!r}; must be above 0, as inputs are divided by it "
                 f"(MNIST: 0.3081)"
             )
 
@@ -108,7 +110,7 @@ def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
     available, wanted = len(pixels.labels), config.train_size + config.validation_size
     if wanted > available:
         raise UserError(
-            f"data.train_size={config.train_size} and data.validation_size="
+            f"config.data.train_size={config.train_size} and config.data.validation_size="
             f"{config.validation_size} need {wanted} images; {config.name!r} has {available} "
             f"for training and validation"
         )
@@ -146,7 +148,7 @@ def _kind_and_address(config: DataConfig) -> tuple[str, str]:
     if pattern is None or bool(colon) != (":" in pattern):
         near = difflib.get_close_matches(kind, kinds, n=1)
         hint = f"; did you mean {kinds[near[0]]}?" if near else ""
-        raise UserError(f"data.name={name!r}; known: {', '.join(SOURCES)}{hint}")
+        raise UserError(f"config.data.name={name!r}; known: {', '.join(SOURCES)}{hint}")
     return pattern, address
 
 

@@ -24,7 +24,7 @@ def _read(part: str) -> Pixels:
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise UserError(
-            "data.name='digits' needs scikit-learn, which is not installed; "
+            "config.data.name='digits' needs scikit-learn, which is not installed; "
             "type: pip install scikit-learn"
         ) from error
     bunch = load_digits()

@@ -28,7 +28,7 @@ def open_idx(directory: str, cache_dir: pathlib.Path) -> Source:
     Needs train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test split, the same with
     t10k; each plain or .gz, and also spelt train-images.idx3-ubyte.
     """
-    key = f"data.name={'idx:' + directory!r}"
+    key = f"config.data.name={'idx:' + directory!r}"
     if not directory:
         raise UserError(f"{key} has no directory; write idx:DIR, such as idx:/data/mnist")
     root = pathlib.Path(os.path.expanduser(directory))

@@ -41,7 +41,7 @@ def open_tfds(
         UserError: the name is unknown, the data set is not prepared and cannot be, or it holds
             something else than uint8 images of one size with one class label each.
     """
-    key = f"data.name={'tfds:' + name!r}"
+    key = f"config.data.name={'tfds:' + name!r}"
     builder = _make_builder(name, key, data_dir)
     if not builder.data_path.exists():
         _prepare(builder, key, manual_dir=manual_dir, download=download)

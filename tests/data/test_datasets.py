@@ -184,7 +184,9 @@ def error_of(**changes: Any) -> str:
     "name", ["minst", "", "digits:8", "digits:", "idx", "tfds", "Digits", "/x"]
 )
 def test_unknown_names_list_the_known_ones(name: str) -> None:
-    assert error_of(name=name).startswith(f"data.name={name!r}; known: digits, idx:DIR, tfds:NAME")
+    assert error_of(name=name).startswith(
+        f"config.data.name={name!r}; known: digits, idx:DIR, tfds:NAME"
+    )
 
 
 def test_a_near_miss_is_suggested() -> None:
@@ -195,29 +197,32 @@ def test_a_near_miss_is_suggested() -> None:
 @pytest.mark.parametrize("key", ["train_size", "validation_size"])
 @pytest.mark.parametrize("value", [0, -3, 2.5, "many", True, None])
 def test_sizes_must_be_whole_numbers_from_one(key: str, value: object) -> None:
-    assert error_of(**{key: value}) == f"data.{key}={value!r}; must be a whole number, 1 or more"
+    assert (
+        error_of(**{key: value})
+        == f"config.data.{key}={value!r}; must be a whole number, 1 or more"
+    )
 
 
 def test_split_seed_must_not_be_negative() -> None:
-    assert error_of(split_seed=-1) == "data.split_seed=-1; must be a whole number, 0 or more"
+    assert error_of(split_seed=-1) == "config.data.split_seed=-1; must be a whole number, 0 or more"
 
 
 def test_sizes_too_large_name_both_and_what_there_is() -> None:
     assert error_of(train_size=929) == (
-        "data.train_size=929 and data.validation_size=512 need 1441 images; "
+        "config.data.train_size=929 and config.data.validation_size=512 need 1441 images; "
         "'digits' has 1440 for training and validation"
     )
 
 
 @pytest.mark.parametrize("std", [0, 0.0, -1.0])
 def test_std_must_be_above_zero(std: float) -> None:
-    assert error_of(std=std).startswith(f"data.std={std!r}; must be above 0")
+    assert error_of(std=std).startswith(f"config.data.std={std!r}; must be above 0")
 
 
 @pytest.mark.parametrize("key", ["mean", "std"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "0.13", None])
 def test_scaling_must_be_finite_numbers(key: str, value: object) -> None:
-    assert error_of(**{key: value}) == f"data.{key}={value!r}; must be a finite number"
+    assert error_of(**{key: value}) == f"config.data.{key}={value!r}; must be a finite number"
 
 
 def test_missing_scikit_learn_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,7 +97,7 @@ def test_no_directory_given() -> None:
 
 def test_missing_directory_is_named(tmp_path: pathlib.Path) -> None:
     message = error_of(lambda: open_idx(str(tmp_path / "mnits"), tmp_path))
-    assert message.startswith(f"data.name='idx:{tmp_path}/mnits': no such directory")
+    assert message.startswith(f"config.data.name='idx:{tmp_path}/mnits': no such directory")
 
 
 def test_missing_file_is_named(tmp_path: pathlib.Path) -> None:

@@ -198,7 +198,7 @@ def test_missing_splits_are_named(tmp_path: pathlib.Path) -> None:
     write_prepared(tmp_path, grey_splits("extra"))
     source = open_at(tmp_path)
     assert error_of(source.read_training) == (
-        "data.name='tfds:tiny' has no split 'train'; it has: extra"
+        "config.data.name='tfds:tiny' has no split 'train'; it has: extra"
     )
     assert "has no split 'test' or 'validation'; it has: extra" in error_of(source.read_test)
 
@@ -249,13 +249,15 @@ def test_damaged_records_name_the_folder_to_delete(tmp_path: pathlib.Path) -> No
 
 def test_unknown_name_suggests_close_ones(tmp_path: pathlib.Path) -> None:
     message = error_of(lambda: open_at(tmp_path, "minst"))
-    assert message.startswith("data.name='tfds:minst': tfds has no such data set; did you mean ")
+    assert message.startswith(
+        "config.data.name='tfds:minst': tfds has no such data set; did you mean "
+    )
     assert "tfds:mnist" in message
 
 
 @pytest.mark.parametrize("name", ["", "mnist/nope", "mnist:9.9.9", "no/../x"])
 def test_malformed_names_end_in_one_line(tmp_path: pathlib.Path, name: str) -> None:
-    assert f"data.name='tfds:{name}': " in error_of(lambda: open_at(tmp_path, name))
+    assert f"config.data.name='tfds:{name}': " in error_of(lambda: open_at(tmp_path, name))
 
 
 def test_community_data_sets_are_refused(tmp_path: pathlib.Path) -> None:
