@@ -1,0 +1,1 @@
+"""What the engine's figures in README were measured with; started by launch/benchmark.py."""
