@@ -7,8 +7,8 @@ MNIST is read from tfds unless data.name says otherwise. It departs from the pap
 (3,000 images, one epoch, batches of 32, a decaying rate) and in the episodes (6 of 8 models,
 learning from the 60th layer on).
 
-Expected: about an hour and a half on 2 cores that do other work besides, mostly compiling; 94.7 % test
-accuracy after 100 updates. README's table names the run.
+Expected: about an hour and a half on 2 cores that do other work besides, mostly compiling; 94.7 %
+test accuracy after 100 updates. README's table names the run.
 """
 
 import ml_collections

@@ -162,21 +162,19 @@ def actor_loss(
         return nets.critic.apply_train(critic, after, critic_key)
 
     count = len(batch.reward)
-    next_key, previous_key = jax.random.split(key)
-    keys = jax.random.split(next_key, count)
     # An invalid layer is written with the performance of the model that it was put on.
     last = batch.performance[jnp.arange(count), batch.length - 1]
     performance = jnp.where(batch.backup_ok[:, None], batch.backup_performance, last)
+    states = (*batch[:3], performance)
     weights = (batch.discount > 0).astype(jnp.float32)
-    values = jax.vmap(value)(*batch[:3], performance, keys)
-    total, count_states = (values * weights).sum(), weights.sum()
     if actor_state == "both":
-        keys = jax.random.split(previous_key, count)
-        previous = (batch.actions, batch.performance, batch.length - 1)
-        seen = last if backup == "trained" else jax.vmap(reached)(*previous[1:])
-        total += jax.vmap(value)(*previous, seen, keys).sum()
-        count_states += count
-    return -total / jnp.maximum(count_states, 1)
+        length = batch.length - 1
+        seen = last if backup == "trained" else jax.vmap(reached)(batch.performance, length)
+        before = (batch.actions, batch.performance, length, seen)
+        states = jax.tree.map(lambda *rows: jnp.concatenate(rows), states, before)
+        weights = jnp.concatenate([weights, jnp.ones(count)])
+    values = jax.vmap(value)(*states, jax.random.split(key, len(weights)))
+    return -(values * weights).sum() / jnp.maximum(weights.sum(), 1)
 
 
 def update(
