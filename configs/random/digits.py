@@ -2,7 +2,7 @@
 
     python -m launch.search --config=configs/random/digits.py --workdir=runs/random_digits
 
-Same space, training and data; 57 rounds of 10 are about the queries that the learner makes (repeats
+Same space, training and data; 32 rounds of 10 are about the queries that the learner makes (repeats
 and invalid ones included). README's table names the run. As nearly all of them are different, it
 takes longer than the learner.
 """
@@ -17,5 +17,5 @@ def get_config() -> ml_collections.ConfigDict:
     c = digits.get_config()
     del c.controller
     c.controller = dict(name="random_search", models_per_round=10)
-    c.search.update(rounds=57)
+    c.search.update(rounds=32)
     return c
