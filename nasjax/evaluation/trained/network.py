@@ -5,19 +5,22 @@ Candidates that share a plan (kinds, geometry, padded widths) run in one program
 channels and neurons start at zero and stay there: their activations are zero, hence so are the
 gradients of every weight that touches them.
 
-Convolutions are im2col (static slices, one matmul) and pools separable (rows, then columns):
-inside `scan` on a CPU, `lax.conv` leaves the fast path, and k * k slices per pool compile slowly.
+Convolutions and pools are gathers (`windows`): inside `scan` on a CPU, `lax.conv` is ten times
+slower.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.evaluation.trained import windows
 from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
 
 Params = list[dict[str, jax.Array]]
+LARGE = 1 << 15  # values of a leaf from which on Adam keeps it apart
 
 
 class LayerPlan(NamedTuple):
@@ -91,13 +94,9 @@ def output_sides(plan: Plan, side: int) -> list[int]:
     """The height (or width) after every layer of the plan; 1 after a fully connected one."""
     sides = []
     for layer in plan:
-        side = 1 if layer.kind == FC else _output_side(layer, side)
+        side = 1 if layer.kind == FC else windows.output_side(side, *layer[2:])
         sides.append(side)
     return sides
-
-
-def _output_side(layer: LayerPlan, side: int) -> int:
-    return (side + 2 * layer.padding - layer.kernel) // layer.stride + 1
 
 
 def weight_shapes(
@@ -113,7 +112,7 @@ def weight_shapes(
         else:
             conv = layer.kind == CONV
             shapes.append((layer.kernel**2 * channels, layer.width) if conv else None)
-            height, width = (_output_side(layer, side) for side in (height, width))
+            height, width = (windows.output_side(side, *layer[2:]) for side in (height, width))
         channels = layer.width
     return shapes
 
@@ -154,9 +153,37 @@ def init(
     return params
 
 
-def flatten(params: Params) -> jax.Array:
-    """One vector of all parameters: a loop over training steps carries few, large arrays."""
-    return jnp.concatenate([leaf.ravel() for layer in params for leaf in _leaves(layer)])
+def pack(params: Params) -> tuple[jax.Array, list[jax.Array]]:
+    """(one vector of all small leaves, the large leaves): what a training loop carries.
+
+    Adam costs three kernels to compile for every array; a large one, copied into a vector and out
+    again, costs more time at every step than that.
+    """
+    leaves = [leaf for layer in params for leaf in _leaves(layer)]
+    small = [leaf.ravel() for leaf in leaves if leaf.size < LARGE]
+    return jnp.concatenate(small), [leaf for leaf in leaves if leaf.size >= LARGE]
+
+
+def unpack(
+    packed: tuple[jax.Array, list[jax.Array]],
+    plan: Plan,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+) -> Params:
+    """The params that `pack` packed."""
+    small, large = packed[0], iter(packed[1])
+    params: Params = []
+    used = 0
+    for shape in weight_shapes(plan, input_shape, num_classes):
+        params.append({})
+        for name, leaf in (("w", shape), ("b", shape[1:])) if shape else ():
+            size = math.prod(leaf)
+            if size >= LARGE:
+                params[-1][name] = next(large)
+            else:
+                params[-1][name] = small[used : used + size].reshape(leaf)
+                used += size
+    return params
 
 
 def unflatten(
@@ -184,7 +211,8 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
     x = images
     for i, layer in enumerate(plan):
         if layer.kind == CONV:
-            x = _conv(x, params[i]["w"], layer) + params[i]["b"][None, None, None]
+            x = windows.conv2d(x, params[i]["w"], layer.kernel, layer.stride)
+            x = x + params[i]["b"][None, None, None]
         elif layer.kind == FC:
             x = x.reshape(x.shape[0], -1) @ params[i]["w"]
             x = x + (params[i]["b"] * traits.bias[i])[None]
@@ -192,7 +220,7 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
             inside = (jnp.arange(layer.width) < traits.width[i])[None]
             x = jnp.where(inside, activate(x, traits.activation[i]), 0)
         else:
-            x = _max_pool(x, layer)
+            x = windows.max_pool(x, layer.kernel, layer.stride, layer.padding)
     return x.reshape(x.shape[0], -1) @ params[-1]["w"] + params[-1]["b"][None]
 
 
@@ -257,31 +285,3 @@ def _value_and_slope(x: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Arr
         normal + x * density,
     )
     return value, slope
-
-
-def _conv(x: jax.Array, w: jax.Array, layer: LayerPlan) -> jax.Array:
-    """Valid convolution of x [N, H, W, C] with w [k k C, F] as im2col and one matmul."""
-    rows, columns = (_output_side(layer, side) for side in x.shape[1:3])
-    patches = [
-        _strided(_strided(x, 1, i, rows, layer.stride), 2, j, columns, layer.stride)
-        for i in range(layer.kernel)
-        for j in range(layer.kernel)
-    ]
-    return jnp.concatenate(patches, axis=-1) @ w
-
-
-def _max_pool(x: jax.Array, layer: LayerPlan) -> jax.Array:
-    """Max over windows of rows, then of columns: 2 k slices instead of k * k."""
-    for axis in (1, 2):
-        count = _output_side(layer, x.shape[axis])
-        pad = [(0, 0)] * x.ndim
-        pad[axis] = (layer.padding, layer.padding)
-        padded = jnp.pad(x, pad, constant_values=-jnp.inf)
-        x = _strided(padded, axis, 0, count, layer.stride)
-        for offset in range(1, layer.kernel):
-            x = jnp.maximum(x, _strided(padded, axis, offset, count, layer.stride))
-    return x
-
-
-def _strided(x: jax.Array, axis: int, start: int, count: int, stride: int) -> jax.Array:
-    return jax.lax.slice_in_dim(x, start, start + stride * (count - 1) + 1, stride, axis)

@@ -13,6 +13,8 @@ from nasjax.evaluation.trained import network
 from nasjax.evaluation.trained.network import Params, Plan, Traits
 from nasjax.streams import stream
 
+Packed = tuple[jax.Array, list[jax.Array]]
+
 EVALUATION_CHUNK = 128  # images per forward pass when measuring; bounds the memory of im2col
 DRAW_BLOCK = 1 << 16
 
@@ -122,32 +124,32 @@ def fit(
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
     num_classes = params[-1]["b"].shape[-1]
 
-    def unflatten(flat: jax.Array) -> Params:
-        return network.unflatten(flat, plan, data.train_images.shape[1:], num_classes)
+    def unpack(packed: Packed) -> Params:
+        return network.unpack(packed, plan, data.train_images.shape[1:], num_classes)
 
     def gradient(
-        flat: jax.Array, traits: Traits, images: jax.Array, labels: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        loss, gradients = jax.value_and_grad(loss_fn)(unflatten(flat), images, labels, plan, traits)
-        return loss, network.flatten(gradients)
+        packed: Packed, traits: Traits, images: jax.Array, labels: jax.Array
+    ) -> tuple[jax.Array, Packed]:
+        loss, gradients = jax.value_and_grad(loss_fn)(unpack(packed), images, labels, plan, traits)
+        return loss, network.pack(gradients)
 
     gradient_fn = jax.vmap(gradient, in_axes=(0, 0, None, None))
 
-    Carry = tuple[jax.Array, optax.OptState, jax.Array]
+    Carry = tuple[Packed, optax.OptState, jax.Array]
 
     def step(carry: Carry, batch: jax.Array) -> tuple[Carry, None]:
-        flat, state, finite = carry
+        packed, state, finite = carry
         losses, gradients = gradient_fn(
-            flat, traits, data.train_images[batch], data.train_labels[batch]
+            packed, traits, data.train_images[batch], data.train_labels[batch]
         )
         # Adam is elementwise, its step count is the same for all lanes: no vmap needed.
         updates, state = optimizer.update(gradients, state)
-        return (optax.apply_updates(flat, updates), state, finite & jnp.isfinite(losses)), None
+        return (optax.apply_updates(packed, updates), state, finite & jnp.isfinite(losses)), None
 
-    flat = jax.vmap(network.flatten)(params)
-    carry = (flat, optimizer.init(flat), jnp.ones(len(flat), bool))
-    (flat, _, finite), _ = jax.lax.scan(step, carry, data.order)
-    return jax.vmap(unflatten)(flat), finite
+    packed = jax.vmap(network.pack)(params)
+    carry = (packed, optimizer.init(packed), jnp.ones(len(packed[0]), bool))
+    (packed, _, finite), _ = jax.lax.scan(step, carry, data.order)
+    return jax.vmap(unpack)(packed), finite
 
 
 def count_correct(

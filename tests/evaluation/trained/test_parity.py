@@ -27,7 +27,7 @@ def to_layers(chain):
 
 
 def chains():
-    """20 random chains of every length, and three written to cover what chance may leave out."""
+    """20 random chains of every length, and four written to cover what chance may leave out."""
     rng = np.random.default_rng(0)
     drawn = [numpy_net.random_layers(rng, SHAPE, 1 + i % 6) for i in range(20)]
     return [
@@ -35,6 +35,7 @@ def chains():
         [("conv", 8, 3, 1), ("pool", 3, 1, 1), ("pool", 8, 3, 3), ("fc", 16, True, "leakyrelu")],
         [("conv", 16, 5, 2), ("pool", 3, 2, 0), ("fc", 24, False, "gelu"), ("fc", 16, True, "elu")],
         [("conv", 8, 7, 3), *[("fc", 16, True, a) for a in ("none", "relu", "tanh", "sigmoid")]],
+        [("conv", 64, 3, 1), ("conv", 8, 3, 1), ("fc", 16, True, "tanh")],  # few filters
     ]
 
 
