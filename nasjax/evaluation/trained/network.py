@@ -167,7 +167,7 @@ def pack(params: Params) -> tuple[jax.Array, list[jax.Array]]:
 def unpack(
     packed: tuple[jax.Array, list[jax.Array]],
     plan: Plan,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     num_classes: int,
 ) -> Params:
     """The params that `pack` packed."""
