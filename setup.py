@@ -57,8 +57,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(
-        include=["nasjax", "nasjax.*", "launch", "launch.*", "configs", "configs.*"]
+        include=["nasjax", "nasjax.*", "launch", "launch.*", "configs", "configs.*", "benchmarks"]
     ),
+    package_data={"benchmarks": ["*.json"]},
     install_requires=BASE,
     extras_require=EXTRAS,
 )
