@@ -19,7 +19,8 @@ import numpy as np
 from nasjax.evaluation.trained import windows
 from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
 
-Params = list[dict[str, jax.Array]]
+Params = list[dict[str, Any]]  # arrays, of NumPy where `init` makes them
+Packed = tuple[Any, list[Any]]  # one vector of all small leaves, the large leaves
 LARGE = 1 << 15  # values of a leaf from which on Adam keeps it apart
 
 
@@ -140,7 +141,7 @@ def init(
     true_in = [input_shape[2], *traits.width]
     true_out = [*traits.width, num_classes]
     biases = [*traits.bias, np.float32(1)]
-    params = unflatten(np.asarray(draws), plan, input_shape, num_classes)
+    params = unpack((np.asarray(draws), []), plan, input_shape, num_classes, large=math.inf)
     for i, values in enumerate(params):
         if not values:
             continue
@@ -153,8 +154,8 @@ def init(
     return params
 
 
-def pack(params: Params) -> tuple[jax.Array, list[jax.Array]]:
-    """(one vector of all small leaves, the large leaves): what a training loop carries.
+def pack(params: Params) -> Packed:
+    """What a training loop carries.
 
     Adam costs three kernels to compile for every array; a large one, copied into a vector and out
     again, costs more time at every step than that.
@@ -165,40 +166,25 @@ def pack(params: Params) -> tuple[jax.Array, list[jax.Array]]:
 
 
 def unpack(
-    packed: tuple[jax.Array, list[jax.Array]],
+    packed: Packed,
     plan: Plan,
     input_shape: tuple[int, ...],
     num_classes: int,
+    large: float = LARGE,
 ) -> Params:
-    """The params that `pack` packed."""
-    small, large = packed[0], iter(packed[1])
+    """The params that `pack` packed; with `large` infinite, all from the one vector."""
+    small, apart = packed[0], iter(packed[1])
     params: Params = []
     used = 0
     for shape in weight_shapes(plan, input_shape, num_classes):
         params.append({})
         for name, leaf in (("w", shape), ("b", shape[1:])) if shape else ():
             size = math.prod(leaf)
-            if size >= LARGE:
-                params[-1][name] = next(large)
+            if size >= large:
+                params[-1][name] = next(apart)
             else:
                 params[-1][name] = small[used : used + size].reshape(leaf)
                 used += size
-    return params
-
-
-def unflatten(
-    flat: Any, plan: Plan, input_shape: tuple[int, ...], num_classes: int
-) -> list[dict[str, Any]]:
-    """The parameters in a vector [num_params], see `init`."""
-    params: list[dict[str, Any]] = []
-    used = 0
-    for shape in weight_shapes(plan, input_shape, num_classes):
-        params.append({})
-        if shape:
-            inputs, outputs = shape
-            middle, end = used + inputs * outputs, used + (inputs + 1) * outputs
-            params[-1] = {"w": flat[used:middle].reshape(shape), "b": flat[middle:end]}
-            used = end
     return params
 
 

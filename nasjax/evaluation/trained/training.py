@@ -11,10 +11,8 @@ import optax
 
 from nasjax.config import check
 from nasjax.evaluation.trained import network
-from nasjax.evaluation.trained.network import Params, Plan, Traits
+from nasjax.evaluation.trained.network import Packed, Params, Plan, Traits
 from nasjax.streams import stream
-
-Packed = tuple[jax.Array, list[jax.Array]]
 
 EVALUATION_CHUNK = 128  # images per forward pass when measuring; bounds the memory of im2col
 DRAW_BLOCK = 1 << 16
@@ -123,11 +121,7 @@ def fit(
       The trained params, and [lanes] bool: every loss was finite.
     """
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
-    lanes = len(params[-1]["b"])
-    if lanes == 1:  # without the axis: it doubles the time of a step on a CPU
-        params, traits = jax.tree.map(lambda leaf: leaf[0], (params, traits))
-    over_lanes = jax.vmap if lanes > 1 else _alone
-    num_classes = params[-1]["b"].shape[-1]
+    lanes, num_classes = params[-1]["b"].shape
 
     def unpack(packed: Packed) -> Params:
         return network.unpack(packed, plan, data.train_images.shape[1:], num_classes)
@@ -138,7 +132,7 @@ def fit(
         loss, gradients = jax.value_and_grad(loss_fn)(unpack(packed), images, labels, plan, traits)
         return loss, network.pack(gradients)
 
-    gradient_fn = over_lanes(gradient, in_axes=(0, 0, None, None))
+    gradient_fn = _over_lanes(gradient, lanes, (0, 0, None, None))
 
     Carry = tuple[Packed, optax.OptState, jax.Array]
 
@@ -151,35 +145,43 @@ def fit(
         updates, state = optimizer.update(gradients, state)
         return (optax.apply_updates(packed, updates), state, finite & jnp.isfinite(losses)), None
 
-    packed = over_lanes(network.pack)(params)
-    finite = jnp.ones(lanes if lanes > 1 else (), bool)
-    carry = (packed, optimizer.init(packed), finite)
+    packed = jax.vmap(network.pack)(params)
+    carry = (packed, optimizer.init(packed), jnp.ones(lanes, bool))
     (packed, _, finite), _ = jax.lax.scan(step, carry, data.order)
-    trained = over_lanes(unpack)(packed)
-    if lanes == 1:
-        trained, finite = jax.tree.map(lambda leaf: leaf[None], (trained, finite))
-    return trained, finite
+    return jax.vmap(unpack)(packed), finite
 
 
-def _alone(function: Callable[..., Any], in_axes: Any = 0) -> Callable[..., Any]:
-    """In the place of `vmap` where there is no lanes axis."""
-    del in_axes
-    return function
+def _over_lanes(
+    function: Callable[..., Any], lanes: int, in_axes: tuple[int | None, ...]
+) -> Callable[..., Any]:
+    """`vmap`, but a single lane is computed without the axis, which doubles its time on a CPU."""
+    if lanes > 1:
+        return jax.vmap(function, in_axes)
+
+    def alone(*arguments: Any) -> Any:
+        only = [
+            argument if axis is None else jax.tree.map(lambda leaf: leaf[0], argument)
+            for argument, axis in zip(arguments, in_axes, strict=True)
+        ]
+        return jax.tree.map(lambda leaf: leaf[None], function(*only))
+
+    return alone
 
 
 def count_correct(
     params: Params, plan: Plan, traits: Traits, images: jax.Array, labels: jax.Array
 ) -> jax.Array:
     """[lanes, M * chunk] bool: which images are classified correctly; padding never is."""
-    predict = jax.vmap(
-        lambda p, t, x: network.apply(p, x, plan, t).argmax(-1), in_axes=(0, 0, None)
+    lanes = len(traits.width)
+    predict = _over_lanes(
+        lambda p, t, x: network.apply(p, x, plan, t).argmax(-1), lanes, (0, 0, None)
     )
 
     def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
         return None, predict(params, traits, batch[0]) == batch[1][None]
 
     _, correct = jax.lax.scan(chunk, None, (images, labels))
-    return jnp.moveaxis(correct, 1, 0).reshape(traits.width.shape[0], -1)
+    return jnp.moveaxis(correct, 1, 0).reshape(lanes, -1)
 
 
 def initial_draws(seed_key: jax.Array, candidate_id: int, count: int) -> np.ndarray:
