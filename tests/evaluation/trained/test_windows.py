@@ -1,0 +1,68 @@
+"""Windows against XLA's own convolution and pooling, values and gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nasjax.evaluation.trained import windows
+
+BATCH, HEIGHT, WIDTH = 2, 9, 8
+
+
+def lax_conv(x, w, kernel, stride):
+    shaped = w.reshape(kernel, kernel, x.shape[-1], -1)
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, shaped, (stride,) * 2, "VALID", dimension_numbers=layout)
+
+
+def lax_pool(x, kernel, stride, padding):
+    pads = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    window, strides = (1, kernel, kernel, 1), (1, stride, stride, 1)
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, strides, pads)
+
+
+def assert_same(ours, theirs, *arguments):
+    """Values, and gradients for a random cotangent."""
+    value, pullback = jax.vjp(ours, *arguments)
+    expected, expected_pullback = jax.vjp(theirs, *arguments)
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)
+    cotangent = jax.random.normal(jax.random.key(7), expected.shape)
+    for got, wanted in zip(pullback(cotangent), expected_pullback(cotangent), strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("channels", "filters"), [(2, 3), (128, 2)])  # im2col, products first
+def test_conv2d(kernel, stride, channels, filters):
+    keys = jax.random.split(jax.random.key(kernel))
+    x = jax.random.normal(keys[0], (BATCH, HEIGHT, WIDTH, channels))
+    w = jax.random.normal(keys[1], (kernel**2 * channels, filters)) / (kernel * channels**0.5)
+    assert_same(
+        lambda x, w: windows.conv2d(x, w, kernel, stride),
+        lambda x, w: lax_conv(x, w, kernel, stride),
+        x,
+        w,
+    )
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 5, 8])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_max_pool(kernel, stride, padding):
+    if 2 * padding > kernel:
+        pytest.skip("padding is at most half the kernel")
+    x = jax.random.normal(jax.random.key(kernel), (BATCH, HEIGHT, WIDTH, 3))
+    assert_same(
+        lambda x: windows.max_pool(x, kernel, stride, padding),
+        lambda x: lax_pool(x, kernel, stride, padding),
+        x,
+    )
+
+
+def test_of_equal_values_the_first_takes_the_gradient():
+    x = jnp.zeros((1, 2, 2, 1))
+    gradient = jax.grad(lambda x: windows.max_pool(x, 2, 1, 1).sum())(x)
+    # Nine windows; each gives 1 to its first element that is not padding.
+    np.testing.assert_array_equal(gradient[0, :, :, 0], [[4, 2], [2, 1]])
