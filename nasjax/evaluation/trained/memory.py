@@ -1,8 +1,10 @@
 """How much memory a lane will need, estimated before anything is compiled."""
 
-from nasjax.evaluation.trained import network
+import math
+
+from nasjax.evaluation.trained import network, windows
 from nasjax.evaluation.trained.training import EVALUATION_CHUNK
-from nasjax.spaces.layer_chain import CONV, FC
+from nasjax.spaces.layer_chain import CONV, FC, POOL
 
 
 def lane_bytes(
@@ -12,18 +14,27 @@ def lane_bytes(
 
     Training holds weights, gradients and Adam's two moments (and a copy of the three that the
     step returns), and for the backward pass every activation, its gradient and the im2col patches.
-    Measuring holds the largest layer's input, patches and output.
+    Measuring holds the largest layer's input, patches and output. A pool's patches are its windows.
     """
     values = network.num_params(plan, input_shape, num_classes)
     activations, largest = [], 0
     height, width, channels = input_shape
     for layer in plan:
-        entering = height * width * channels
+        before, entering = (height, width), height * width * channels
         height, width = (
             network.output_sides((layer,), side)[0] if layer.kind != FC else 1
             for side in (height, width)
         )
-        patches = layer.kernel**2 * channels * height * width if layer.kind == CONV else entering
+        if layer.kind == CONV:
+            after, taps = (height, width), layer.kernel**2
+            patches = taps * channels * math.prod(after)  # every window's inputs
+            if windows.products_first(before, after, channels, layer.width):
+                # Every input's products with every tap, then those of every window.
+                patches = taps * layer.width * (math.prod(before) + math.prod(after))
+        elif layer.kind == POOL:  # the windows of rows, every one with all its elements
+            patches = layer.kernel * height * before[1] * channels
+        else:
+            patches = entering
         channels = layer.width
         leaving = height * width * channels
         activations.append(patches + leaving)

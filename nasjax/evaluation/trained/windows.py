@@ -2,7 +2,7 @@
 
 A gather's usual gradient is a scatter: slow on a CPU, and in no fixed order on a GPU. Here the
 backward pass gathers too: every input element knows the windows it lies in. Slices that are put
-side by side, added up or compared take longer to run, and two to four times as long to compile.
+side by side, added up or compared took longer to run and to compile: WORKSPACE.md has the figures.
 """
 
 import functools
@@ -27,13 +27,20 @@ def conv2d(x: jax.Array, w: jax.Array, kernel: int, stride: int) -> jax.Array:
     rows, columns = (output_side(side, kernel, stride, 0) for side in (height, width))
     taps = _taps_2d(height, width, kernel, stride)
     flat = x.reshape(batch, height * width, channels)
-    if 2 * filters * height * width <= channels * rows * columns:
+    if products_first((height, width), (rows, columns), channels, filters):
         by_channel = w.reshape(kernel**2, channels, filters).transpose(1, 0, 2)
         products = flat.reshape(-1, channels) @ by_channel.reshape(channels, -1)
         out = _gather_sum(products.reshape(batch, height * width, kernel**2, filters), taps)
     else:
         out = _gather(flat, taps).reshape(-1, kernel**2 * channels) @ w
     return out.reshape(batch, rows, columns, filters)
+
+
+def products_first(
+    before: tuple[int, int], after: tuple[int, int], channels: int, filters: int
+) -> bool:
+    """Whether `conv2d` multiplies before it gathers: less than half the values to hold."""
+    return 2 * filters * before[0] * before[1] <= channels * after[0] * after[1]
 
 
 def max_pool(x: jax.Array, kernel: int, stride: int, padding: int) -> jax.Array:

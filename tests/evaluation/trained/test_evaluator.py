@@ -1,6 +1,7 @@
 """Cohorts, lanes, reuse and outcomes of the trained evaluator, on a tiny data set."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ from nasjax.evaluation.trained.memory import lane_bytes
 from nasjax.evaluation.trained.store import ResultStore
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import DIVERGED, GROW, INVALID, OK, OVER_MEMORY, Proposal
+from tests.evaluation.trained.test_parity import to_layers
 
 SHAPE, CLASSES = (6, 6, 1), 3
 SPACE = LayerChain(SHAPE, CLASSES)
@@ -222,6 +224,30 @@ def test_estimated_memory_counts_weights_gradients_and_moments():
     # = 13971 values, the larger one, in bytes x 4.
     plan = network.plan_of(fc_chain(16), 1)[0]
     assert lane_bytes(plan, SHAPE, CLASSES, 8) == 4 * 13971
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [("conv", 128, 3, 1), ("conv", 8, 5, 1)],  # few filters after many channels
+        [("conv", 64, 3, 1), ("pool", 8, 1, 3)],
+        [("conv", 128, 5, 1), ("fc", 512, True, "relu")],
+    ],
+)
+def test_estimated_memory_is_near_what_xla_allots(layers):
+    shape = (20, 20, 1)
+    chain = LayerChain(shape, CLASSES).from_layers(to_layers(layers))
+    plan, traits = network.plan_of(chain, 1)
+    count = network.num_params(plan, shape, CLASSES)
+    params = network.init(np.zeros(count, np.float32), plan, traits, shape, CLASSES)
+    lane = jax.tree.map(lambda leaf: leaf[None], (params, traits))
+    images, labels = jnp.zeros((128, *shape)), jnp.zeros(128, jnp.int32)
+    order = jnp.zeros((4, 16), jnp.int32)
+    data = training.DeviceData(images, labels, images[None], labels[None], order)
+    recipe = training.Recipe(validation_batches=8)
+    train = functools.partial(training.train_and_measure, plan=plan, recipe=recipe)
+    allotted = jax.jit(train).lower(*lane, data).compile().memory_analysis().temp_size_in_bytes
+    assert 0.5 < (allotted + 4 * count) / lane_bytes(plan, shape, CLASSES, 16) < 1.2
 
 
 def test_batches_are_permutations_shared_by_all_candidates():
