@@ -1,5 +1,6 @@
 """Milliseconds of a training step: our engine against PyTorch, net after net, in turn."""
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from nasjax.evaluation.trained import network, training
 from nasjax.spaces.layer_chain import LayerChain
 
 NUM_IMAGES = 2048
-MIN_STEPS, MAX_STEPS, SECONDS = 12, 300, 0.25  # of one timing; a net's is repeated in turn
+MIN_STEPS, MAX_STEPS, SECONDS = 30, 300, 0.25  # of one timing; a net's is repeated in turn
 REPEATS = 3
 
 
@@ -48,40 +49,40 @@ def measure(
     architectures: Sequence[list[dict[str, Any]]], space: LayerChain, batch: int
 ) -> Iterator[Step]:
     """Every architecture's step, given as `LayerChain.to_layers` has it."""
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((NUM_IMAGES, *space.input_shape)).astype(np.float32)
+    labels = rng.integers(0, space.num_classes, NUM_IMAGES).astype(np.int32)
+    for layers in architectures:
+        train = _torch_training(layers, space, images, labels)
+        order = rng.integers(0, NUM_IMAGES, (MAX_STEPS, batch)).astype(np.int32)
+        train(order[:2])
+        per_step = _seconds(lambda train=train, order=order: train(order[:3])) / 3
+        order = order[: max(MIN_STEPS, int(SECONDS / per_step))]
+        start = time.perf_counter()
+        program = _program(layers, space, images, labels, order)
+        compile_seconds = time.perf_counter() - start
+        program()
+        theirs = functools.partial(train, order)
+        pairs = [(_seconds(program), _seconds(theirs)) for _ in range(REPEATS)]
+        ms, torch_ms = (statistics.median(t) / len(order) * 1e3 for t in zip(*pairs, strict=True))
+        chain = space.from_layers(layers)
+        flops = 3 * batch * sum(row.flops for row in space.layer_table(chain))
+        text = space.to_text(chain)
+        yield Step(text, ms, torch_ms, torch_ms / ms, compile_seconds, flops / ms / 1e6)
+
+
+def _torch_training(
+    layers: list[dict[str, Any]], space: LayerChain, images: np.ndarray, labels: np.ndarray
+) -> Callable[[np.ndarray], None]:
+    """Trains the same net in PyTorch over the steps it is given."""
     import torch  # optional: the dev environment need not have it
 
     from benchmarks import torch_nets
 
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((NUM_IMAGES, *space.input_shape)).astype(np.float32)
-    labels = rng.integers(0, space.num_classes, NUM_IMAGES).astype(np.int32)
-    torch_images = torch.from_numpy(images.transpose(0, 3, 1, 2).copy())
-    torch_labels = torch.from_numpy(labels).long()
-    for layers in architectures:
-        torch.manual_seed(0)
-        net = torch_nets.make_net(layers, space.input_shape, space.num_classes)
-        theirs = torch_nets.Trainer(net)
-
-        def train(order: np.ndarray, theirs: Any = theirs) -> None:
-            theirs.steps(torch_images, torch_labels, order)
-
-        def order(steps: int) -> np.ndarray:
-            return rng.integers(0, NUM_IMAGES, (steps, batch)).astype(np.int32)
-
-        train(order(2))
-        first = order(3)
-        steps = int(SECONDS / (_seconds(lambda first=first: train(first)) / 3))
-        batches = order(min(max(steps, MIN_STEPS), MAX_STEPS))
-        start = time.perf_counter()
-        ours = _program(layers, space, images, labels, batches)
-        compiled = time.perf_counter() - start
-        ours()
-        pairs = [(_seconds(ours), _seconds(lambda b=batches: train(b))) for _ in range(REPEATS)]
-        ms, torch_ms = (statistics.median(t) / len(batches) * 1e3 for t in zip(*pairs, strict=True))
-        encoded = space.from_layers(layers)
-        flops = 3 * batch * sum(row.flops for row in space.layer_table(encoded))
-        text = space.to_text(encoded)
-        yield Step(text, ms, torch_ms, torch_ms / ms, compiled, flops / ms / 1e6)
+    torch.manual_seed(0)
+    net = torch_nets.make_net(layers, space.input_shape, space.num_classes)
+    batches = torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels).long()
+    return functools.partial(torch_nets.Trainer(net).steps, *batches)
 
 
 def _program(

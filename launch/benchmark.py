@@ -9,7 +9,7 @@ import argparse
 import json
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -17,10 +17,12 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from benchmarks import throughput
+from benchmarks.draw_architectures import INPUT_SHAPE, NUM_CLASSES, PATH
+from nasjax.config import check
 from nasjax.errors import UserError
 from nasjax.spaces.layer_chain import LayerChain
 
-SPACE = LayerChain((28, 28, 1), 10)
+SPACE = LayerChain(INPUT_SHAPE, NUM_CLASSES)
 BATCHES = (16, 128)
 
 
@@ -32,22 +34,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", choices=["candidates"])
-    own = pathlib.Path(throughput.__file__).with_name("architectures.json")
-    parser.add_argument("--architectures", type=pathlib.Path, metavar="FILE", default=own)
+    parser.add_argument("--architectures", type=pathlib.Path, metavar="FILE", default=PATH)
     parser.add_argument("--batch", type=int, nargs="+", default=BATCHES, help="sizes (16 128)")
     parser.add_argument("--json", type=pathlib.Path, metavar="PATH", help="also write all figures")
     arguments = parser.parse_args(argv)
     try:
-        results = _candidates(_read(arguments.architectures), arguments.batch)
-        if arguments.json:
-            arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+        largest = throughput.NUM_IMAGES
+        for batch in arguments.batch:
+            check(1 <= batch <= largest, "--batch", batch, f"1 to {largest}")
+        architectures = _read(arguments.architectures)
+        if arguments.json:  # refused now, not after the work
+            arguments.json.write_text("{}\n")
+        for results in _candidates(architectures, arguments.batch):
+            if arguments.json:
+                arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _candidates(architectures: list[list[dict[str, Any]]], batches: Sequence[int]) -> Any:
+def _candidates(
+    architectures: list[list[dict[str, Any]]], batches: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Prints a table per batch size; yields all figures so far after each."""
     try:
         import torch
     except ModuleNotFoundError:
@@ -63,7 +73,7 @@ def _candidates(architectures: list[list[dict[str, Any]]], batches: Sequence[int
         print(throughput.table(steps))
         mean, worst = found["geometric_mean"], found["worst"]
         print(f"batch {batch}: geometric mean {mean:.2f}, worst {worst:.2f} (PyTorch / engine)\n")
-    return results
+        yield results
 
 
 def _read(path: pathlib.Path) -> list[list[dict[str, Any]]]:
@@ -76,7 +86,9 @@ def _read(path: pathlib.Path) -> list[list[dict[str, Any]]]:
     for i, layers in enumerate(architectures):
         try:
             valid = bool(SPACE.is_valid(jnp.asarray(SPACE.from_layers(layers))))
-        except (TypeError, KeyError, AttributeError):
+        except UserError as error:
+            raise UserError(f"--architectures={path}: [{i}] {error}") from None
+        except (TypeError, KeyError, AttributeError, ValueError, OverflowError):
             raise UserError(f"--architectures={path}: [{i}] is no list of layers") from None
         if not valid:
             raise UserError(f"--architectures={path}: [{i}] does not fit 28x28 images")
