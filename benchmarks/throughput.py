@@ -56,7 +56,7 @@ def measure(
         train = _torch_training(layers, space, images, labels)
         order = rng.integers(0, NUM_IMAGES, (MAX_STEPS, batch)).astype(np.int32)
         train(order[:2])
-        per_step = _seconds(lambda train=train, order=order: train(order[:3])) / 3
+        per_step = _seconds(functools.partial(train, order[:3])) / 3
         order = order[: max(MIN_STEPS, int(SECONDS / per_step))]
         start = time.perf_counter()
         program = _program(layers, space, images, labels, order)
