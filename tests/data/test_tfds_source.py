@@ -33,6 +33,23 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
+def write_records(path: pathlib.Path, images: list[np.ndarray], labels: list[int]) -> None:
+    """One array_record of tf.train.Examples: PNG images and labels."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+    from PIL import Image
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    writer = ArrayRecordWriter(str(path), "group_size:1")
+    for image, label in zip(images, labels, strict=True):
+        png = io.BytesIO()
+        Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(png, "png")
+        example = tf_example_pb2.Example()
+        example.features.feature["image"].bytes_list.value.append(png.getvalue())
+        example.features.feature["label"].int64_list.value.append(int(label))
+        writer.write(example.SerializeToString())
+    writer.close()
+
+
 def write_prepared(
     data_dir: pathlib.Path,
     splits: dict[str, tuple[list[np.ndarray], list[int]]],
@@ -46,24 +63,11 @@ def write_prepared(
 
     Origin of the layout: mnist as tfds 4.9.10 with TensorFlow 2.21 prepared it, copied by hand.
     """
-    from array_record.python.array_record_module import ArrayRecordWriter
-    from PIL import Image
-    from tensorflow_datasets.proto import tf_example_pb2
-
     folder = data_dir / "tiny" / "1.0.0"
     folder.mkdir(parents=True)
     for split, (images, labels) in splits.items():
-        writer = ArrayRecordWriter(
-            str(folder / f"tiny-{split}.{file_format}-00000-of-00001"), "group_size:1"
-        )
-        for image, label in zip(images, labels, strict=True):
-            png = io.BytesIO()
-            Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(png, "png")
-            example = tf_example_pb2.Example()
-            example.features.feature["image"].bytes_list.value.append(png.getvalue())
-            example.features.feature["label"].int64_list.value.append(int(label))
-            writer.write(example.SerializeToString())
-        writer.close()
+        path = folder / f"tiny-{split}.{file_format}-00000-of-00001"
+        write_records(path, images, labels)
     module = "tensorflow_datasets.core.features."
     label_json = (
         {"classLabel": {"numClasses": "3"}}
