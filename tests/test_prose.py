@@ -15,9 +15,7 @@ DRAWERS = {"common", "helpers", "misc", "utils"}
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 # What is longer, and why it does not split: {"nasjax/x.py": "..."}, {"nasjax/x.py:name": "..."}.
 LONG_FILES: dict[str, str] = {}
-LONG_FUNCTIONS: dict[str, str] = {
-    "tests/data/test_tfds_source.py:write_prepared": "writes a whole tfds folder, file after file",
-}
+LONG_FUNCTIONS: dict[str, str] = {}
 
 
 @functools.cache
