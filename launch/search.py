@@ -14,7 +14,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from launch import command_line
-from nasjax import assemble, search
+from nasjax import assemble, compile_cache, search
 from nasjax.errors import UserError
 from nasjax.runs import records
 from nasjax.runs.checkpoints import Checkpoints
@@ -100,9 +100,7 @@ def main() -> None:
     logging.set_verbosity(logging.WARNING)  # Orbax tells a screenful per checkpoint
     settings = assemble.parse(CONFIG.value.to_dict())
     cache_dir = pathlib.Path(CACHE_DIR.value).expanduser()
-    jax.config.update("jax_compilation_cache_dir", str(cache_dir / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    compile_cache.use(cache_dir / "xla")
     keepers: list[Keeper] = []
     parts = assemble.assemble(
         settings,

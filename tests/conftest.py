@@ -1,6 +1,7 @@
 """How every test runs: two CPU devices, strict JAX, compiled programs kept between runs."""
 
 import os
+import pathlib
 
 # Before jax is imported: it reads both once.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -11,6 +12,8 @@ os.environ["XLA_FLAGS"] = (
 import jax
 import pytest
 
+from nasjax import compile_cache
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
@@ -20,6 +23,4 @@ def pytest_configure(config: pytest.Config) -> None:
     if getattr(config, "cache", None) is None:  # pytest -p no:cacheprovider
         return
     os.environ.setdefault("MPLCONFIGDIR", str(config.cache.mkdir("matplotlib")))
-    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("xla")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    compile_cache.use(pathlib.Path(config.cache.mkdir("xla")))
