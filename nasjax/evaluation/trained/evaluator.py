@@ -23,7 +23,7 @@ from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import DIVERGED, INVALID, OK, OVER_MEMORY, Evaluator, Outcome, Proposal
 
 # Part of every result's key: raise it when a change of the engine changes any result's bits.
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5
 # Compiled programs kept in memory, the latest used. Each maps some 200 regions of memory on a CPU,
 # and Linux allows a process 65,530 of them.
 PROGRAMS_KEPT = 100

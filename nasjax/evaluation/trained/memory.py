@@ -1,8 +1,7 @@
 """How much memory a lane will need, estimated before anything is compiled."""
 
-import math
-
-from nasjax.evaluation.trained import network, windows
+from nasjax.evaluation.trained import network
+from nasjax.evaluation.trained.convolution import Convolution
 from nasjax.evaluation.trained.training import EVALUATION_CHUNK
 from nasjax.spaces.layer_chain import CONV, FC, POOL
 
@@ -26,11 +25,8 @@ def lane_bytes(
             for side in (height, width)
         )
         if layer.kind == CONV:
-            after, taps = (height, width), layer.kernel**2
-            patches = taps * channels * math.prod(after)  # every window's inputs
-            if windows.products_first(before, after, channels, layer.width):
-                # Every input's products with every tap, then those of every window.
-                patches = taps * layer.width * (math.prod(before) + math.prod(after))
+            sizes = Convolution(*before, channels, layer.width, layer.kernel, layer.stride)
+            patches = sizes.gathered_values()
         elif layer.kind == POOL:  # the windows of rows, every one with all its elements
             patches = layer.kernel * height * before[1] * channels
         else:

@@ -5,7 +5,7 @@ Candidates that share a plan (kinds, geometry, padded widths) run in one program
 channels and neurons start at zero and stay there: their activations are zero, hence so are the
 gradients of every weight that touches them.
 
-Convolutions and pools are gathers (`windows`): inside `scan` on a CPU, `lax.conv` is ten times
+Convolutions and pools are gathers and products: inside `scan` on a CPU, `lax.conv` is ten times
 slower.
 """
 
@@ -16,7 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.evaluation.trained import windows
+from nasjax.evaluation.trained.convolution import conv2d
+from nasjax.evaluation.trained.pooling import max_pool
+from nasjax.evaluation.trained.windows import output_side
 from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
 
 Params = list[dict[str, Any]]  # arrays, of NumPy where `init` makes them
@@ -95,7 +97,7 @@ def output_sides(plan: Plan, side: int) -> list[int]:
     """The height (or width) after every layer of the plan; 1 after a fully connected one."""
     sides = []
     for layer in plan:
-        side = 1 if layer.kind == FC else windows.output_side(side, *layer[2:])
+        side = 1 if layer.kind == FC else output_side(side, *layer[2:])
         sides.append(side)
     return sides
 
@@ -113,7 +115,7 @@ def weight_shapes(
         else:
             conv = layer.kind == CONV
             shapes.append((layer.kernel**2 * channels, layer.width) if conv else None)
-            height, width = (windows.output_side(side, *layer[2:]) for side in (height, width))
+            height, width = (output_side(side, *layer[2:]) for side in (height, width))
         channels = layer.width
     return shapes
 
@@ -197,7 +199,7 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
     x = images
     for i, layer in enumerate(plan):
         if layer.kind == CONV:
-            x = windows.conv2d(x, params[i]["w"], layer.kernel, layer.stride)
+            x = conv2d(x, params[i]["w"], layer.kernel, layer.stride)
             x = x + params[i]["b"][None, None, None]
         elif layer.kind == FC:
             x = x.reshape(x.shape[0], -1) @ params[i]["w"]
@@ -206,7 +208,7 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
             inside = (jnp.arange(layer.width) < traits.width[i])[None]
             x = jnp.where(inside, activate(x, traits.activation[i]), 0)
         else:
-            x = windows.max_pool(x, layer.kernel, layer.stride, layer.padding)
+            x = max_pool(x, layer.kernel, layer.stride, layer.padding)
     return x.reshape(x.shape[0], -1) @ params[-1]["w"] + params[-1]["b"][None]
 
 

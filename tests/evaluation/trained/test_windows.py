@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax.evaluation.trained import windows
+from nasjax.evaluation.trained import convolution, pooling
 
 BATCH, HEIGHT, WIDTH = 2, 9, 8
 
@@ -40,7 +40,7 @@ def test_conv2d(kernel, stride, channels, filters):
     x = jax.random.normal(keys[0], (BATCH, HEIGHT, WIDTH, channels))
     w = jax.random.normal(keys[1], (kernel**2 * channels, filters)) / (kernel * channels**0.5)
     assert_same(
-        lambda x, w: windows.conv2d(x, w, kernel, stride),
+        lambda x, w: convolution.conv2d(x, w, kernel, stride),
         lambda x, w: lax_conv(x, w, kernel, stride),
         x,
         w,
@@ -55,7 +55,7 @@ def test_max_pool(kernel, stride, padding):
         pytest.skip("padding is at most half the kernel")
     x = jax.random.normal(jax.random.key(kernel), (BATCH, HEIGHT, WIDTH, 3))
     assert_same(
-        lambda x: windows.max_pool(x, kernel, stride, padding),
+        lambda x: pooling.max_pool(x, kernel, stride, padding),
         lambda x: lax_pool(x, kernel, stride, padding),
         x,
     )
@@ -63,6 +63,6 @@ def test_max_pool(kernel, stride, padding):
 
 def test_of_equal_values_the_first_takes_the_gradient():
     x = jnp.zeros((1, 2, 2, 1))
-    gradient = jax.grad(lambda x: windows.max_pool(x, 2, 1, 1).sum())(x)
+    gradient = jax.grad(lambda x: pooling.max_pool(x, 2, 1, 1).sum())(x)
     # Nine windows; each gives 1 to its first element that is not padding.
     np.testing.assert_array_equal(gradient[0, :, :, 0], [[4, 2], [2, 1]])
