@@ -5,11 +5,14 @@ WORKSPACE.md. Each of the three products (outputs, weights' gradient, inputs' gr
 in two forms, which move different amounts of memory; the sizes alone decide.
 """
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from nasjax.evaluation.trained import linear
 from nasjax.evaluation.trained.windows import output_side, taps, windows_of
 
 WRITE = 24  # writing a value takes as long as so many multiplications in a product
@@ -67,17 +70,15 @@ class Convolution(NamedTuple):
 
     def gather(self, x: jax.Array) -> jax.Array:
         """What the forward pass multiplies with the weights: [products, gathered inputs]."""
-        batch = x.shape[0]
         rows = taps(self.height, self.kernel, self.stride, 0)
         if self.gathers_rows:
-            found = jnp.take(x, rows.reshape(-1), axis=1, mode="clip")
-            found = found.reshape(batch, self.rows, self.kernel, self.width, self.channels)
-            return jnp.moveaxis(found, 2, 3).reshape(-1, self.kernel * self.channels)
-        columns = taps(self.width, self.kernel, self.stride, 0)
-        windows = rows[:, None, :, None] * self.width + columns[None, :, None, :]
-        flat = x.reshape(batch, -1, self.channels)
-        found = jnp.take(flat, windows.reshape(-1), axis=1, mode="clip")
-        return found.reshape(-1, self.kernel**2 * self.channels)
+            pixels = rows[:, None, :] * self.width + np.arange(self.width)[None, :, None]
+        else:
+            columns = taps(self.width, self.kernel, self.stride, 0)
+            pixels = rows[:, None, :, None] * self.width + columns[None, :, None, :]
+        flat = x.reshape(x.shape[0], -1, self.channels)
+        found = jnp.take(flat, pixels.reshape(-1), axis=1, mode="clip")
+        return found.reshape(-1, math.prod(pixels.shape[2:]) * self.channels)
 
     def gathered_values(self) -> int:
         """Values that the forward pass holds for an image besides its inputs and outputs."""
@@ -98,10 +99,10 @@ class Convolution(NamedTuple):
     def weight_gradient(self, gathered: jax.Array, gradient: jax.Array) -> jax.Array:
         """Of the shape of the weights, from the outputs' gradient."""
         if not self.gathers_rows:
-            return (gradient.reshape(-1, self.filters).T @ gathered).T
-        dw = self.gathered_gradient(gradient).T @ gathered
-        dw = dw.reshape(self.kernel, self.filters, self.kernel, self.channels)
-        return dw.transpose(2, 0, 3, 1).reshape(-1, self.filters)
+            return linear.weight_gradient(gathered, gradient.reshape(-1, self.filters))
+        dw = linear.weight_gradient(gathered, self.gathered_gradient(gradient))
+        dw = dw.reshape(self.kernel, self.channels, self.kernel, self.filters)
+        return dw.transpose(0, 2, 1, 3).reshape(-1, self.filters)
 
     def input_gradient(self, w: jax.Array, gradient: jax.Array) -> jax.Array:
         """[N, height, width, channels], from the outputs' gradient."""

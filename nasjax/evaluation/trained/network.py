@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.evaluation.trained.convolution import conv2d
+from nasjax.evaluation.trained.linear import linear
 from nasjax.evaluation.trained.pooling import max_pool
 from nasjax.evaluation.trained.windows import output_side
 from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
@@ -202,14 +203,14 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
             x = conv2d(x, params[i]["w"], layer.kernel, layer.stride)
             x = x + params[i]["b"][None, None, None]
         elif layer.kind == FC:
-            x = x.reshape(x.shape[0], -1) @ params[i]["w"]
+            x = linear(x.reshape(x.shape[0], -1), params[i]["w"])
             x = x + (params[i]["b"] * traits.bias[i])[None]
             # sigmoid(0) = 0.5: without the mask, padded neurons would feed the next layer.
             inside = (jnp.arange(layer.width) < traits.width[i])[None]
             x = jnp.where(inside, activate(x, traits.activation[i]), 0)
         else:
             x = max_pool(x, layer.kernel, layer.stride, layer.padding)
-    return x.reshape(x.shape[0], -1) @ params[-1]["w"] + params[-1]["b"][None]
+    return linear(x.reshape(x.shape[0], -1), params[-1]["w"]) + params[-1]["b"][None]
 
 
 _LINEAR, _TANH, _SIGMOID, _ELU, _GELU = range(5)
