@@ -9,7 +9,9 @@ Convolutions and pools are gathers and products: inside `scan` on a CPU, `lax.co
 slower.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -24,17 +26,24 @@ from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
 
 Params = list[dict[str, Any]]  # arrays, of NumPy where `init` makes them
 Packed = tuple[Any, list[Any]]  # one vector of all small leaves, the large leaves
+AS_DATA = -1  # the activation is in the traits
 LARGE = 1 << 15  # values of a leaf from which on Adam keeps it apart
 
 
 class LayerPlan(NamedTuple):
-    """The static part of a layer; `width` is padded, and that of its input for a pool."""
+    """The static part of a layer.
+
+    Attributes:
+      width: padded; that of its input for a pool.
+      activation: of a fully connected layer: index of ACTIVATIONS, or AS_DATA.
+    """
 
     kind: int
     width: int
     kernel: int = 0
     stride: int = 0
     padding: int = 0
+    activation: int = 0
 
 
 class Traits(NamedTuple):
@@ -66,7 +75,8 @@ def plan_of(
       architecture: a valid chain of `LayerChain`.
       channels: of the input image.
       conv_widths: rungs that filters are padded up to; empty, or above the last rung: exact.
-      fc_widths: the same for neurons.
+      fc_widths: the same for neurons; if any, activations are data too. Exact widths are hardly
+        ever shared, and a program that knows its activations compiles and runs faster.
     """
     plan, width, bias, activation = [], [], [], []
     true_width = padded = channels
@@ -78,7 +88,7 @@ def plan_of(
             plan.append(LayerPlan(CONV, padded, kernel=second, stride=third))
         elif kind == FC:
             true_width, padded = first, _rung(first, fc_widths)
-            plan.append(LayerPlan(FC, padded))
+            plan.append(LayerPlan(FC, padded, activation=AS_DATA if fc_widths else third))
         else:
             plan.append(LayerPlan(kind, padded, kernel=first, stride=second, padding=third))
         width.append(true_width)
@@ -98,7 +108,7 @@ def output_sides(plan: Plan, side: int) -> list[int]:
     """The height (or width) after every layer of the plan; 1 after a fully connected one."""
     sides = []
     for layer in plan:
-        side = 1 if layer.kind == FC else output_side(side, *layer[2:])
+        side = 1 if layer.kind == FC else output_side(side, *layer[2:5])
         sides.append(side)
     return sides
 
@@ -116,7 +126,7 @@ def weight_shapes(
         else:
             conv = layer.kind == CONV
             shapes.append((layer.kernel**2 * channels, layer.width) if conv else None)
-            height, width = (output_side(side, *layer[2:]) for side in (height, width))
+            height, width = (output_side(side, *layer[2:5]) for side in (height, width))
         channels = layer.width
     return shapes
 
@@ -205,14 +215,26 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
         elif layer.kind == FC:
             x = linear(x.reshape(x.shape[0], -1), params[i]["w"])
             x = x + (params[i]["b"] * traits.bias[i])[None]
-            # sigmoid(0) = 0.5: without the mask, padded neurons would feed the next layer.
-            inside = (jnp.arange(layer.width) < traits.width[i])[None]
-            x = jnp.where(inside, activate(x, traits.activation[i]), 0)
+            if layer.activation == AS_DATA:
+                # sigmoid(0) = 0.5: without the mask, padded neurons would feed the next layer.
+                inside = (jnp.arange(layer.width) < traits.width[i])[None]
+                x = jnp.where(inside, activate(x, traits.activation[i]), 0)
+            else:
+                x = _FUNCTIONS[ACTIVATIONS[layer.activation]](x)
         else:
             x = max_pool(x, layer.kernel, layer.stride, layer.padding)
     return linear(x.reshape(x.shape[0], -1), params[-1]["w"]) + params[-1]["b"][None]
 
 
+_FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "none": lambda x: x,
+    "relu": jax.nn.relu,
+    "leakyrelu": jax.nn.leaky_relu,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "elu": jax.nn.elu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+}
 _LINEAR, _TANH, _SIGMOID, _ELU, _GELU = range(5)
 # Family, slope below 0, and a, b of the one exponential exp(a x + b x^2).
 _FORMS = {
