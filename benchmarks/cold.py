@@ -38,9 +38,8 @@ class Task(NamedTuple):
     config: TrainedConfig
 
 
-_RUNGS = {"conv_widths": (64, 128), "fc_widths": (128, 256, 512)}
 TASKS = {
-    "digits": Task(100, TrainedConfig(lanes=1, compilation="quick", **_RUNGS)),
+    "digits": Task(100, TrainedConfig(lanes=1, compilation="quick")),
     "mnist": Task(20, TrainedConfig(lanes=1, epochs=1)),
 }
 SIDES = ("engine", "torch")
@@ -113,14 +112,12 @@ def run_torch(task: str) -> dict[str, Any]:
 
 
 def measure(task: str) -> dict[str, float]:
-    """PyTorch's seconds over the engine's, from an empty compile cache and from a filled one."""
+    """Seconds of the engine, from an empty compile cache and from a filled one, and of PyTorch."""
     with tempfile.TemporaryDirectory() as directory:
         cold = _in_a_process("engine", task, directory)
         torch = _in_a_process("torch", task, directory)
         warm = _in_a_process("engine", task, directory)
     return {
-        "cold": torch["seconds"] / cold["seconds"],
-        "warm": torch["seconds"] / warm["seconds"],
         "seconds_cold": cold["seconds"],
         "seconds_warm": warm["seconds"],
         "seconds_torch": torch["seconds"],
@@ -128,6 +125,25 @@ def measure(task: str) -> dict[str, float]:
         "mean_accuracy": float(np.mean(cold["accuracy"])),
         "mean_accuracy_torch": float(np.mean(torch["accuracy"])),
     }
+
+
+def ratios(task: str, figures: dict[str, float]) -> dict[str, float]:
+    """PyTorch's seconds over the engine's."""
+    theirs = figures["seconds_torch"]
+    cold, warm = theirs / figures["seconds_cold"], theirs / figures["seconds_warm"]
+    return {task: cold, f"{task}_warm": warm}
+
+
+def line(task: str, figures: dict[str, float]) -> str:
+    """The figures as text."""
+    (_, cold), (_, warm) = ratios(task, figures).items()
+    seconds = [figures[f"seconds_{of}"] for of in ("cold", "warm", "torch")]
+    return (
+        f"{TASKS[task].count} nets on {task}: {cold:.2f} from an empty compile cache, {warm:.2f} "
+        f"from a filled one (PyTorch / engine); engine {seconds[0]:.1f} s and {seconds[1]:.1f} s, "
+        f"PyTorch {seconds[2]:.1f} s; {figures['programs']:.0f} programs; mean accuracy "
+        f"{figures['mean_accuracy']:.3f} and {figures['mean_accuracy_torch']:.3f}"
+    )
 
 
 def _in_a_process(side: str, task: str, cache_dir: str) -> dict[str, Any]:

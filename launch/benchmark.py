@@ -1,8 +1,9 @@
 """Measure the engine: python -m launch.benchmark candidates [--json PATH].
 
-candidates trains random CNNs of the space layer_chain (28x28x1, 10 classes) step by step, with the
-engine and with PyTorch in turn, and prints PyTorch's time over the engine's. It needs torch:
-pip install torch. Run it on a machine that does nothing else.
+candidates trains random CNNs of the space layer_chain with the engine and with PyTorch and prints
+PyTorch's time over the engine's: of a step, net after net (28x28x1, 10 classes); and of whole sets
+of CNNs, 100 on scikit-learn's digits and 20 on images of MNIST's size, from an empty compile cache
+and from a filled one. It needs torch (pip install torch) and a machine that does nothing else.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
-from benchmarks import throughput
+from benchmarks import cold, throughput
 from benchmarks.draw_architectures import INPUT_SHAPE, NUM_CLASSES, PATH
 from nasjax.config import check
 from nasjax.errors import UserError
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("what", choices=["candidates"])
     parser.add_argument("--architectures", type=pathlib.Path, metavar="FILE", default=PATH)
-    parser.add_argument("--batch", type=int, nargs="+", default=BATCHES, help="sizes (16 128)")
+    parser.add_argument("--batch", type=int, nargs="*", default=BATCHES, help="sizes (16 128)")
+    parser.add_argument("--sets", nargs="*", choices=list(cold.TASKS), help="(digits mnist)")
     parser.add_argument("--json", type=pathlib.Path, metavar="PATH", help="also write all figures")
     arguments = parser.parse_args(argv)
     try:
@@ -45,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         architectures = _read(arguments.architectures)
         if arguments.json:  # refused now, not after the work
             arguments.json.write_text("{}\n")
-        for results in _candidates(architectures, arguments.batch):
+        sets = list(cold.TASKS) if arguments.sets is None else arguments.sets
+        for results in _candidates(architectures, arguments.batch, sets):
             if arguments.json:
                 arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     except (UserError, OSError) as error:
@@ -55,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _candidates(
-    architectures: list[list[dict[str, Any]]], batches: Sequence[int]
+    architectures: list[list[dict[str, Any]]], batches: Sequence[int], sets: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Prints a table per batch size; yields all figures so far after each."""
+    """Prints a table per batch size, a line per set; yields all figures so far after each."""
     try:
         import torch
     except ModuleNotFoundError:
@@ -73,6 +76,12 @@ def _candidates(
         print(throughput.table(steps))
         mean, worst = found["geometric_mean"], found["worst"]
         print(f"batch {batch}: geometric mean {mean:.2f}, worst {worst:.2f} (PyTorch / engine)\n")
+        yield results
+    for name in sets:
+        figures = cold.measure(name)
+        results.setdefault("cold", {}).update(cold.ratios(name, figures))
+        results.setdefault("cold_figures", {})[name] = figures
+        print(cold.line(name, figures))
         yield results
 
 

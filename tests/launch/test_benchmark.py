@@ -4,11 +4,13 @@ import json
 import sys
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from benchmarks import throughput
+from benchmarks import cold, throughput
 from benchmarks.draw_architectures import PATH
 from launch import benchmark
+from nasjax.evaluation.trained.evaluator import TrainedConfig
 
 
 def refused(capsys, *arguments):
@@ -75,3 +77,25 @@ def test_a_summary_has_the_geometric_mean_and_the_worst_ratio():
     assert found["geometric_mean"] == pytest.approx(2.0)
     assert found["worst"] == 0.5
     assert [row["architecture"] for row in found["per_architecture"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("side", cold.SIDES)
+def test_both_sides_measure_every_chain_of_a_set(monkeypatch, side):
+    if side == "torch":
+        pytest.importorskip("torch")
+    recipe = TrainedConfig(epochs=1, batch_size=128, lanes=1, compilation="quick")
+    monkeypatch.setitem(cold.TASKS, "digits", cold.Task(3, recipe))
+    found = (cold.run_engine if side == "engine" else cold.run_torch)("digits")
+    assert len(found["accuracy"]) == 3
+    assert all(0 < accuracy < 1 and (accuracy * 512).is_integer() for accuracy in found["accuracy"])
+
+
+def test_the_chains_of_a_set_differ_and_are_valid():
+    found = cold.chains(benchmark.SPACE, 50)
+    assert len(np.unique(found.reshape(50, -1), axis=0)) == 50
+    assert all(benchmark.SPACE.is_valid(jnp.asarray(chain)) for chain in found)
+
+
+def test_a_set_reports_pytorchs_seconds_over_the_engines():
+    figures = {"seconds_cold": 20.0, "seconds_warm": 5.0, "seconds_torch": 10.0}
+    assert cold.ratios("digits", figures) == {"digits": 0.5, "digits_warm": 2.0}

@@ -1,4 +1,4 @@
-"""Windows against XLA's own convolution and pooling, values and gradients."""
+"""Convolutions, pools and linear layers against XLA's own, values and gradients."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nasjax.evaluation.trained import convolution, pooling
+from nasjax.evaluation.trained.linear import linear
 
 BATCH, HEIGHT, WIDTH = 2, 9, 8
 
@@ -34,8 +35,12 @@ def assert_same(ours, theirs, *arguments):
 
 @pytest.mark.parametrize("kernel", [3, 5, 7])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize(("channels", "filters"), [(2, 3), (128, 2)])  # im2col, products first
-def test_conv2d(kernel, stride, channels, filters):
+@pytest.mark.parametrize("gathers_rows", [False, True])
+@pytest.mark.parametrize("gathers_gradient", [False, True])
+def test_conv2d(monkeypatch, kernel, stride, gathers_rows, gathers_gradient):
+    monkeypatch.setattr(convolution.Convolution, "gathers_rows", gathers_rows)
+    monkeypatch.setattr(convolution.Convolution, "gathers_gradient", gathers_gradient)
+    channels, filters = 2, 3
     keys = jax.random.split(jax.random.key(kernel))
     x = jax.random.normal(keys[0], (BATCH, HEIGHT, WIDTH, channels))
     w = jax.random.normal(keys[1], (kernel**2 * channels, filters)) / (kernel * channels**0.5)
@@ -45,6 +50,22 @@ def test_conv2d(kernel, stride, channels, filters):
         x,
         w,
     )
+
+
+def test_the_sizes_choose_the_form():
+    many_to_few = convolution.Convolution(26, 26, 96, 16, 5, 1)
+    assert many_to_few.gathers_rows and many_to_few.gathers_gradient
+    image = convolution.Convolution(28, 28, 1, 56, 7, 1)
+    assert not image.gathers_rows and not image.gathers_gradient
+    assert convolution.Convolution(11, 11, 88, 48, 5, 1).gathers_gradient
+
+
+@pytest.mark.parametrize(("inputs", "outputs"), [(200, 3), (3, 200), (200, 200)])
+def test_a_linear_layer_is_the_product_in_either_order(inputs, outputs):
+    keys = jax.random.split(jax.random.key(inputs))
+    x = jax.random.normal(keys[0], (5, inputs))
+    w = jax.random.normal(keys[1], (inputs, outputs)) / inputs**0.5
+    assert_same(linear, lambda x, w: x @ w, x, w)
 
 
 @pytest.mark.parametrize("kernel", [2, 3, 5, 8])
