@@ -15,6 +15,7 @@ import time
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -30,11 +31,11 @@ class Task(NamedTuple):
     """So many different random chains, one recipe.
 
     Attributes:
-      count: of chains.
+      chains: how many.
       config: the recipe, and how the engine shares programs.
     """
 
-    count: int
+    chains: int
     config: TrainedConfig
 
 
@@ -59,7 +60,7 @@ def data_of(task: str) -> SearchData:
     return SearchData(split(20_000), split(10_000), 10, fingerprint="noise")
 
 
-def chains(space: LayerChain, count: int) -> np.ndarray:
+def distinct_chains(space: LayerChain, count: int) -> np.ndarray:
     """[count, L, 4]: different random chains of the space."""
     drawn = np.asarray(jax.vmap(space.sample)(jax.random.split(jax.random.key(0), 2 * count)))
     _, first = np.unique(drawn.reshape(len(drawn), -1), axis=0, return_index=True)
@@ -72,12 +73,17 @@ def run_engine(task: str) -> dict[str, Any]:
     data = data_of(task)
     shape = data.train.images.shape[1:]
     space = LayerChain((shape[0], shape[1], shape[2]), data.num_classes)
-    architectures = chains(space, count)
+    architectures = distinct_chains(space, count)
     with tqdm(total=count, desc=f"{task} engine", unit="net") as bar:
         start = time.perf_counter()
         evaluator = TrainedEvaluator(config, space, data, on_result=bar.update)
-        rows = np.ones(count, bool), np.full(count, PROPOSE), np.zeros((count, 1), np.float32)
-        outcome = evaluator.evaluate(jax.random.key(0), Proposal(architectures, *rows))
+        proposal = Proposal(
+            jnp.asarray(architectures),
+            mask=jnp.ones(count, bool),
+            purpose=jnp.full(count, PROPOSE),
+            baseline=jnp.zeros((count, 1)),
+        )
+        outcome = evaluator.evaluate(jax.random.key(0), proposal)
         seconds = time.perf_counter() - start
     compiled = [evaluator.provenance(a)["compiled"] for a in architectures]
     accuracy = np.asarray(outcome.accuracy).tolist()
@@ -99,7 +105,7 @@ def run_torch(task: str) -> dict[str, Any]:
         (torch.from_numpy(s.images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(s.labels).long())
         for s in (data.train, data.validation)
     ]
-    architectures = [space.to_layers(chain) for chain in chains(space, count)]
+    architectures = [space.to_layers(chain) for chain in distinct_chains(space, count)]
     accuracy = []
     torch.manual_seed(0)
     start = time.perf_counter()
@@ -139,7 +145,7 @@ def line(task: str, figures: dict[str, float]) -> str:
     (_, cold), (_, warm) = ratios(task, figures).items()
     seconds = [figures[f"seconds_{of}"] for of in ("cold", "warm", "torch")]
     return (
-        f"{TASKS[task].count} nets on {task}: {cold:.2f} from an empty compile cache, {warm:.2f} "
+        f"{TASKS[task].chains} nets on {task}: {cold:.2f} from an empty compile cache, {warm:.2f} "
         f"from a filled one (PyTorch / engine); engine {seconds[0]:.1f} s and {seconds[1]:.1f} s, "
         f"PyTorch {seconds[2]:.1f} s; {figures['programs']:.0f} programs; mean accuracy "
         f"{figures['mean_accuracy']:.3f} and {figures['mean_accuracy_torch']:.3f}"

@@ -91,7 +91,7 @@ def test_both_sides_measure_every_chain_of_a_set(monkeypatch, side):
 
 
 def test_the_chains_of_a_set_differ_and_are_valid():
-    found = cold.chains(benchmark.SPACE, 50)
+    found = cold.distinct_chains(benchmark.SPACE, 50)
     assert len(np.unique(found.reshape(50, -1), axis=0)) == 50
     assert all(benchmark.SPACE.is_valid(jnp.asarray(chain)) for chain in found)
 

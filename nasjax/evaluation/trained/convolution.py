@@ -156,7 +156,8 @@ def conv2d(x: jax.Array, w: jax.Array, kernel: int, stride: int) -> jax.Array:
     Returns:
       [N, rows, columns, F].
     """
-    sizes = Convolution(*x.shape[1:], w.shape[1], kernel, stride)
+    _, height, width, channels = x.shape
+    sizes = Convolution(height, width, channels, w.shape[1], kernel, stride)
 
     @jax.custom_vjp
     def conv(x: jax.Array, w: jax.Array) -> jax.Array:
