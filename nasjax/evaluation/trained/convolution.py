@@ -150,8 +150,14 @@ class Convolution(NamedTuple):
         return jax.lax.pad(gradient, jnp.zeros((), gradient.dtype), padding)
 
 
-def conv2d(x: jax.Array, w: jax.Array, kernel: int, stride: int) -> jax.Array:
+def conv2d(
+    x: jax.Array, w: jax.Array, kernel: int, stride: int, constant: bool = False
+) -> jax.Array:
     """Valid convolution of x [N, H, W, C] with w [kernel * kernel * C, F].
+
+    Args:
+      constant: nobody asks for the gradient of x; then tracing leaves it out, which would not
+        survive compilation anyway, but is most of a small net's operations.
 
     Returns:
       [N, rows, columns, F].
@@ -169,9 +175,10 @@ def conv2d(x: jax.Array, w: jax.Array, kernel: int, stride: int) -> jax.Array:
 
     def backward(
         residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> tuple[jax.Array | None, jax.Array]:
         gathered, w = residuals
-        return sizes.input_gradient(w, gradient), sizes.weight_gradient(gathered, gradient)
+        dx = None if constant else sizes.input_gradient(w, gradient)
+        return dx, sizes.weight_gradient(gathered, gradient)
 
     conv.defvjp(forward, backward)
     return conv(x, w)

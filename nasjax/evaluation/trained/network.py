@@ -26,7 +26,7 @@ from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
 
 Params = list[dict[str, Any]]  # arrays, of NumPy where `init` makes them
 Packed = tuple[Any, list[Any]]  # one vector of all small leaves, the large leaves
-AS_DATA = -1  # the activation is in the traits
+AS_DATA = -1  # to be found in the traits
 LARGE = 1 << 15  # values of a leaf from which on Adam keeps it apart
 
 
@@ -35,7 +35,8 @@ class LayerPlan(NamedTuple):
 
     Attributes:
       width: padded; that of its input for a pool.
-      activation: of a fully connected layer: index of ACTIVATIONS, or AS_DATA.
+      bias, activation: of a fully connected layer: whether it has one; index of ACTIVATIONS.
+        Either may be AS_DATA.
     """
 
     kind: int
@@ -43,6 +44,7 @@ class LayerPlan(NamedTuple):
     kernel: int = 0
     stride: int = 0
     padding: int = 0
+    bias: int = 1
     activation: int = 0
 
 
@@ -75,8 +77,8 @@ def plan_of(
       architecture: a valid chain of `LayerChain`.
       channels: of the input image.
       conv_widths: rungs that filters are padded up to; empty, or above the last rung: exact.
-      fc_widths: the same for neurons; if any, activations are data too. Exact widths are hardly
-        ever shared, and a program that knows its activations compiles and runs faster.
+      fc_widths: the same for neurons; if any, bias and activation are data too. Exact widths are
+        hardly ever shared, and a program that knows all compiles and runs faster.
     """
     plan, width, bias, activation = [], [], [], []
     true_width = padded = channels
@@ -88,7 +90,8 @@ def plan_of(
             plan.append(LayerPlan(CONV, padded, kernel=second, stride=third))
         elif kind == FC:
             true_width, padded = first, _rung(first, fc_widths)
-            plan.append(LayerPlan(FC, padded, activation=AS_DATA if fc_widths else third))
+            known = (AS_DATA, AS_DATA) if fc_widths else (second, third)
+            plan.append(LayerPlan(FC, padded, bias=known[0], activation=known[1]))
         else:
             plan.append(LayerPlan(kind, padded, kernel=first, stride=second, padding=third))
         width.append(true_width)
@@ -210,11 +213,14 @@ def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.
     x = images
     for i, layer in enumerate(plan):
         if layer.kind == CONV:
-            x = conv2d(x, params[i]["w"], layer.kernel, layer.stride)
+            x = conv2d(x, params[i]["w"], layer.kernel, layer.stride, constant=i == 0)
             x = x + params[i]["b"][None, None, None]
         elif layer.kind == FC:
             x = linear(x.reshape(x.shape[0], -1), params[i]["w"])
-            x = x + (params[i]["b"] * traits.bias[i])[None]
+            if layer.bias == AS_DATA:
+                x = x + (params[i]["b"] * traits.bias[i])[None]
+            elif layer.bias:
+                x = x + params[i]["b"][None]
             if layer.activation == AS_DATA:
                 # sigmoid(0) = 0.5: without the mask, padded neurons would feed the next layer.
                 inside = (jnp.arange(layer.width) < traits.width[i])[None]

@@ -1,8 +1,9 @@
 """Trains the lanes of one plan from scratch and measures them: one compiled program per plan."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,8 @@ from nasjax.streams import stream
 
 EVALUATION_CHUNK = 128  # images per forward pass when measuring; bounds the memory of im2col
 DRAW_BLOCK = 1 << 16
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,68 +123,69 @@ def fit(
     Returns:
       The trained params, and [lanes] bool: every loss was finite.
     """
+    return _over_lanes(lambda p, t: _fit(p, plan, t, data, recipe), params, traits)
+
+
+def train_and_measure(
+    params: Params, traits: Traits, data: DeviceData, *, plan: Plan, recipe: Recipe
+) -> Measurement:
+    """Trains and measures the lanes, from their initial params; every leaf has a lanes axis."""
+
+    def lane(params: Params, traits: Traits) -> Measurement:
+        params, finite = _fit(params, plan, traits, data, recipe)
+        correct = _classified(params, plan, traits, data)
+        fixed = correct[: recipe.validation_batches * recipe.validation_batch_size]
+        counts = fixed.reshape(recipe.validation_batches, -1).sum(-1, dtype=jnp.int32)
+        return Measurement(counts, correct.sum(dtype=jnp.int32), finite)
+
+    return _over_lanes(lane, params, traits)
+
+
+def _over_lanes(function: Callable[[Params, Traits], T], params: Params, traits: Traits) -> T:
+    """`vmap`, but a single lane is computed without the axis, which doubles its time on a CPU."""
+    if len(traits.width) > 1:
+        return jax.vmap(function)(params, traits)
+    found = function(*jax.tree.map(lambda leaf: leaf[0], (params, traits)))
+    return jax.tree.map(lambda leaf: leaf[None], found)
+
+
+def _fit(
+    params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe
+) -> tuple[Params, jax.Array]:
+    """One lane of `fit`."""
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
-    lanes, num_classes = params[-1]["b"].shape
+    unpack = functools.partial(
+        network.unpack,
+        plan=plan,
+        input_shape=data.train_images.shape[1:],
+        num_classes=len(params[-1]["b"]),
+    )
 
-    def unpack(packed: Packed) -> Params:
-        return network.unpack(packed, plan, data.train_images.shape[1:], num_classes)
-
-    def gradient(
-        packed: Packed, traits: Traits, images: jax.Array, labels: jax.Array
-    ) -> tuple[jax.Array, Packed]:
-        loss, gradients = jax.value_and_grad(loss_fn)(unpack(packed), images, labels, plan, traits)
-        return loss, network.pack(gradients)
-
-    gradient_fn = _over_lanes(gradient, lanes, (0, 0, None, None))
-
+    gradient_fn = jax.value_and_grad(loss_fn)
     Carry = tuple[Packed, optax.OptState, jax.Array]
 
     def step(carry: Carry, batch: jax.Array) -> tuple[Carry, None]:
         packed, state, finite = carry
-        losses, gradients = gradient_fn(
-            packed, traits, data.train_images[batch], data.train_labels[batch]
-        )
-        # Adam is elementwise, its step count is the same for all lanes: no vmap needed.
-        updates, state = optimizer.update(gradients, state)
-        return (optax.apply_updates(packed, updates), state, finite & jnp.isfinite(losses)), None
+        images, labels = data.train_images[batch], data.train_labels[batch]
+        loss, gradients = gradient_fn(unpack(packed), images, labels, plan, traits)
+        updates, state = optimizer.update(network.pack(gradients), state)
+        return (optax.apply_updates(packed, updates), state, finite & jnp.isfinite(loss)), None
 
-    packed = jax.vmap(network.pack)(params)
-    carry = (packed, optimizer.init(packed), jnp.ones(lanes, bool))
+    packed = network.pack(params)
+    carry = (packed, optimizer.init(packed), jnp.asarray(True))
     (packed, _, finite), _ = jax.lax.scan(step, carry, data.order)
-    return jax.vmap(unpack)(packed), finite
+    return unpack(packed), finite
 
 
-def _over_lanes(
-    function: Callable[..., Any], lanes: int, in_axes: tuple[int | None, ...]
-) -> Callable[..., Any]:
-    """`vmap`, but a single lane is computed without the axis, which doubles its time on a CPU."""
-    if lanes > 1:
-        return jax.vmap(function, in_axes)
-
-    def alone(*arguments: Any) -> Any:
-        only = [
-            argument if axis is None else jax.tree.map(lambda leaf: leaf[0], argument)
-            for argument, axis in zip(arguments, in_axes, strict=True)
-        ]
-        return jax.tree.map(lambda leaf: leaf[None], function(*only))
-
-    return alone
-
-
-def count_correct(
-    params: Params, plan: Plan, traits: Traits, images: jax.Array, labels: jax.Array
-) -> jax.Array:
-    """[lanes, M * chunk] bool: which images are classified correctly; padding never is."""
-    lanes = len(traits.width)
-    predict = _over_lanes(
-        lambda p, t, x: network.apply(p, x, plan, t).argmax(-1), lanes, (0, 0, None)
-    )
+def _classified(params: Params, plan: Plan, traits: Traits, data: DeviceData) -> jax.Array:
+    """[M * chunk] bool: which validation images are classified correctly; padding never is."""
 
     def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
-        return None, predict(params, traits, batch[0]) == batch[1][None]
+        images, labels = batch
+        return None, network.apply(params, images, plan, traits).argmax(-1) == labels
 
-    _, correct = jax.lax.scan(chunk, None, (images, labels))
-    return jnp.moveaxis(correct, 1, 0).reshape(lanes, -1)
+    _, correct = jax.lax.scan(chunk, None, (data.validation_images, data.validation_labels))
+    return correct.reshape(-1)
 
 
 def initial_draws(seed_key: jax.Array, candidate_id: int, count: int) -> np.ndarray:
@@ -198,14 +202,3 @@ def initial_draws(seed_key: jax.Array, candidate_id: int, count: int) -> np.ndar
 @jax.jit
 def _draw_block(key: jax.Array, block: int) -> jax.Array:
     return jax.random.uniform(jax.random.fold_in(key, block), (DRAW_BLOCK,), minval=-1, maxval=1)
-
-
-def train_and_measure(
-    params: Params, traits: Traits, data: DeviceData, *, plan: Plan, recipe: Recipe
-) -> Measurement:
-    """Trains and measures the lanes, from their initial params; every leaf has a lanes axis."""
-    params, finite = fit(params, plan, traits, data, recipe)
-    correct = count_correct(params, plan, traits, data.validation_images, data.validation_labels)
-    fixed = correct[:, : recipe.validation_batches * recipe.validation_batch_size]
-    counts = fixed.reshape(len(finite), recipe.validation_batches, -1).sum(-1, dtype=jnp.int32)
-    return Measurement(counts, correct.sum(-1, dtype=jnp.int32), finite)
