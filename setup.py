@@ -22,6 +22,7 @@ def read_version() -> str:
 BASE = [
     "absl-py>=2.3",
     "chex>=0.1.92,<0.2",
+    "flatbuffers>=24",  # jax.export needs it and does not bring it
     "flax>=0.12,<0.13",
     # tensorflow-datasets imports importlib_resources and declares it below Python 3.9 only
     "importlib_resources>=6",

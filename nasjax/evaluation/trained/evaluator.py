@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import functools
 import hashlib
 import json
 import time
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax import compile_cache
 from nasjax.config import check
 from nasjax.data.datasets import SearchData
 from nasjax.evaluation.trained import network, training
@@ -270,25 +270,28 @@ class TrainedEvaluator:
         while len(self._programs) > PROGRAMS_KEPT:
             self._programs.pop(next(iter(self._programs)), None)
         start = time.perf_counter()
-        measured = jax.device_get(program(*arguments))
+        correct, finite = jax.device_get(program(*jax.tree.leaves(arguments)))
         seconds = (time.perf_counter() - start) / len(members)
         results = [
-            _result(correct, finite, self._config, seconds)
-            for correct, finite in zip(measured.correct, measured.finite, strict=True)
+            _result(*lane, self._config, seconds) for lane in zip(correct, finite, strict=True)
         ]
         return [
             Trained(a, r, compiled and i == 0)
             for i, (a, r) in enumerate(zip(members, results, strict=True))
         ]
 
-    def _compile(self, plan: network.Plan, arguments: tuple[Any, ...]) -> Any:
-        function = functools.partial(
-            training.train_and_measure,
-            plan=plan,
-            recipe=self._config,
-        )
+    def _compile(self, plan: network.Plan, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+        """`training.train_and_measure` for that plan, as a function of the arguments' leaves."""
+        leaves, tree = jax.tree.flatten(arguments)
+
+        def function(*leaves: jax.Array) -> tuple[jax.Array, ...]:
+            return training.train_and_measure(
+                *jax.tree.unflatten(tree, leaves), plan=plan, recipe=self._config
+            )
+
+        key = (plan, self._config)
         quick = self._config.compilation == "quick" and jax.default_backend() == "cpu"
-        return jax.jit(function).lower(*arguments).compile(_QUICK if quick else None)
+        return compile_cache.lower(function, leaves, key).compile(_QUICK if quick else None)
 
     def _put_data(self, seed_key: jax.Array) -> DeviceData:
         train, validation = self._host_data.train, self._host_data.validation

@@ -62,19 +62,6 @@ class DeviceData(NamedTuple):
     order: jax.Array
 
 
-class Measurement(NamedTuple):
-    """What a program returns for its lanes.
-
-    Attributes:
-      correct: [lanes, M * chunk] bool, which validation images are classified correctly; padding
-        never is.
-      finite: [lanes] bool, every training loss was finite.
-    """
-
-    correct: jax.Array
-    finite: jax.Array
-
-
 def batch_order(seed_key: jax.Array, recipe: Recipe, num_images: int) -> np.ndarray:
     """[steps, batch] int32: a permutation per epoch, its incomplete last batch left out.
 
@@ -129,10 +116,15 @@ def fit(
 
 def train_and_measure(
     params: Params, traits: Traits, data: DeviceData, *, plan: Plan, recipe: Recipe
-) -> Measurement:
-    """Trains and measures the lanes, from their initial params; every leaf has a lanes axis."""
+) -> tuple[jax.Array, jax.Array]:
+    """Trains and measures the lanes, from their initial params; every leaf has a lanes axis.
 
-    def lane(params: Params, traits: Traits) -> Measurement:
+    Returns:
+      [lanes, M * chunk] bool, which validation images are classified correctly (padding never is),
+      and [lanes] bool: every training loss was finite.
+    """
+
+    def lane(params: Params, traits: Traits) -> tuple[jax.Array, jax.Array]:
         params, finite = _fit(params, plan, traits, data, recipe)
 
         def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
@@ -140,7 +132,7 @@ def train_and_measure(
             return None, network.apply(params, images, plan, traits).argmax(-1) == labels
 
         _, correct = jax.lax.scan(chunk, None, (data.validation_images, data.validation_labels))
-        return Measurement(correct.reshape(-1), finite)
+        return correct.reshape(-1), finite
 
     return _over_lanes(lane, params, traits)
 
