@@ -40,7 +40,7 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "digits": Task(100, TrainedConfig(lanes=1, compilation="quick")),
+    "digits": Task(100, TrainedConfig(lanes=1, workers=3, compilation="quick")),
     "mnist": Task(20, TrainedConfig(lanes=1, epochs=1)),
 }
 SIDES = ("engine", "torch")

@@ -23,7 +23,7 @@ from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import DIVERGED, INVALID, OK, OVER_MEMORY, Evaluator, Outcome, Proposal
 
 # Part of every result's key: raise it when a change of the engine changes any result's bits.
-ENGINE_VERSION = 5
+ENGINE_VERSION = 6
 # Compiled programs kept in memory, the latest used. Each maps some 200 regions of memory on a CPU,
 # and Linux allows a process 65,530 of them.
 PROGRAMS_KEPT = 100
@@ -68,6 +68,12 @@ class TrainedConfig(Recipe):
             check(rising, f"evaluator.{name}", widths, "rising numbers above 0")
         budget = self.memory_budget_gib
         check(budget > 0, "evaluator.memory_budget_gib", budget, "> 0")
+
+    def recipe(self) -> Recipe:
+        """What a candidate's program depends on, and nothing else."""
+        return Recipe(
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
+        )
 
 
 class Trained(NamedTuple):
@@ -199,7 +205,7 @@ class TrainedEvaluator:
                 by_plan.setdefault(self._plan(architecture)[0], []).append(architecture)
             futures = [
                 pool.submit(self._train_plan, seed_key, plan, members)
-                for plan, members in by_plan.items()
+                for plan, members in sorted(by_plan.items(), key=self._work, reverse=True)
             ]
             for future in concurrent.futures.as_completed(futures):
                 for trained in future.result():
@@ -230,6 +236,16 @@ class TrainedEvaluator:
         per_lane = lane_bytes(plan, shape, classes, self._config.batch_size)
         budget = self._config.memory_budget_gib * 2**30
         return min(self._config.lanes, int(budget // per_lane))
+
+    def _work(self, group: tuple[network.Plan, list[np.ndarray]]) -> int:
+        """How long candidates of a plan will take, in multiplications; to begin with the longest.
+
+        Adam moves as much memory for a parameter as the time of some 200 multiplications allows.
+        """
+        _, members = group
+        rows = self._space.layer_table(members[0])
+        flops, params = (sum(getattr(row, of) for row in rows) for of in ("flops", "params"))
+        return len(members) * (3 * self._config.batch_size * flops + 200 * params)
 
     def _train_plan(
         self, seed_key: jax.Array, plan: network.Plan, members: list[np.ndarray]
@@ -283,15 +299,17 @@ class TrainedEvaluator:
     def _compile(self, plan: network.Plan, arguments: tuple[Any, ...]) -> Callable[..., Any]:
         """`training.train_and_measure` for that plan, as a function of the arguments' leaves."""
         leaves, tree = jax.tree.flatten(arguments)
+        quick = self._config.compilation == "quick" and jax.default_backend() == "cpu"
+        recipe, in_place = self._config.recipe(), not quick
 
         def function(*leaves: jax.Array) -> tuple[jax.Array, ...]:
+            params, traits, data = jax.tree.unflatten(tree, leaves)
             return training.train_and_measure(
-                *jax.tree.unflatten(tree, leaves), plan=plan, recipe=self._config
+                params, traits, data, plan=plan, recipe=recipe, in_place=in_place
             )
 
-        key = (plan, self._config)
-        quick = self._config.compilation == "quick" and jax.default_backend() == "cpu"
-        return compile_cache.lower(function, leaves, key).compile(_QUICK if quick else None)
+        lowered = compile_cache.lower(function, leaves, key=(plan, recipe, in_place))
+        return lowered.compile(_QUICK if quick else None)
 
     def _put_data(self, seed_key: jax.Array) -> DeviceData:
         train, validation = self._host_data.train, self._host_data.validation

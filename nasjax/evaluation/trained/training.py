@@ -104,20 +104,35 @@ def learning_rate(recipe: Recipe, steps: int) -> float | optax.Schedule:
 
 
 def fit(
-    params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe
+    params: Params,
+    plan: Plan,
+    traits: Traits,
+    data: DeviceData,
+    recipe: Recipe,
+    in_place: bool = True,
 ) -> tuple[Params, jax.Array]:
     """Adam over all steps of `data.order`; every leaf of params and traits has a lanes axis.
+
+    Args:
+      in_place: the updated params are written over the old ones, not over a copy. It changes no
+        result; XLA's older loop emitters vectorise the copy only.
 
     Returns:
       The trained params, and [lanes] bool: every loss was finite.
     """
-    return _over_lanes(lambda p, t: _fit(p, plan, t, data, recipe), params, traits)
+    return _over_lanes(lambda p, t: _fit(p, plan, t, data, recipe, in_place), params, traits)
 
 
 def train_and_measure(
-    params: Params, traits: Traits, data: DeviceData, *, plan: Plan, recipe: Recipe
+    params: Params,
+    traits: Traits,
+    data: DeviceData,
+    *,
+    plan: Plan,
+    recipe: Recipe,
+    in_place: bool = True,
 ) -> tuple[jax.Array, jax.Array]:
-    """Trains and measures the lanes, from their initial params; every leaf has a lanes axis.
+    """Trains and measures the lanes, from their initial params; see `fit`.
 
     Returns:
       [lanes, M * chunk] bool, which validation images are classified correctly (padding never is),
@@ -125,7 +140,7 @@ def train_and_measure(
     """
 
     def lane(params: Params, traits: Traits) -> tuple[jax.Array, jax.Array]:
-        params, finite = _fit(params, plan, traits, data, recipe)
+        params, finite = _fit(params, plan, traits, data, recipe, in_place)
 
         def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
             images, labels = batch
@@ -146,7 +161,7 @@ def _over_lanes(function: Callable[[Params, Traits], T], params: Params, traits:
 
 
 def _fit(
-    params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe
+    params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe, in_place: bool
 ) -> tuple[Params, jax.Array]:
     """One lane of `fit`."""
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
@@ -168,8 +183,15 @@ def _fit(
             for values in (data.train_images, data.train_labels)
         )
         loss, gradients = gradient_fn(unpack(packed), images, labels, plan, traits)
-        updates, state = optimizer.update(network.pack(gradients), state)
-        return (optax.apply_updates(packed, updates), state, finite & jnp.isfinite(loss)), None
+        packed_gradients = network.pack(gradients)
+        updates, state = optimizer.update(packed_gradients, state)
+        if in_place:
+            # The first gradient is the last one known, when no param is read any more; XLA keeps a
+            # copy of the params unless the updates depend on it.
+            one = jnp.exp(0 * packed_gradients[0][0])
+            updates = jax.tree.map(lambda update: one * update, updates)
+        packed = optax.apply_updates(packed, updates)
+        return (packed, state, finite & jnp.isfinite(loss)), None
 
     packed = network.pack(params)
     carry = (packed, optimizer.init(packed), jnp.asarray(True))

@@ -15,12 +15,3 @@ def taps(side: int, kernel: int, stride: int, padding: int) -> np.ndarray:
     """[windows, kernel]: the elements that every window covers, outside ones moved to the edge."""
     starts = np.arange(output_side(side, kernel, stride, padding)) * stride - padding
     return np.clip(starts[:, None] + np.arange(kernel), 0, side - 1)
-
-
-@functools.lru_cache(maxsize=1024)
-def windows_of(side: int, kernel: int, stride: int) -> np.ndarray:
-    """[side, kernel]: the window whose tap lies on the element; the number of windows = none."""
-    covered = taps(side, kernel, stride, 0)
-    windows = np.full((side, kernel), len(covered))
-    windows[covered, np.arange(kernel)] = np.arange(len(covered))[:, None]
-    return windows

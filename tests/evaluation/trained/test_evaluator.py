@@ -182,7 +182,8 @@ def test_only_the_latest_programs_are_kept(monkeypatch):
     monkeypatch.setattr(evaluator_module, "PROGRAMS_KEPT", 1)
     evaluator = TrainedEvaluator(CONFIG, SPACE, DATA)
     first, second = fc_chain(16), fc_chain(48)  # 48 is above the last rung: a plan of its own
-    evaluator.evaluate(SEED_KEY, proposal(first, second))
+    evaluator.evaluate(SEED_KEY, proposal(first))
+    evaluator.evaluate(SEED_KEY, proposal(second))
     assert list(evaluator._programs) == [evaluator._plan(second)[0]]
 
 

@@ -35,15 +35,12 @@ def assert_same(ours, theirs, *arguments):
 
 @pytest.mark.parametrize("kernel", [3, 5, 7])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("gathers_rows", [False, True])
+@pytest.mark.parametrize("by_rows", [False, True])
 @pytest.mark.parametrize("gathers_gradient", [False, True])
-def test_conv2d(monkeypatch, kernel, stride, gathers_rows, gathers_gradient):
-    monkeypatch.setattr(convolution.Convolution, "gathers_rows", gathers_rows)
+def test_conv2d(monkeypatch, kernel, stride, by_rows, gathers_gradient):
+    monkeypatch.setattr(convolution.Convolution, "by_rows", by_rows)
     monkeypatch.setattr(convolution.Convolution, "gathers_gradient", gathers_gradient)
-    channels, filters = 2, 3
-    keys = jax.random.split(jax.random.key(kernel))
-    x = jax.random.normal(keys[0], (BATCH, HEIGHT, WIDTH, channels))
-    w = jax.random.normal(keys[1], (kernel**2 * channels, filters)) / (kernel * channels**0.5)
+    x, w = conv_arguments(kernel, channels=2, filters=3)
     assert_same(
         lambda x, w: convolution.conv2d(x, w, kernel, stride),
         lambda x, w: lax_conv(x, w, kernel, stride),
@@ -52,11 +49,43 @@ def test_conv2d(monkeypatch, kernel, stride, gathers_rows, gathers_gradient):
     )
 
 
+def conv_arguments(kernel, channels, filters):
+    keys = jax.random.split(jax.random.key(kernel))
+    x = jax.random.normal(keys[0], (BATCH, HEIGHT, WIDTH, channels))
+    return x, jax.random.normal(keys[1], (kernel**2 * channels, filters)) / kernel
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_the_gradient_of_many_channels_is_xlas_convolution_alone_and_gathered_in_lanes(kernel):
+    x, w = conv_arguments(kernel, channels=5, filters=2)
+
+    def ours(x, w):
+        return convolution.conv2d(x, w, kernel, 1)
+
+    def theirs(x, w):
+        return lax_conv(x, w, kernel, 1)
+
+    def gradient_of(conv):
+        return jax.grad(lambda x, w: (conv(x, w) ** 2).sum(), (0, 1))
+
+    assert_same(ours, theirs, x, w)
+    assert "conv_general_dilated" in str(jax.make_jaxpr(gradient_of(ours))(x, w))
+    lanes = (jnp.stack([x, 2 * x, -x]), jnp.stack([w, w / 2, 3 * w]))
+    assert "conv_general_dilated" not in str(jax.make_jaxpr(jax.vmap(gradient_of(ours)))(*lanes))
+    found = jax.vmap(gradient_of(ours))(*lanes)
+    for lane in range(3):
+        expected = gradient_of(theirs)(lanes[0][lane], lanes[1][lane])
+        for got, wanted in zip(found, expected, strict=True):
+            np.testing.assert_allclose(got[lane], wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_the_sizes_choose_the_form():
     many_to_few = convolution.Convolution(26, 26, 96, 16, 5, 1)
-    assert many_to_few.gathers_rows and many_to_few.gathers_gradient
+    assert many_to_few.by_rows and many_to_few.gathers_gradient
+    assert convolution.Convolution(11, 11, 88, 48, 5, 1).by_rows
+    assert not convolution.Convolution(21, 21, 72, 128, 7, 1).by_rows
     image = convolution.Convolution(28, 28, 1, 56, 7, 1)
-    assert not image.gathers_rows and not image.gathers_gradient
+    assert not image.by_rows and not image.gathers_gradient
     assert convolution.Convolution(11, 11, 88, 48, 5, 1).gathers_gradient
 
 
