@@ -20,7 +20,7 @@ from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.search import SearchConfig
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
 from nasjax.streams import stream
-from nasjax.types import STATUSES, Controller, Reward
+from nasjax.types import MEASURED, STATUSES, Controller, Reward
 
 SECTIONS = ("seed", "space", "data", "controller", "evaluator", "reward", "search")
 
@@ -181,7 +181,7 @@ def remember_records(evaluator: TrainedEvaluator, rows: Any, images: int) -> Non
       images: of the search-validation split.
     """
     for row in rows:
-        if row["event"] == "candidate" and row["status"] in ("ok", "diverged"):
+        if row["event"] == "candidate" and row["status"] in (*MEASURED, "diverged"):
             counts = np.array(row["counts"], np.uint8)
             correct = round(row["accuracy"] * images)
             result = Result(STATUSES.index(row["status"]), counts, correct, 0.0)

@@ -21,9 +21,11 @@ Metrics = Mapping[str, jax.Array]
 GROW, BACKUP, VALIDATE, PROPOSE = 0, 1, 2, 3
 PURPOSES = ("grow", "backup", "validate", "propose")
 
-# What became of a row. Everything but OK is an ordinary outcome, never an exception.
-OK, INVALID, DIVERGED, OVER_MEMORY = 0, 1, 2, 3
-STATUSES = ("ok", "invalid", "diverged", "over_memory")
+# What became of a row: ordinary outcomes all, never exceptions. STOPPED: its training was given up
+# early as hopeless; what it had reached is its accuracy.
+OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED = 0, 1, 2, 3, 4
+STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped")
+MEASURED = ("ok", "stopped")  # those that hold accuracies
 
 
 class Proposal(NamedTuple):
@@ -43,13 +45,13 @@ class Proposal(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What was measured of a proposal's rows; rows that are not OK hold zeros.
+    """What was measured of a proposal's rows; rows that are not ok hold zeros.
 
     Attributes:
       accuracies: [B, P] float32 in [0, 1], on the fixed validation batches.
       accuracy: [B] float32 in [0, 1], on the whole search-validation split.
       costs: [B, S] float32, in the units that the evaluator names.
-      status: [B] int32, one of OK, INVALID, DIVERGED, OVER_MEMORY.
+      status: [B] int32, one of OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED.
     """
 
     accuracies: jax.Array
@@ -59,8 +61,8 @@ class Outcome(NamedTuple):
 
     @property
     def ok(self) -> jax.Array:
-        """[B] bool: the row was built, trained and measured."""
-        return self.status == OK
+        """[B] bool: the row was built, trained (if not to the end) and measured."""
+        return (self.status == OK) | (self.status == STOPPED)
 
 
 class Space(Protocol):

@@ -48,6 +48,8 @@ def get_config() -> ml_collections.ConfigDict:
         schedule="constant",
         validation_batches=32,
         validation_batch_size=16,
+        precision="float32",
+        stop_below=(),
         lanes=16,
         conv_widths=(),
         fc_widths=(),

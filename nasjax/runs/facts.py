@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasjax.spaces.layer_chain import LayerChain, LayerRow
-from nasjax.types import STATUSES
+from nasjax.types import MEASURED, STATUSES
 
 Layers = tuple[tuple[int, ...], ...]
 
@@ -38,6 +38,11 @@ class Query(NamedTuple):
     source: str
     seconds: float
     compiled: bool
+
+    @property
+    def measured(self) -> bool:
+        """Whether it holds an accuracy."""
+        return self.status in MEASURED
 
 
 class Round(NamedTuple):
@@ -101,7 +106,7 @@ class Budget(NamedTuple):
 
     queries: int
     by_purpose: dict[str, int]
-    candidates: dict[str, int]  # trained, reused, invalid, diverged, over_memory: sums to all rows
+    candidates: dict[str, int]  # trained, reused, and those not ok by status: sums to all rows
     programs_compiled: int
     seconds_by_source: dict[str, float]
     updates: int
@@ -168,7 +173,8 @@ def read_records(path: pathlib.Path) -> Records:
 
 def _query(event: Mapping[str, Any]) -> Query:
     physical = event.get("physical", {})
-    ok = STATUSES.index(event["status"]) == 0  # ValueError: not a status that we know
+    STATUSES.index(event["status"])  # ValueError: not a status that we know
+    ok = event["status"] in MEASURED
     return Query(
         round=int(event["round"]),
         phase=str(event["phase"]),

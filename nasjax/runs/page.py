@@ -234,6 +234,7 @@ def _budget(facts: Facts) -> str:
         "invalid": "a layer did not fit",
         "diverged": "the loss was not finite",
         "over_memory": "would not fit in memory",
+        "stopped": "given up early, see evaluator.stop_below",
     }
     for name, count in budget.candidates.items():
         rows.append([f"models {STATES.get(name, name)}", f"{count:,}", meanings[name]])

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from nasjax.errors import UserError
-from nasjax.types import PURPOSES, STATUSES, Exchange, SearchState, Space
+from nasjax.types import MEASURED, PURPOSES, STATUSES, Exchange, SearchState, Space
 
 EVENTS = "events.jsonl"
 ATTENTION = "attention.npz"
@@ -55,12 +55,12 @@ def count_candidates(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
     """Rows by what they cost: trained (met for the first time), reused, invalid.
 
     "invalid" are all that could not be built, or are over the memory budget; "trained" includes
-    those that diverged.
+    those that diverged or were stopped.
     """
     counts = {"trained": 0, "reused": 0, "invalid": 0}
     for row in rows:
         if row["event"] == "candidate":
-            built = row["status"] in ("ok", "diverged")
+            built = row["status"] in (*MEASURED, "diverged")
             counts[("trained" if row["first"] else "reused") if built else "invalid"] += 1
     return counts
 

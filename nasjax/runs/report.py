@@ -32,6 +32,7 @@ from nasjax.runs.facts import (
     section,
 )
 from nasjax.spaces import layer_chain
+from nasjax.types import STATUSES
 
 QUIET_SECONDS = 900.0  # a run without summary.json and without news for longer counts as stopped
 NOISE_FREE, GROWN = "validate", "grow"  # the purposes whose rows form trajectories
@@ -119,7 +120,7 @@ def best_architecture(records: Records, summary: Mapping[str, Any]) -> Best | No
         last = records.rounds[-1]
         best, since = Best(last.best, layers.get(last.best, ()), last.best_accuracy), last.round
     for q in records.queries:
-        newer = q.status == "ok" and q.round > since
+        newer = q.measured and q.round > since
         if newer and (best is None or q.accuracy > best.accuracy):
             best = Best(q.architecture, q.layers, q.accuracy)
     return best
@@ -127,7 +128,7 @@ def best_architecture(records: Records, summary: Mapping[str, Any]) -> Best | No
 
 def best_noise_free(records: Records, summary: Mapping[str, Any]) -> Best | None:
     """The best of the noise-free validation episodes; None if nothing was measured there."""
-    rows = [q for q in records.queries if q.purpose == NOISE_FREE and q.status == "ok"]
+    rows = [q for q in records.queries if q.purpose == NOISE_FREE and q.measured]
     told = section(summary, "best_noise_free").get("architecture")
     named = [q for q in rows if q.architecture == told] or rows
     top = max(named, key=lambda q: q.accuracy, default=None)
@@ -142,7 +143,7 @@ def layer_facts(best: Best, queries: Sequence[Query], space: Mapping[str, Any]) 
     """
     if space.get("name") != "layer_chain" or not best.layers:
         return []
-    measured = {q.layers: q.accuracy for q in queries if q.status == "ok"}
+    measured = {q.layers: q.accuracy for q in queries if q.measured}
     measured[best.layers] = best.accuracy
     costs: Sequence[layer_chain.LayerRow] = ()
     if "input_shape" in space and "num_classes" in space:
@@ -179,7 +180,7 @@ def whole_trajectories(queries: Sequence[Query], finished: set[int]) -> Iterable
 
 def _standing(rows: Iterable[Query]) -> Query | None:
     """The model a trajectory ended with: its last row that could be built and measured."""
-    return next((q for q in reversed(list(rows)) if q.status == "ok"), None)
+    return next((q for q in reversed(list(rows)) if q.measured), None)
 
 
 def query_roles(queries: Sequence[Query], finished: set[int]) -> list[str]:
@@ -190,7 +191,7 @@ def query_roles(queries: Sequence[Query], finished: set[int]) -> list[str]:
     roles = {"backup": "backup", NOISE_FREE: "validate", "propose": "final"}
     return [
         "failed"
-        if q.status != "ok"
+        if not q.measured
         else roles.get(q.purpose, "final" if id(q) in final else "prefix")
         for q in queries
     ]
@@ -205,7 +206,7 @@ def learning_curve(records: Records) -> list[CurvePoint]:
             if (last := _standing(rows)) is not None:
                 into[last.round].append(last.accuracy)
     for q in records.queries:
-        if q.purpose == "propose" and q.status == "ok":
+        if q.purpose == "propose" and q.measured:
             grown[q.round].append(q.accuracy)
     return [
         CurvePoint(
@@ -242,7 +243,7 @@ def count_pairs(models: Iterable[list[Query]]) -> dict[tuple[str, str], Pair]:
                 continue
             before, this = (layer_chain.KINDS[layer[0]] for layer in q.layers[-2:])
             negative, measured, failed = pairs[before, this]
-            ok = q.status == "ok"
+            ok = q.measured
             pairs[before, this] = Pair(
                 negative + (ok and q.reward < 0), measured + ok, failed + (not ok)
             )
@@ -251,7 +252,7 @@ def count_pairs(models: Iterable[list[Query]]) -> dict[tuple[str, str], Pair]:
 
 def count_budget(records: Records, summary: Mapping[str, Any]) -> Budget:
     """What was spent, from the records; the number of programs from summary.json once it exists."""
-    names = ("trained", "reused", "invalid", "diverged", "over_memory")
+    names = ("trained", "reused", *STATUSES[1:])
     candidates = dict.fromkeys(names, 0)
     seconds: dict[str, float] = collections.defaultdict(float)
     for q in records.queries:

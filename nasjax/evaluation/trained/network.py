@@ -12,7 +12,7 @@ slower.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from nasjax.evaluation.trained.windows import output_side
 from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
 
 Params = list[dict[str, Any]]  # arrays, of NumPy where `init` makes them
+Precision = Literal["float32", "bfloat16"]
 Packed = tuple[Any, list[Any]]  # one vector of all small leaves, the large leaves
 AS_DATA = -1  # to be found in the traits
 LARGE = 1 << 15  # values of a leaf from which on Adam keeps it apart
@@ -134,6 +135,17 @@ def weight_shapes(
     return shapes
 
 
+def product_pixels(plan: Plan, input_shape: tuple[int, ...]) -> list[int]:
+    """At how many pixels every weight of `weight_shapes` is applied, pools left out."""
+    height, width, _ = input_shape
+    pixels = []
+    for layer in plan:
+        height, width = (output_sides((layer,), side)[0] for side in (height, width))
+        if layer.kind in (CONV, FC):
+            pixels.append(height * width)
+    return [*pixels, 1]
+
+
 def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
     """Values of a lane's (padded) parameters; also the draws that `init` needs."""
     shapes = weight_shapes(plan, input_shape, num_classes)
@@ -170,15 +182,15 @@ def init(
     return params
 
 
-def pack(params: Params) -> Packed:
-    """What a training loop carries.
+def pack(params: Params, concatenate: Callable[..., Any] = jnp.concatenate) -> Packed:
+    """What a training loop carries; on the host, with NumPy's `concatenate`.
 
     Adam costs three kernels to compile for every array; a large one, copied into a vector and out
     again, costs more time at every step than that.
     """
     leaves = [leaf for layer in params for leaf in _leaves(layer)]
     small = [leaf.ravel() for leaf in leaves if leaf.size < LARGE]
-    return jnp.concatenate(small), [leaf for leaf in leaves if leaf.size >= LARGE]
+    return concatenate(small), [leaf for leaf in leaves if leaf.size >= LARGE]
 
 
 def unpack(
@@ -208,8 +220,16 @@ def _leaves(layer: dict[str, jax.Array]) -> list[jax.Array]:
     return [layer["w"], layer["b"]] if layer else []
 
 
-def apply(params: Params, images: jax.Array, plan: Plan, traits: Traits) -> jax.Array:
-    """Logits [N, classes] of images [N, H, W, C]."""
+def apply(
+    params: Params,
+    images: jax.Array,
+    plan: Plan,
+    traits: Traits,
+    precision: Precision = "float32",
+) -> jax.Array:
+    """Logits [N, classes] of images [N, H, W, C], computed in that precision."""
+    if precision != "float32":
+        params, images = jax.tree.map(lambda leaf: leaf.astype(precision), (params, images))
     x = images
     for i, layer in enumerate(plan):
         if layer.kind == CONV:

@@ -1,7 +1,6 @@
 """Trains the lanes of one plan from scratch and measures them: one compiled program per plan."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeVar
 
@@ -12,12 +11,13 @@ import optax
 
 from nasjax.config import check
 from nasjax.evaluation.trained import network
-from nasjax.evaluation.trained.network import Packed, Params, Plan, Traits
+from nasjax.evaluation.trained.network import Packed, Params, Plan, Precision, Traits
 from nasjax.streams import stream
 
 EVALUATION_CHUNK = 128  # images per forward pass when measuring; bounds the memory of im2col
 DRAW_BLOCK = 1 << 16
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -29,6 +29,11 @@ class Recipe:
       schedule: of the learning rate: "constant", as released, or "cosine" to zero at the last step.
       validation_batches, validation_batch_size: the first images of the validation split, in fixed
         batches whose accuracies the controller sees.
+      precision: of activations and products; params, Adam and the loss stay in float32. "bfloat16"
+        is for devices that multiply it faster.
+      stop_below: accuracies on the whole validation split that a candidate must reach after its
+        first, second, ... epoch; below one it is stopped, as is one whose loss was not finite.
+        Empty: all train to the end, and are measured once, not after every epoch.
     """
 
     epochs: int = 5
@@ -37,12 +42,17 @@ class Recipe:
     schedule: Literal["constant", "cosine"] = "constant"
     validation_batches: int = 32
     validation_batch_size: int = 16
+    precision: Precision = "float32"
+    stop_below: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "validation_batches", "validation_batch_size"):
             check(getattr(self, name) >= 1, f"evaluator.{name}", getattr(self, name), ">= 1")
         small = self.validation_batch_size <= 255  # counts are kept as uint8
         check(small, "evaluator.validation_batch_size", self.validation_batch_size, "at most 255")
+        where, limits = "evaluator.stop_below", self.stop_below
+        check(len(limits) <= self.epochs, where, limits, f"at most {self.epochs} (epochs) long")
+        check(all(0 <= limit <= 1 for limit in limits), where, limits, "accuracies from 0 to 1")
         check(self.learning_rate > 0, "evaluator.learning_rate", self.learning_rate, "> 0")
 
 
@@ -87,10 +97,15 @@ def chunked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def loss_fn(
-    params: Params, images: jax.Array, labels: jax.Array, plan: Plan, traits: Traits
+    params: Params,
+    images: jax.Array,
+    labels: jax.Array,
+    plan: Plan,
+    traits: Traits,
+    precision: Precision = "float32",
 ) -> jax.Array:
     """Mean softmax cross-entropy of one candidate on one batch."""
-    logits = network.apply(params, images, plan, traits)
+    logits = network.apply(params, images, plan, traits, precision).astype(params[-1]["b"].dtype)
     # Against one-hot labels it compiles to fewer kernels than with a gather and its scatter.
     one_hot = jax.nn.one_hot(labels, logits.shape[-1])
     return optax.losses.softmax_cross_entropy(logits, one_hot).mean()
@@ -101,6 +116,22 @@ def learning_rate(recipe: Recipe, steps: int) -> float | optax.Schedule:
     if recipe.schedule == "cosine":
         return optax.cosine_decay_schedule(recipe.learning_rate, steps)
     return recipe.learning_rate
+
+
+class Progress(NamedTuple):
+    """A lane between two steps; `finite`: every loss so far was."""
+
+    packed: Packed
+    optimizer: optax.OptState
+    finite: jax.Array | np.ndarray
+
+
+def begin(params: Params, recipe: Recipe, steps: int) -> Progress:
+    """A lane before its first step of so many, on the host."""
+    packed = network.pack(params, np.concatenate)
+    shapes = jax.eval_shape(optax.adam(learning_rate(recipe, steps)).init, packed)
+    state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
+    return Progress(packed, state, np.asarray(True))
 
 
 def fit(
@@ -141,22 +172,43 @@ def train_and_measure(
 
     def lane(params: Params, traits: Traits) -> tuple[jax.Array, jax.Array]:
         params, finite = _fit(params, plan, traits, data, recipe, in_place)
-
-        def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
-            images, labels = batch
-            return None, network.apply(params, images, plan, traits).argmax(-1) == labels
-
-        _, correct = jax.lax.scan(chunk, None, (data.validation_images, data.validation_labels))
-        return correct.reshape(-1), finite
+        return _measure(params, plan, traits, data, recipe), finite
 
     return _over_lanes(lane, params, traits)
 
 
-def _over_lanes(function: Callable[[Params, Traits], T], params: Params, traits: Traits) -> T:
+def train_epoch_and_measure(
+    progress: Progress,
+    traits: Traits,
+    data: DeviceData,
+    epoch: jax.Array,
+    *,
+    plan: Plan,
+    recipe: Recipe,
+    num_classes: int,
+    in_place: bool = True,
+) -> tuple[Progress, jax.Array]:
+    """One epoch of the lanes, the `epoch`-th [] int32 of `data.order`; see `train_and_measure`.
+
+    Returns:
+      The lanes afterwards, and which validation images they classify correctly.
+    """
+    steps = len(data.order) // recipe.epochs
+    order = jax.lax.dynamic_slice_in_dim(data.order, epoch * steps, steps)
+
+    def lane(progress: Progress, traits: Traits) -> tuple[Progress, jax.Array]:
+        progress = _steps(progress, order, plan, traits, data, recipe, num_classes, in_place)
+        params = network.unpack(progress.packed, plan, data.train_images.shape[1:], num_classes)
+        return progress, _measure(params, plan, traits, data, recipe)
+
+    return _over_lanes(lane, progress, traits)
+
+
+def _over_lanes(function: Callable[[S, Traits], T], state: S, traits: Traits) -> T:
     """`vmap`, but a single lane is computed without the axis, which doubles its time on a CPU."""
     if len(traits.width) > 1:
-        return jax.vmap(function)(params, traits)
-    found = function(*jax.tree.map(lambda leaf: leaf[0], (params, traits)))
+        return jax.vmap(function)(state, traits)
+    found = function(*jax.tree.map(lambda leaf: leaf[0], (state, traits)))
     return jax.tree.map(lambda leaf: leaf[None], found)
 
 
@@ -164,25 +216,37 @@ def _fit(
     params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe, in_place: bool
 ) -> tuple[Params, jax.Array]:
     """One lane of `fit`."""
+    packed, classes = network.pack(params), len(params[-1]["b"])
+    optimizer = optax.adam(learning_rate(recipe, len(data.order)))
+    progress = Progress(packed, optimizer.init(packed), jnp.asarray(True))
+    progress = _steps(progress, data.order, plan, traits, data, recipe, classes, in_place)
+    params = network.unpack(progress.packed, plan, data.train_images.shape[1:], classes)
+    return params, jnp.asarray(progress.finite)
+
+
+def _steps(
+    progress: Progress,
+    order: jax.Array,
+    plan: Plan,
+    traits: Traits,
+    data: DeviceData,
+    recipe: Recipe,
+    num_classes: int,
+    in_place: bool,
+) -> Progress:
+    """One lane's Adam steps on the batches of `order` [steps, batch]."""
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
     gradient_fn = jax.value_and_grad(loss_fn)
+    image_shape = data.train_images.shape[1:]
 
-    unpack = functools.partial(
-        network.unpack,
-        plan=plan,
-        input_shape=data.train_images.shape[1:],
-        num_classes=len(params[-1]["b"]),
-    )
-
-    Carry = tuple[Packed, optax.OptState, jax.Array]
-
-    def step(carry: Carry, batch: jax.Array) -> tuple[Carry, None]:
-        packed, state, finite = carry
+    def step(progress: Progress, batch: jax.Array) -> tuple[Progress, None]:
+        packed, state, finite = progress
         images, labels = (
             jnp.take(values, batch, axis=0, mode="clip")
             for values in (data.train_images, data.train_labels)
         )
-        loss, gradients = gradient_fn(unpack(packed), images, labels, plan, traits)
+        params = network.unpack(packed, plan, image_shape, num_classes)
+        loss, gradients = gradient_fn(params, images, labels, plan, traits, recipe.precision)
         packed_gradients = network.pack(gradients)
         updates, state = optimizer.update(packed_gradients, state)
         if in_place:
@@ -191,12 +255,23 @@ def _fit(
             one = jnp.exp(0 * packed_gradients[0][0])
             updates = jax.tree.map(lambda update: one * update, updates)
         packed = optax.apply_updates(packed, updates)
-        return (packed, state, finite & jnp.isfinite(loss)), None
+        return Progress(packed, state, finite & jnp.isfinite(loss)), None
 
-    packed = network.pack(params)
-    carry = (packed, optimizer.init(packed), jnp.asarray(True))
-    (packed, _, finite), _ = jax.lax.scan(step, carry, data.order)
-    return unpack(packed), finite
+    return jax.lax.scan(step, progress, order)[0]
+
+
+def _measure(
+    params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe
+) -> jax.Array:
+    """[M * chunk] bool: which validation images one lane classifies correctly."""
+
+    def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
+        images, labels = batch
+        logits = network.apply(params, images, plan, traits, recipe.precision)
+        return None, logits.argmax(-1) == labels
+
+    _, correct = jax.lax.scan(chunk, None, (data.validation_images, data.validation_labels))
+    return correct.reshape(-1)
 
 
 def initial_draws(seed_key: jax.Array, candidate_id: int, count: int) -> np.ndarray:

@@ -11,8 +11,7 @@ import pytest
 
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
-from nasjax.evaluation.trained import evaluator as evaluator_module
-from nasjax.evaluation.trained import network, training
+from nasjax.evaluation.trained import cohorts, network, programs, training
 from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
 from nasjax.evaluation.trained.memory import lane_bytes
 from nasjax.evaluation.trained.store import ResultStore
@@ -78,8 +77,12 @@ def evaluator():
 def fresh(evaluator, **changes):
     """An evaluator that remembers no result but keeps the compiled programs."""
     other = TrainedEvaluator(dataclasses.replace(CONFIG, **changes), SPACE, DATA)
-    other._programs = evaluator._programs
+    other._trainer = evaluator._trainer
     return other
+
+
+def compiled_plans(evaluator):
+    return [plan for plan, _ in evaluator._trainer[1].programs.compiled]
 
 
 def test_other_mates_and_lane_positions_change_no_bit(evaluator):
@@ -91,7 +94,7 @@ def test_other_mates_and_lane_positions_change_no_bit(evaluator):
         values = getattr(first, name)
         np.testing.assert_array_equal(values, getattr(turned, name)[jnp.array([1, 2, 0])])
         np.testing.assert_array_equal(values[:1], getattr(alone, name))
-    assert len(evaluator._programs) == 1  # three widths and activations, one program
+    assert len(compiled_plans(evaluator)) == 1  # three widths and activations, one program
 
 
 def test_trained_parameters_are_bit_equal_in_every_lane_and_near_the_unbatched_net():
@@ -179,12 +182,12 @@ def test_the_next_run_finds_results_in_the_store(evaluator, tmp_path):
 
 
 def test_only_the_latest_programs_are_kept(monkeypatch):
-    monkeypatch.setattr(evaluator_module, "PROGRAMS_KEPT", 1)
+    monkeypatch.setattr(programs, "PROGRAMS_KEPT", 1)
     evaluator = TrainedEvaluator(CONFIG, SPACE, DATA)
     first, second = fc_chain(16), fc_chain(48)  # 48 is above the last rung: a plan of its own
     evaluator.evaluate(SEED_KEY, proposal(first))
     evaluator.evaluate(SEED_KEY, proposal(second))
-    assert list(evaluator._programs) == [evaluator._plan(second)[0]]
+    assert compiled_plans(evaluator) == [network.plan_of(second, 1, (), (32,))[0]]
 
 
 def test_masked_and_invalid_rows_cost_nothing(evaluator):
@@ -215,7 +218,7 @@ def test_a_candidate_over_the_memory_budget_is_an_outcome():
     assert outcome.status[0] == OVER_MEMORY
     # Twice the memory of a lane and a half: one lane instead of three.
     some = dataclasses.replace(small, memory_budget_gib=1.5 * needed / 2**30)
-    assert TrainedEvaluator(some, SPACE, DATA).lanes(plan) == 1
+    assert cohorts.lanes_of(plan, SPACE, some.sharing(), some) == 1
 
 
 def test_estimated_memory_counts_weights_gradients_and_moments():

@@ -230,3 +230,27 @@ def test_adam_is_that_of_optax_with_its_defaults():
     updates, _ = optax.adam(1e-3).update({"w": jnp.full(1, 0.5)}, state)
     # First step: m / sqrt(v) = g / |g| = 1, so the step is the learning rate.
     np.testing.assert_allclose(updates["w"], -1e-3, rtol=1e-4)
+
+
+def test_bfloat16_computes_the_same_net_roughly_and_keeps_float32_params():
+    chain = [("conv", 8, 3, 1), ("pool", 2, 2, 0), ("conv", 8, 3, 1), ("fc", 40, True, "relu")]
+    plan, traits, params = prepare(chain, 0)
+    images, labels = batches(0, 1)[0]
+
+    def loss(precision):
+        return jax.jit(
+            jax.value_and_grad(
+                lambda p: training.loss_fn(p, images, labels, plan, traits, precision)
+            )
+        )(params)
+
+    (exact, exact_gradients), (rough, gradients) = loss("float32"), loss("bfloat16")
+    assert rough.dtype == jnp.float32
+    # bfloat16 keeps 8 bits: 2^-8 = 0.4 % a value, and a loss near log(10) is far less sensitive.
+    assert exact != rough
+    np.testing.assert_allclose(rough, exact, rtol=0.02)
+    for ours, wanted in zip(
+        jax.tree.leaves(gradients), jax.tree.leaves(exact_gradients), strict=True
+    ):
+        assert ours.dtype == jnp.float32
+        np.testing.assert_allclose(ours, wanted, atol=0.1 * np.abs(wanted).max())

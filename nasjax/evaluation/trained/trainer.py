@@ -1,0 +1,193 @@
+"""Trains the candidates of a cohort, in one go or epoch by epoch; what becomes of each."""
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from nasjax.data.datasets import SearchData
+from nasjax.evaluation.trained import cohorts, network, training
+from nasjax.evaluation.trained.cohorts import Cohort, Sharing
+from nasjax.evaluation.trained.programs import Place, Programs
+from nasjax.evaluation.trained.store import Result
+from nasjax.evaluation.trained.training import DeviceData, Recipe
+from nasjax.spaces.layer_chain import LayerChain
+from nasjax.types import DIVERGED, OK, OVER_MEMORY, STOPPED
+
+
+class Trained(NamedTuple):
+    """One trained candidate; `compiled`: its program was compiled for it."""
+
+    architecture: np.ndarray
+    result: Result
+    compiled: bool
+
+
+@dataclasses.dataclass
+class _Candidate:
+    """One that trains epoch by epoch: its lane on the host, and what it has reached."""
+
+    progress: training.Progress
+    traits: network.Traits
+    correct: np.ndarray | None = None
+    stopped: bool = False
+    seconds: float = 0.0
+
+
+class Trainer:
+    """Trains cohorts with one seed; threads may share it.
+
+    Args:
+      recipe: of every candidate.
+      sharing: how candidates share programs.
+      quick: compile in half the time, on a CPU.
+      space: of the candidates.
+      data: the search splits.
+      seed_key: all random numbers come from it.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        sharing: Sharing,
+        quick: bool,
+        space: LayerChain,
+        data: SearchData,
+        seed_key: jax.Array,
+    ):
+        self._recipe, self._sharing, self._space = recipe, sharing, space
+        self._seed_key, self._images = seed_key, len(data.validation.labels)
+        order = training.batch_order(seed_key, recipe, len(data.train.labels))
+        self._steps = len(order)
+        arrays: list[Any] = [*data.train, *training.chunked(*data.validation), order]
+        self.programs = Programs(recipe, space.num_classes, quick, DeviceData(*arrays))
+
+    def train(self, cohort: Cohort) -> list[Trained]:
+        """Every member of the cohort; those for which memory did not suffice as such."""
+        trained: list[Trained] = []
+        if cohort.lanes:
+            place = self.programs.place(cohort.plan, len(cohort.members), cohort.lanes)
+            by = self._by_epochs if self._recipe.stop_below else self._in_one_go
+            try:
+                by(cohort, place, cohort.lanes * place.size, trained.append)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error):  # else the estimate was too low
+                    raise
+        empty = np.zeros(self._recipe.validation_batches, np.uint8)
+        known = {candidate.architecture.tobytes() for candidate in trained}
+        rest = [member for member in cohort.members if member.tobytes() not in known]
+        return trained + [Trained(a, Result(OVER_MEMORY, empty, 0, 0.0), False) for a in rest]
+
+    def _in_one_go(
+        self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
+    ) -> None:
+        """As many candidates at a time as there are lanes, each to its end."""
+        for chunk in _chunks(cohort.members, lanes):
+            starts = [self._start(cohort.plan, member) for member in chunk]
+            params, traits = _stack(starts, lanes)
+            start = time.perf_counter()
+            (correct, finite), compiled = self.programs.train(cohort.plan, place, params, traits)
+            seconds = (time.perf_counter() - start) / len(chunk)
+            for i, member in enumerate(chunk):
+                status = OK if finite[i] else DIVERGED
+                keep(self._trained(member, status, correct[i], seconds, compiled and i == 0))
+
+    def _by_epochs(
+        self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
+    ) -> None:
+        """An epoch of all candidates, then the next of those that go on, closed up to fill lanes.
+
+        A lane's program is the same whoever its mates are, so who else goes on changes no bit.
+        """
+        running: dict[int, _Candidate] = {}
+        for i, member in enumerate(cohort.members):
+            params, traits = self._start(cohort.plan, member)
+            running[i] = _Candidate(training.begin(params, self._recipe, self._steps), traits)
+        compiled = False
+        for epoch in range(self._recipe.epochs):
+            for chunk in _chunks(list(running), lanes):
+                going = [running[i] for i in chunk]
+                compiled |= self._train_epoch(cohort.plan, place, lanes, going, epoch)
+            for i, candidate in list(running.items()):
+                if candidate.stopped or epoch + 1 == self._recipe.epochs:
+                    status = STOPPED if candidate.stopped else OK
+                    status = status if candidate.progress.finite else DIVERGED
+                    facts = (status, candidate.correct, candidate.seconds, compiled)
+                    keep(self._trained(cohort.members[i], *facts))
+                    compiled = False
+                    del running[i]
+
+    def _train_epoch(
+        self,
+        plan: network.Plan,
+        place: Place,
+        lanes: int,
+        going: list[_Candidate],
+        epoch: int,
+    ) -> bool:
+        """Moves the candidates on by an epoch; returns whether its program was compiled for it."""
+        progress, traits = _stack([(c.progress, c.traits) for c in going], lanes)
+        start = time.perf_counter()
+        found, compiled = self.programs.train_epoch(plan, place, progress, traits, epoch)
+        seconds = (time.perf_counter() - start) / len(going)
+        limits = self._recipe.stop_below
+        limit = limits[epoch] if epoch < len(limits) else 0.0
+        for i, candidate in enumerate(going):
+            candidate.progress, candidate.correct = _lane(found, i)
+            candidate.seconds += seconds
+            reached = candidate.correct.sum() / self._images
+            is_last = epoch + 1 == self._recipe.epochs
+            hopeless = not is_last and reached < limit
+            candidate.stopped = bool(hopeless or not candidate.progress.finite)
+        return compiled
+
+    def _start(
+        self, plan: network.Plan, architecture: np.ndarray
+    ) -> tuple[network.Params, network.Traits]:
+        """A lane's initial params and its traits."""
+        shape, classes = self._space.input_shape, self._space.num_classes
+        traits = cohorts.plan_of(architecture, self._space, self._sharing)[1]
+        count = network.num_params(plan, shape, classes)
+        draws = training.initial_draws(self._seed_key, _id(architecture), count)
+        return network.init(draws, plan, traits, shape, classes), traits
+
+    def _trained(
+        self,
+        architecture: np.ndarray,
+        status: int,
+        correct: Any,
+        seconds: float,
+        compiled: bool,
+    ) -> Trained:
+        """Of one lane; correct: [images] bool."""
+        recipe = self._recipe
+        fixed = correct[: recipe.validation_batches * recipe.validation_batch_size]
+        counts = fixed.reshape(recipe.validation_batches, -1).sum(-1, dtype=np.uint8)
+        if status == DIVERGED:
+            result = Result(status, np.zeros_like(counts), 0, seconds)
+        else:
+            result = Result(status, counts, int(correct.sum()), seconds)
+        return Trained(architecture, result, compiled)
+
+
+def _id(architecture: np.ndarray) -> int:
+    """32 bits that name an architecture, for its stream of random numbers."""
+    return int.from_bytes(hashlib.sha256(architecture.tobytes()).digest()[:4], "little")
+
+
+def _chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _stack(items: Sequence[Any], lanes: int) -> Any:
+    """Trees with a leading axis of that many lanes; unused ones repeat the last item."""
+    padded = [*items, *[items[-1]] * (lanes - len(items))]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
+
+
+def _lane(tree: Any, lane: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[lane], tree)

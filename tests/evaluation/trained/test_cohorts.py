@@ -1,0 +1,94 @@
+"""The plan of an exchange: worked numbers, and counts that may not rise unnoticed."""
+
+import numpy as np
+import pytest
+
+from benchmarks.cold import TASKS, distinct_chains
+from configs.trl_hpo import digits
+from nasjax import assemble
+from nasjax.evaluation.trained import cohorts, network
+from nasjax.evaluation.trained.cohorts import Sharing
+from nasjax.evaluation.trained.training import Recipe
+from nasjax.spaces.layer_chain import LayerChain
+from tests.evaluation.trained.test_parity import to_layers
+
+SPACE = LayerChain((8, 8, 1), 10)
+RECIPE = Recipe(batch_size=16)
+EXACT = Sharing(lanes=2, conv_widths=(), fc_widths=(), memory_budget_gib=1.0)
+
+
+def chain(*layers):
+    return SPACE.from_layers(to_layers(layers))
+
+
+THREE = [
+    chain(("conv", 8, 3, 1), ("fc", 16, True, "relu")),
+    chain(("conv", 24, 3, 1), ("fc", 24, False, "tanh")),
+    chain(("conv", 8, 5, 1)),
+]
+
+
+def test_widths_activations_and_biases_share_a_program_geometry_does_not():
+    padded = EXACT._replace(conv_widths=(32,), fc_widths=(32,))
+    found = cohorts.form(THREE, SPACE, padded, RECIPE)
+    assert [len(cohort.members) for cohort in found] == [2, 1]
+    assert len(cohorts.form(THREE, SPACE, EXACT, RECIPE)) == 3
+
+
+def test_padding_and_idle_lanes_are_counted():
+    # True products of an image, two FLOPs each. First: 6 x 6 pixels x 9 x 8, then 288 x 16 and
+    # 16 x 10: 2,592 + 4,608 + 160 = 7,360. Second: 36 x 9 x 24, 864 x 24, 24 x 10: 28,752.
+    # Padded, twice: 36 x 9 x 32, 1,152 x 32, 32 x 10: 10,368 + 36,864 + 320 = 47,552.
+    padded = EXACT._replace(lanes=4, conv_widths=(32,), fc_widths=(32,))
+    cohort = cohorts.form(THREE[:2], SPACE, padded, RECIPE)[0]
+    assert cohort.flops == 2 * (7_360 + 28_752)
+    assert cohort.padded_flops == 2 * 2 * 47_552
+    # 9 x 32 + 32, 1,152 x 32 + 32, 32 x 10 + 10 params each.
+    assert cohort.params == 2 * (320 + 36_896 + 330)
+    assert (cohort.lanes, cohort.runs, cohort.idle) == (4, 1, 0.5)
+    # Four lanes of 3 x 16 images x 47,552 multiplications, and 200 for each of 37,546 params.
+    assert cohort.multiplications(16) == 4 * (3 * 16 * 47_552 + 200 * 37_546)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_exact_plans_waste_nothing(index):
+    (cohort,) = cohorts.form([THREE[index]], SPACE, EXACT._replace(lanes=1), RECIPE)
+    assert cohort.flops == cohort.padded_flops
+    assert cohort.idle == 0
+    assert cohort.params == network.num_params(cohort.plan, (8, 8, 1), 10)
+
+
+def test_the_longest_cohort_comes_first():
+    work = [c.multiplications(16) for c in cohorts.form(THREE, SPACE, EXACT, RECIPE)]
+    assert work == sorted(work, reverse=True)
+    assert len(set(work)) == 3
+
+
+def test_a_plan_over_the_memory_budget_has_no_lanes_and_never_runs():
+    (cohort,) = cohorts.form(THREE[:1], SPACE, EXACT._replace(memory_budget_gib=1e-6), RECIPE)
+    assert (cohort.lanes, cohort.runs, cohort.idle) == (0, 0, 0.0)
+
+
+def test_time_grows_with_images_and_epochs():
+    (cohort,) = cohorts.form(THREE[:1], SPACE, EXACT, RECIPE)
+    once = cohort.seconds(RECIPE, 320, gemm_gflops=100.0)
+    assert cohort.seconds(RECIPE, 640, gemm_gflops=100.0) == pytest.approx(2 * once)
+    assert cohort.seconds(RECIPE, 320, gemm_gflops=50.0) == pytest.approx(2 * once)
+
+
+# Guards on counts: programs and padded arithmetic of the 100 random chains of the benchmark. They
+# are what the rules of this folder give; a change that raises one has to say so here.
+@pytest.mark.parametrize(
+    ("sharing", "programs", "waste"),
+    [
+        (assemble.parse(digits.get_config().to_dict()).evaluator.sharing(), 93, 4.2),
+        (TASKS["digits"].config.sharing(), 100, 1.0),
+    ],
+    ids=["digits", "exact"],
+)
+def test_random_chains_need_no_more_programs_and_padding_than_they_did(sharing, programs, waste):
+    found = cohorts.form(list(distinct_chains(SPACE, 100)), SPACE, sharing, RECIPE)
+    assert sum(len(cohort.members) for cohort in found) == 100
+    assert len(found) <= programs
+    padded, true = (np.sum([getattr(c, name) for c in found]) for name in ("padded_flops", "flops"))
+    assert padded / true <= waste

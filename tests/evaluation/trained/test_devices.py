@@ -1,0 +1,97 @@
+"""Lanes over devices and processes: where a candidate trains changes no bit of its result."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+
+from nasjax.evaluation.trained import cohorts
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
+from tests.evaluation.trained.test_evaluator import (
+    CONFIG,
+    DATA,
+    SEED_KEY,
+    SPACE,
+    fc_chain,
+    proposal,
+)
+
+ROOT = pathlib.Path(__file__).parents[3]
+CHAINS = [fc_chain(16), fc_chain(24, "tanh"), fc_chain(32, "gelu", bias=False), fc_chain(8)]
+
+# argv: the coordinator's address, how many processes, which one this is. Prints one line of JSON.
+TRAIN = """
+import json, sys
+import jax
+address, count, index = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+if count > 1:
+    jax.distributed.initialize(address, count, index)
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
+from tests.evaluation.trained import test_devices as t
+assert jax.device_count() == 2 and jax.process_count() == count
+outcome = TrainedEvaluator(t.CONFIG, t.SPACE, t.DATA).evaluate(t.SEED_KEY, t.proposal(*t.CHAINS))
+print(json.dumps([outcome.accuracies.tolist(), outcome.accuracy.tolist()]))
+"""
+
+
+def test_a_cohort_over_two_devices_gives_the_bits_of_each_alone():
+    assert jax.device_count() == 2  # tests/conftest.py
+    assert len(CHAINS) > CONFIG.lanes  # else one device would do
+    together = TrainedEvaluator(CONFIG, SPACE, DATA)
+    outcome = together.evaluate(SEED_KEY, proposal(*CHAINS))
+    ((_, place),) = together._trainer[1].programs.compiled
+    assert place.size == 2
+    alone = TrainedEvaluator(CONFIG, SPACE, DATA)
+    for row, chain in enumerate(CHAINS):
+        single = alone.evaluate(SEED_KEY, proposal(chain))
+        np.testing.assert_array_equal(single.accuracies[0], outcome.accuracies[row])
+    ((_, place),) = alone._trainer[1].programs.compiled
+    assert place.size == 1
+
+
+def test_plans_of_a_few_candidates_take_the_devices_in_turn():
+    evaluator = TrainedEvaluator(CONFIG, SPACE, DATA)
+    programs = evaluator._trainer_of(SEED_KEY).programs
+    plans = [cohorts.plan_of(fc_chain(n), SPACE, CONFIG.sharing())[0] for n in (40, 48, 56)]
+    places = [programs.place(plan, members=1, lanes=3) for plan in (*plans, plans[0])]
+    devices = [place.mesh.devices.item() for place in places]
+    first, second = jax.local_devices()
+    assert devices == [first, second, first, first]
+
+
+def accuracies(processes):
+    """[accuracies, accuracy] of CHAINS on two devices, as each of so many processes has them."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    count = 2 // processes
+    flags = f"--xla_force_host_platform_device_count={count}"
+    environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", TRAIN, address, str(processes), str(index)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(processes)
+    ]
+    found = []
+    for process in started:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err[-3000:]
+        found.append(json.loads(out.splitlines()[-1]))
+    return found
+
+
+def test_two_processes_of_a_device_each_give_the_accuracies_of_one_with_two():
+    first, second = accuracies(processes=2)
+    assert first == second == accuracies(processes=1)[0]
+    assert max(first[1]) > 0.8  # they learned something: a third would be chance
