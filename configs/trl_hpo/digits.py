@@ -22,7 +22,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.controller.update(models_per_episode=4, updates_per_episode=25, batch_size=4)
     c.controller.update(min_size=16, replay_capacity=1_000)
     c.evaluator.update(batch_size=32, learning_rate=2e-3, schedule="cosine")
-    c.evaluator.update(lanes=1, conv_widths=(64, 128), fc_widths=(128, 256, 512))
+    c.evaluator.update(lanes=1, conv_widths=(128,), fc_widths=(512,))
     c.evaluator.update(memory_budget_gib=4.0, compilation="quick")
     c.search.update(rounds=5)
     return c

@@ -81,7 +81,7 @@ def test_time_grows_with_images_and_epochs():
 @pytest.mark.parametrize(
     ("sharing", "programs", "waste"),
     [
-        (assemble.parse(digits.get_config().to_dict()).evaluator.sharing(), 93, 4.2),
+        (assemble.parse(digits.get_config().to_dict()).evaluator.sharing(), 62, 3.3),
         (TASKS["digits"].config.sharing(), 100, 1.0),
     ],
     ids=["digits", "exact"],
