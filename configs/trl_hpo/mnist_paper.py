@@ -50,7 +50,7 @@ def get_config() -> ml_collections.ConfigDict:
         validation_batch_size=16,
         precision="float32",
         stop_below=(),
-        lanes=16,
+        lanes=1,
         conv_widths=(),
         fc_widths=(),
         memory_budget_gib=60.0,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import cold, throughput
+from benchmarks import cold, machine, scaling, throughput
 from benchmarks.draw_architectures import PATH
 from launch import benchmark
 from nasjax.evaluation.trained.evaluator import TrainedConfig
@@ -57,13 +57,39 @@ def test_an_impossible_batch_or_place_is_refused_before_the_work(tmp_path, capsy
     assert "nowhere" in refused(capsys, "--json", str(tmp_path / "nowhere" / "x.json"))
 
 
-def test_a_measurement_counts_three_forward_passes_per_image(monkeypatch):
-    pytest.importorskip("torch")
-    monkeypatch.setattr(throughput, "SECONDS", 0)
-    (step,) = throughput.measure([[CONV]], benchmark.SPACE, 16)
-    # 8 x 8 outputs of 8 filters of 49 inputs, then 512 x 10: 2 (25,088 + 5,120) FLOP an image.
-    assert step.gflops * step.ms * 1e6 == pytest.approx(3 * 16 * 60_416)
-    assert step.ratio == pytest.approx(step.torch_ms / step.ms)
+def test_an_impossible_number_of_compilations_is_refused(capsys):
+    assert "--torch_compile=-1" in refused(capsys, "--torch_compile", "-1")
+
+
+def test_a_plan_is_printed_and_written_before_anything_is_compiled(tmp_path, capsys):
+    path = tmp_path / "plan.json"
+    flags = ["--chains", "6", "--input_shape", "8", "8", "1", "--json", str(path)]
+    assert benchmark.main(["plan", *flags]) == 0
+    found = json.loads(path.read_text())
+    assert found["candidates"] == 6 == sum(row["candidates"] for row in found["cohorts"])
+    assert found["programs"] == len(found["cohorts"]) <= 6
+    assert "6 nets" in capsys.readouterr().out
+
+
+def test_a_plan_takes_a_list_of_ones_own(tmp_path, capsys):
+    path = tmp_path / "nets.json"
+    path.write_text(json.dumps([[CONV], [{**CONV, "filters": 16}]]))
+    flags = ["--input_shape", "28", "28", "1", "--architectures", str(path)]
+    assert benchmark.main(["plan", *flags]) == 0  # both padded to the digits config's 128 filters
+    assert "conv 128 k7 s3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--chains", "0"], "--chains=0"),
+        (["--config", "configs/nowhere.py"], "configs/nowhere.py cannot be loaded"),
+    ],
+)
+def test_a_plan_of_nothing_is_refused_in_one_line(capsys, flags, expected):
+    assert benchmark.main(["plan", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
 
 
 def test_without_torch_it_says_what_to_type(monkeypatch, capsys):
@@ -71,12 +97,74 @@ def test_without_torch_it_says_what_to_type(monkeypatch, capsys):
     assert "pip install torch" in refused(capsys)
 
 
-def test_a_summary_has_the_geometric_mean_and_the_worst_ratio():
-    steps = [throughput.Step(name, 1.0, r, r, 0.5, 10.0) for name, r in (("a", 8.0), ("b", 0.5))]
-    found = throughput.summary(steps)
-    assert found["geometric_mean"] == pytest.approx(2.0)
-    assert found["worst"] == 0.5
-    assert [row["architecture"] for row in found["per_architecture"]] == ["a", "b"]
+LIMITS = machine.Machine(gemm_gflops=100.0, gbytes_per_second=28.0)
+COLD = {
+    "seconds_cold": 20.0,
+    "seconds_warm": 5.0,
+    "seconds_torch": 10.0,
+    "programs": 3,
+    "mean_accuracy": 0.5,
+    "mean_accuracy_torch": 0.5,
+}
+
+
+def measured(monkeypatch, tmp_path, chains, *arguments):
+    """The JSON that is written where a step takes 1 ms for `batch` images, PyTorch's 4 ms."""
+    asked = []
+
+    def measure(architectures, space, batch, limits, torch_compiles):
+        asked.append(torch_compiles)
+        return [throughput.step(a, space, batch, limits, 1.0, 2.0, 4.0) for a in architectures]
+
+    def lanes(jobs):
+        return [
+            {
+                "devices": devices,
+                "lanes": lanes,
+                "lane_steps_per_second": 1.0,
+                "temp_bytes": 1,
+                "peak_bytes": 1,
+            }
+            for devices, lanes in jobs
+        ]
+
+    monkeypatch.setattr(machine, "measure", lambda: LIMITS)
+    monkeypatch.setattr(throughput, "measure", measure)
+    monkeypatch.setattr(cold, "measure", lambda name: COLD)
+    monkeypatch.setattr(scaling, "measure", lanes)
+    nets, out = tmp_path / "nets.json", tmp_path / "out.json"
+    nets.write_text(json.dumps(chains))
+    flags = [f"--architectures={nets}", f"--json={out}", *arguments]
+    assert benchmark.main(["candidates", *flags]) == 0
+    return json.loads(out.read_text()), asked
+
+
+LARGE = [{**CONV, "filters": 24, "stride": 1}, {**CONV, "filters": 32, "stride": 1}]
+
+
+def test_all_figures_are_written(monkeypatch, tmp_path):
+    pytest.importorskip("torch")
+    found, asked = measured(monkeypatch, tmp_path, [[CONV], LARGE])
+    assert asked in ([4, 4], [0, 0])  # with a C++ compiler, without
+    for batch in ("batch_16", "batch_128"):
+        assert (found[batch]["geometric_mean"], found[batch]["worst_alone"]) == (4.0, 2.0)
+    # 3 x 16 x 20,569,792 FLOP in 1 ms are 987 GFLOP/s of 100; at batch 128 it is eight times that.
+    assert found["gemm_fraction"] == pytest.approx(9.87350016)
+    assert found["cold"] == {"digits": 0.5, "digits_warm": 2.0, "mnist": 0.5, "mnist_warm": 2.0}
+    assert found["programs"] == 3
+    assert [row["lanes"] for row in found["scaling"]["lanes"]] == list(scaling.LANES)
+    assert [row["devices"] for row in found["scaling"]["devices"]] == [1, 2, 1, 2]
+
+
+def test_what_is_left_out_is_not_written(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(machine, "cpp_compiler", lambda: None)
+    flags = ("--batch", "16", "--sets", "mnist", "--noscaling")
+    found, asked = measured(monkeypatch, tmp_path, [[CONV]], *flags)
+    assert asked == [0]
+    assert "no torch.compile: it needs a C++ compiler" in capsys.readouterr().out
+    assert found["gemm_fraction"] is None  # no net large enough
+    assert not {"batch_128", "programs", "scaling"} & set(found)
 
 
 @pytest.mark.parametrize("side", cold.SIDES)
