@@ -1,8 +1,9 @@
 """Milliseconds of a training step: our engine against PyTorch, net after net, in turn.
 
-As a search does, the engine trains IN_FLIGHT candidates at a time: `ms` is of two copies of a net
-(other initial weights, the same program) in two threads, wall time over the steps of both.
-`ms_alone` is of one net that has the machine to itself. PyTorch trains one net after another, with
+As a search does, the engine trains IN_FLIGHT candidates at a time, but those of millions of params
+one by one (`cohorts.SOLITARY`): `ms` is of that many copies of a net (other initial weights, the
+same program) in threads, wall time over the steps of all. `ms_alone` is of one net that has the
+machine to itself. PyTorch trains one net after another, with
 all its threads. Timings hold the copies of the params into and out of a program, which a whole
 training pays once: some 100 ms for 28 million params.
 """
@@ -19,6 +20,7 @@ import numpy as np
 
 from benchmarks.machine import Machine, at_once, seconds
 from nasjax.evaluation.trained import network, training
+from nasjax.evaluation.trained.cohorts import SOLITARY
 from nasjax.evaluation.trained.evaluator import TrainedConfig
 from nasjax.spaces.layer_chain import LayerChain
 
@@ -26,7 +28,7 @@ NUM_IMAGES = 2048
 IN_FLIGHT = TrainedConfig().workers
 REPEATS = 3
 MAX_STEPS, SECONDS = 300, 0.25  # of one timing; a net's is repeated in turn
-FEW_STEPS, FEW_SECONDS = 30, 3.0  # SECONDS or not, so many; but not for longer than that,
+FEW_STEPS, FEW_SECONDS = 60, 5.0  # SECONDS or not, so many; but not for longer than that,
 MIN_STEPS = 10  # except for these
 CONV_SHARE, MFLOP = 0.8, 20.0  # from which on a net should be near the matrix product's peak
 
@@ -37,8 +39,8 @@ class Step(NamedTuple):
     """One net's figures at one batch size.
 
     Attributes:
-      ms, ms_alone, torch_ms: of a step, medians of REPEATS timings taken in turn; ms: IN_FLIGHT at
-        a time.
+      ms, ms_alone, torch_ms: of a step, medians of REPEATS timings taken in turn; ms: as many at a
+        time as a search trains.
       ratio, ratio_alone: PyTorch's time over ours.
       mflop, conv_share: of an image's forward pass; how much of it convolutions do.
       gflops: our arithmetic per second, in flight or alone, what is faster; a step is three times
@@ -91,7 +93,7 @@ def measure(
         train(order[:2])
         order = order[: num_steps(seconds(functools.partial(train, order[:3])) / 3)]
         start = time.perf_counter()
-        programs = _programs(layers, space, images, labels, order)
+        programs = _programs(layers, space, images, labels, order)[: in_flight(layers, space)]
         compile_seconds = time.perf_counter() - start
         at_once(programs)
         sides: list[Callable[[], Any]] = [
@@ -106,9 +108,15 @@ def measure(
             sides.append(functools.partial(train, order))
         timings = [[seconds(side) for side in sides] for _ in range(REPEATS)]
         times = [statistics.median(t) / len(order) * 1e3 for t in zip(*timings, strict=True)]
-        times[0] /= IN_FLIGHT
+        times[0] /= len(programs)
         figures = step(layers, space, batch, machine, *times)
         yield figures._replace(compile_seconds=compile_seconds, torch_compile_seconds=first_seconds)
+
+
+def in_flight(layers: Layers, space: LayerChain) -> int:
+    """How many candidates like that a search trains at a time."""
+    rows = space.layer_table(space.from_layers(layers))
+    return 1 if sum(row.params for row in rows) >= SOLITARY else IN_FLIGHT
 
 
 def num_steps(torch_seconds: float) -> int:

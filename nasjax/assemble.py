@@ -212,6 +212,7 @@ def _train_once(
         lanes=1,
         conv_widths=(),
         fc_widths=(),
+        stop_below=(),
         validation_batches=1,
         validation_batch_size=1,
     )

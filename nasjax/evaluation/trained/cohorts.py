@@ -16,6 +16,8 @@ from nasjax.spaces.layer_chain import LayerChain
 
 # A parameter's way through Adam moves as much memory as so many multiplications take time.
 ADAM = 200
+# Params of a program's lanes from which on two programs at a time only wait for memory.
+SOLITARY = 4_500_000
 # What a CPU of the WORKSPACE's measurements needs to compile a program, and the share of its
 # fastest matrix product that steps reach: for estimates that people read, nothing else.
 COMPILE_SECONDS, EFFICIENCY = 0.5, 0.3
@@ -59,6 +61,11 @@ class Cohort(NamedTuple):
     def idle(self) -> float:
         """The share of lanes that repeat another one's work."""
         return 1 - len(self.members) / (self.runs * self.lanes) if self.lanes else 0.0
+
+    @property
+    def is_solitary(self) -> bool:
+        """Whether its device had better train nothing else at the same time."""
+        return self.lanes * self.params / len(self.members) >= SOLITARY
 
     def multiplications(self, batch_size: int) -> float:
         """Of a training step of all members, idle lanes included, Adam's memory as such."""

@@ -1,4 +1,4 @@
-"""Measures proposals by training them: cohorts of lanes, a result store, nothing trained twice."""
+"""Measures proposals by training them; a result store, nothing trained twice."""
 
 import concurrent.futures
 import dataclasses
@@ -14,7 +14,7 @@ import numpy as np
 from nasjax.config import check
 from nasjax.data.datasets import SearchData
 from nasjax.evaluation.trained import cohorts
-from nasjax.evaluation.trained.cohorts import Sharing
+from nasjax.evaluation.trained.cohorts import Cohort, Sharing
 from nasjax.evaluation.trained.programs import agree
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.evaluation.trained.trainer import Trained, Trainer
@@ -37,7 +37,8 @@ class TrainedConfig(Recipe):
         candidates share a program; empty = exact widths. They change results in the last bits.
       memory_budget_gib: a plan gets fewer lanes to stay under it; over it with a single lane, a
         candidate is an outcome of its own (over_memory).
-      workers: programs compiled and run at a time; at least one for every device.
+      workers: programs compiled and run at a time, at least one for every device; those of millions
+        of params (`cohorts.SOLITARY`) one for every device.
       compilation: "thorough" takes XLA's defaults; "quick" halves the time to compile on a CPU,
         for short recipes where compiling costs more than training.
     """
@@ -194,12 +195,17 @@ class TrainedEvaluator:
         ]
 
     def _train(self, seed_key: jax.Array, architectures: list[np.ndarray]) -> None:
-        trainer = self._trainer_of(seed_key)
-        config, several = self._config, jax.process_count() > 1
-        # Several processes run the same programs in the same order, each when all are there.
-        workers = 1 if several else max(config.workers, jax.local_device_count())
+        config, devices = self._config, jax.local_device_count()
         formed = cohorts.form(architectures, self._space, config.sharing(), config)
-        pool = concurrent.futures.ThreadPoolExecutor(workers)
+        solitary = [cohort for cohort in formed if cohort.is_solitary]
+        sociable = [cohort for cohort in formed if not cohort.is_solitary]
+        self._train_cohorts(seed_key, solitary, devices)
+        self._train_cohorts(seed_key, sociable, max(config.workers, devices))
+
+    def _train_cohorts(self, seed_key: jax.Array, formed: list[Cohort], workers: int) -> None:
+        """So many at a time. Several processes train them in one order, each when all are there."""
+        trainer = self._trainer_of(seed_key)
+        pool = concurrent.futures.ThreadPoolExecutor(workers if jax.process_count() == 1 else 1)
         try:
             futures = [pool.submit(trainer.train, cohort) for cohort in formed]
             for future in concurrent.futures.as_completed(futures):

@@ -24,18 +24,25 @@ from tests.evaluation.trained.test_evaluator import (
 ROOT = pathlib.Path(__file__).parents[3]
 CHAINS = [fc_chain(16), fc_chain(24, "tanh"), fc_chain(32, "gelu", bias=False), fc_chain(8)]
 
-# argv: the coordinator's address, how many processes, which one this is. Prints one line of JSON.
+# argv: the coordinator, how many processes, which one this is, a folder. Prints one line of JSON:
+# accuracies as trained, as a second evaluator finds them in the store, and how it came by them.
 TRAIN = """
-import json, sys
+import json, pathlib, sys
 import jax
 address, count, index = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 if count > 1:
     jax.distributed.initialize(address, count, index)
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
+from nasjax.evaluation.trained.store import ResultStore
 from tests.evaluation.trained import test_devices as t
 assert jax.device_count() == 2 and jax.process_count() == count
-outcome = TrainedEvaluator(t.CONFIG, t.SPACE, t.DATA).evaluate(t.SEED_KEY, t.proposal(*t.CHAINS))
-print(json.dumps([outcome.accuracies.tolist(), outcome.accuracy.tolist()]))
+store = ResultStore(pathlib.Path(sys.argv[4]) / f"{count}-{index}.sqlite")
+found = []
+for _ in range(2):
+    evaluator = TrainedEvaluator(t.CONFIG, t.SPACE, t.DATA, store)
+    outcome = evaluator.evaluate(t.SEED_KEY, t.proposal(*t.CHAINS))
+    found.append([outcome.accuracies.tolist(), outcome.accuracy.tolist()])
+print(json.dumps([*found, [evaluator.provenance(c)["source"] for c in t.CHAINS]]))
 """
 
 
@@ -64,8 +71,8 @@ def test_plans_of_a_few_candidates_take_the_devices_in_turn():
     assert devices == [first, second, first, first]
 
 
-def accuracies(processes):
-    """[accuracies, accuracy] of CHAINS on two devices, as each of so many processes has them."""
+def train(processes, folder):
+    """What TRAIN prints on two devices, in each of so many processes."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"
@@ -74,7 +81,7 @@ def accuracies(processes):
     environment = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", TRAIN, address, str(processes), str(index)],
+            [sys.executable, "-c", TRAIN, address, str(processes), str(index), folder],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -91,7 +98,10 @@ def accuracies(processes):
     return found
 
 
-def test_two_processes_of_a_device_each_give_the_accuracies_of_one_with_two():
-    first, second = accuracies(processes=2)
-    assert first == second == accuracies(processes=1)[0]
-    assert max(first[1]) > 0.8  # they learned something: a third would be chance
+def test_two_processes_of_a_device_each_give_the_accuracies_of_one_with_two(tmp_path):
+    first, second = train(2, str(tmp_path))
+    assert first == second == train(1, str(tmp_path))[0]
+    trained, stored, sources = first
+    assert max(trained[1]) > 0.8  # they learned something: a third would be chance
+    # The second process's own store is empty; it takes what the first one has.
+    assert trained == stored and set(sources) == {"store"}
