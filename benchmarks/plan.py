@@ -57,7 +57,7 @@ def summary(job: Job, formed: Sequence[Cohort], gemm_gflops: float) -> dict[str,
     """All figures as plain data. Seconds are estimates, those of one worker.
 
     `padding`: arithmetic with padded widths over that without; `idle_lanes`: the share of lanes
-    that repeat another's work; `memory_gib`: of the largest programs that run at a time.
+    that repeat another's work; `memory_gib`: of the `workers` largest programs.
     """
     runs = [cohort for cohort in formed if cohort.lanes]
     largest = sorted((c.lanes * c.lane_bytes for c in runs), reverse=True)[: job.evaluator.workers]

@@ -16,6 +16,7 @@ from nasjax.types import (
     INVALID,
     OK,
     OVER_MEMORY,
+    STOPPED,
     VALIDATE,
     Best,
     Exchange,
@@ -96,9 +97,10 @@ def test_a_row_is_written_per_unmasked_candidate_and_per_round(tmp_path: pathlib
 
 def test_counts_say_what_was_trained_reused_and_refused(tmp_path: pathlib.Path) -> None:
     kept = records(tmp_path)
-    status = (OK, OK, DIVERGED, INVALID, OVER_MEMORY)
-    kept.on_exchange(exchange(A, A, B, (3, 8, 1, 0), (2, 8, 1, 0), status=status))
-    assert kept.counts == {"trained": 2, "reused": 1, "invalid": 2}
+    status = (OK, OK, DIVERGED, INVALID, OVER_MEMORY, STOPPED)
+    candidates = (A, A, B, (3, 8, 1, 0), (2, 8, 1, 0), (1, 24, 3, 1))
+    kept.on_exchange(exchange(*candidates, status=status))
+    assert kept.counts == {"trained": 3, "reused": 1, "invalid": 2}
     kept.close()
     assert count_candidates(rows(tmp_path)) == kept.counts
     gone_on = records(tmp_path, kept_bytes := (tmp_path / EVENTS).stat().st_size)

@@ -100,8 +100,13 @@ def plan_of(
 
 def lanes_of(plan: network.Plan, space: LayerChain, sharing: Sharing, recipe: Recipe) -> int:
     """How many lanes fit on a device, `sharing.lanes` at most."""
-    needed = lane_bytes(plan, space.input_shape, space.num_classes, recipe.batch_size)
+    needed = _lane_bytes(plan, space, recipe)
     return min(sharing.lanes, int(sharing.memory_budget_gib * 2**30 // needed))
+
+
+def _lane_bytes(plan: network.Plan, space: LayerChain, recipe: Recipe) -> int:
+    shape, classes, by_epochs = space.input_shape, space.num_classes, bool(recipe.stop_below)
+    return lane_bytes(plan, shape, classes, recipe.batch_size, by_epochs=by_epochs)
 
 
 def _cohort(
@@ -124,7 +129,7 @@ def _cohort(
         plan,
         members,
         lanes_of(plan, space, sharing, recipe),
-        lane_bytes(plan, shape, classes, recipe.batch_size),
+        _lane_bytes(plan, space, recipe),
         flops,
         padded * len(members),
         network.num_params(plan, shape, classes) * len(members),

@@ -51,8 +51,9 @@ class Convolution(NamedTuple):
         Otherwise it gathers whole windows (im2col). A row of a window lies together in memory, so
         it is copied; but rows are multiplied that begin no window, too.
         """
-        whole = GATHER * self.kernel * self.columns * self.channels
-        return whole > COPY * self.height * (self.channels + 2 * self.filters) + self._idle
+        whole = GATHER * self.kernel * self.rows * self.channels
+        copied = COPY * self.height * (self.channels + 2 * self.filters)
+        return whole > copied + self._idle(self.height - self.rows)
 
     @property
     def gathers_gradient(self) -> bool:
@@ -61,12 +62,12 @@ class Convolution(NamedTuple):
         Otherwise there is a product for each of a window's rows, and none at idle columns.
         """
         rows = 2 * self.kernel * self.columns * self.channels
-        return COPY * rows > COPY * self.width * (self.filters + 2 * self.channels) + self._idle
+        gathered = COPY * self.width * (self.filters + 2 * self.channels)
+        return COPY * rows > gathered + self._idle(self.width - self.columns)
 
-    @property
-    def _idle(self) -> int:
-        """Multiplications of rows (or columns) where no window begins."""
-        return self.kernel * self.channels * self.filters * (self.width - self.columns)
+    def _idle(self, pixels: int) -> int:
+        """Multiplications for so many pixels of a side where no window begins."""
+        return self.kernel * self.channels * self.filters * pixels
 
     def gather(self, x: jax.Array) -> jax.Array:
         """What the forward pass multiplies with the weights: [products, gathered inputs]."""

@@ -38,7 +38,7 @@ class TrainedConfig(Recipe):
       memory_budget_gib: a plan gets fewer lanes to stay under it; over it with a single lane, a
         candidate is an outcome of its own (over_memory).
       workers: programs compiled and run at a time, at least one for every device; those of millions
-        of params (`cohorts.SOLITARY`) one for every device.
+        of params (`cohorts.SOLITARY`) one for every device; on several processes one in all.
       compilation: "thorough" takes XLA's defaults; "quick" halves the time to compile on a CPU,
         for short recipes where compiling costs more than training.
     """
@@ -62,7 +62,7 @@ class TrainedConfig(Recipe):
         check(budget > 0, "evaluator.memory_budget_gib", budget, "> 0")
 
     def recipe(self) -> Recipe:
-        """What a candidate's program depends on, and nothing else."""
+        """How a candidate is trained and measured; all that its program depends on."""
         return Recipe(
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
         )

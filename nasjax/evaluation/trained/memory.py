@@ -7,13 +7,19 @@ from nasjax.spaces.layer_chain import CONV, FC, POOL
 
 
 def lane_bytes(
-    plan: network.Plan, input_shape: tuple[int, int, int], num_classes: int, batch_size: int
+    plan: network.Plan,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    batch_size: int,
+    *,
+    by_epochs: bool = False,
 ) -> int:
     """Bytes of float32 that one lane holds at its peak, training or measuring.
 
     Training holds weights, gradients and Adam's two moments (and a copy of the three that the
     step returns), and for the backward pass every activation, its gradient and the im2col patches.
     Measuring holds the largest layer's input, patches and output. A pool's patches are its windows.
+    A program that trains an epoch (`by_epochs`) also holds the weights and moments it was given.
     """
     values = network.num_params(plan, input_shape, num_classes)
     activations, largest = [], 0
@@ -35,6 +41,7 @@ def lane_bytes(
         leaving = height * width * channels
         activations.append(patches + leaving)
         largest = max(largest, entering + patches + leaving)
-    training = 7 * values + 2 * batch_size * sum(activations)
-    measuring = values + EVALUATION_CHUNK * largest
+    given = 3 * values if by_epochs else 0
+    training = given + 7 * values + 2 * batch_size * sum(activations)
+    measuring = 2 * given + values + EVALUATION_CHUNK * largest
     return 4 * max(training, measuring)

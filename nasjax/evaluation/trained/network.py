@@ -238,7 +238,7 @@ def apply(
         elif layer.kind == FC:
             x = linear(x.reshape(x.shape[0], -1), params[i]["w"])
             if layer.bias == AS_DATA:
-                x = x + (params[i]["b"] * traits.bias[i])[None]
+                x = x + (params[i]["b"] * traits.bias[i].astype(x.dtype))[None]
             elif layer.bias:
                 x = x + params[i]["b"][None]
             if layer.activation == AS_DATA:

@@ -1,11 +1,15 @@
 """Compiled programs of plans, and the devices they run on.
 
-A cohort with more candidates than one device has lanes is spread over all devices of all processes
-by a mesh; a smaller one runs on a single device, every plan on one of its own, in turn. Each device
-computes the same program on its own lanes either way, so neither changes a bit.
+A cohort with more candidates than one device has lanes is spread over all devices by a mesh; a
+smaller one runs on a single device, every plan on one of its own, in turn. With several processes
+all cohorts are spread, over the devices of all. Each device computes the same program on its own
+lanes in any case, so none of that changes a bit.
 """
 
+import contextlib
 import functools
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -52,6 +56,16 @@ class Place(NamedTuple):
         return jax.tree.map(one, tree)
 
 
+class Ran(NamedTuple):
+    """What a program returned, on the host; how long it took, compiling left out; whether it had to
+    be compiled first.
+    """
+
+    found: Any
+    seconds: float
+    compiled: bool
+
+
 class Programs:
     """Trains lanes of a plan; compiles what it has not yet compiled. Threads may share one.
 
@@ -69,25 +83,26 @@ class Programs:
         self._all = _place(np.array(jax.devices()))
         self._turn: dict[network.Plan, int] = {}
         self._data: dict[Place, DeviceData] = {}
-        self.compiled: dict[tuple[network.Plan, Place], Callable[..., Any]] = {}
+        self._lock = threading.Lock()
+        self.compiled: dict[tuple[network.Plan, Place, str], Callable[..., Any]] = {}
 
     def place(self, plan: network.Plan, members: int, lanes: int) -> Place:
         """Where so many candidates of a plan train."""
         if jax.process_count() > 1 or members > lanes:
             return self._all
-        return self._one[self._turn.setdefault(plan, len(self._turn)) % len(self._one)]
+        with self._lock:
+            turn = self._turn.setdefault(plan, len(self._turn))
+        return self._one[turn % len(self._one)]
 
-    def train(
-        self, plan: network.Plan, place: Place, params: Any, traits: Any
-    ) -> tuple[tuple[np.ndarray, np.ndarray], bool]:
-        """`training.train_and_measure` of host arrays, and whether it was compiled for them."""
+    def train(self, plan: network.Plan, place: Place, params: Any, traits: Any) -> Ran:
+        """`training.train_and_measure` of host arrays."""
         kind = _Kind(training.train_and_measure, jax.tree.structure((0, 0)))
         return self._run(plan, place, kind, (params, traits))
 
     def train_epoch(
         self, plan: network.Plan, place: Place, progress: Progress, traits: Any, epoch: int
-    ) -> tuple[tuple[Progress, np.ndarray], bool]:
-        """`training.train_epoch_and_measure` in the same way."""
+    ) -> Ran:
+        """`training.train_epoch_and_measure` of host arrays."""
         function = functools.partial(
             training.train_epoch_and_measure, num_classes=self._num_classes
         )
@@ -96,12 +111,12 @@ class Programs:
 
     def _run(
         self, plan: network.Plan, place: Place, kind: "_Kind", lanes: tuple[Any, ...], *shared: Any
-    ) -> tuple[Any, bool]:
+    ) -> Ran:
         if place not in self._data:
             self._data[place] = place.put(self._host_data, lanes=False)
         shared = place.put(shared, lanes=False)
         arguments = (*place.put(lanes, lanes=True), self._data[place], *shared)
-        name = (plan, place)
+        name = (plan, place, kind.name)
         program = self.compiled.pop(name, None)
         new = program is None
         if program is None:
@@ -109,8 +124,13 @@ class Programs:
         self.compiled[name] = program  # at the end: the latest used
         while len(self.compiled) > PROGRAMS_KEPT:
             self.compiled.pop(next(iter(self.compiled)), None)
-        found = jax.device_get(program(*jax.tree.leaves(arguments)))
-        return jax.tree.unflatten(kind.returns, found), new
+        # One at a time on all devices: their memory is budgeted for one such program, and where
+        # processes wait for each other all must come in one order.
+        with self._lock if place.size > 1 else contextlib.nullcontext():
+            start = time.perf_counter()
+            found = jax.device_get(program(*jax.tree.leaves(arguments)))
+            seconds = time.perf_counter() - start
+        return Ran(jax.tree.unflatten(kind.returns, found), seconds, new)
 
     def _compile(
         self, plan: network.Plan, place: Place, kind: "_Kind", arguments: tuple[Any, ...]
@@ -131,6 +151,8 @@ class Programs:
                 out_specs=PartitionSpec(AXIS),
                 check_vma=False,  # no device hears of another; all are free to differ
             )
+            if jax.process_count() == 1:
+                return spread(*arguments)
             # Every process reads all results.
             everywhere = NamedSharding(place.mesh, PartitionSpec())
             return jax.lax.with_sharding_constraint(spread(*arguments), everywhere)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -89,12 +88,12 @@ class Trainer:
         for chunk in _chunks(cohort.members, lanes):
             starts = [self._start(cohort.plan, member) for member in chunk]
             params, traits = _stack(starts, lanes)
-            start = time.perf_counter()
-            (correct, finite), compiled = self.programs.train(cohort.plan, place, params, traits)
-            seconds = (time.perf_counter() - start) / len(chunk)
+            ran = self.programs.train(cohort.plan, place, params, traits)
+            correct, finite = ran.found
+            seconds = ran.seconds / len(chunk)
             for i, member in enumerate(chunk):
                 status = OK if finite[i] else DIVERGED
-                keep(self._trained(member, status, correct[i], seconds, compiled and i == 0))
+                keep(self._trained(member, status, correct[i], seconds, ran.compiled and i == 0))
 
     def _by_epochs(
         self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
@@ -102,6 +101,7 @@ class Trainer:
         """An epoch of all candidates, then the next of those that go on, closed up to fill lanes.
 
         A lane's program is the same whoever its mates are, so who else goes on changes no bit.
+        Params and moments of all that go on lie in the host's memory between epochs.
         """
         running: dict[int, _Candidate] = {}
         for i, member in enumerate(cohort.members):
@@ -131,19 +131,15 @@ class Trainer:
     ) -> bool:
         """Moves the candidates on by an epoch; returns whether its program was compiled for it."""
         progress, traits = _stack([(c.progress, c.traits) for c in going], lanes)
-        start = time.perf_counter()
-        found, compiled = self.programs.train_epoch(plan, place, progress, traits, epoch)
-        seconds = (time.perf_counter() - start) / len(going)
+        ran = self.programs.train_epoch(plan, place, progress, traits, epoch)
         limits = self._recipe.stop_below
         limit = limits[epoch] if epoch < len(limits) else 0.0
         for i, candidate in enumerate(going):
-            candidate.progress, candidate.correct = _lane(found, i)
-            candidate.seconds += seconds
-            reached = candidate.correct.sum() / self._images
-            is_last = epoch + 1 == self._recipe.epochs
-            hopeless = not is_last and reached < limit
+            candidate.progress, candidate.correct = _lane(ran.found, i)
+            candidate.seconds += ran.seconds / len(going)
+            hopeless = candidate.correct.sum() < limit * self._images
             candidate.stopped = bool(hopeless or not candidate.progress.finite)
-        return compiled
+        return ran.compiled
 
     def _start(
         self, plan: network.Plan, architecture: np.ndarray

@@ -32,8 +32,8 @@ class Recipe:
       precision: of activations and products; params, Adam and the loss stay in float32. "bfloat16"
         is for devices that multiply it faster.
       stop_below: accuracies on the whole validation split that a candidate must reach after its
-        first, second, ... epoch; below one it is stopped, as is one whose loss was not finite.
-        Empty: all train to the end, and are measured once, not after every epoch.
+        first, second, ... epoch (not the last); below one it is stopped, as is one whose loss was
+        not finite. Empty: all train to the end, and are measured once, not after every epoch.
     """
 
     epochs: int = 5
@@ -51,7 +51,7 @@ class Recipe:
         small = self.validation_batch_size <= 255  # counts are kept as uint8
         check(small, "evaluator.validation_batch_size", self.validation_batch_size, "at most 255")
         where, limits = "evaluator.stop_below", self.stop_below
-        check(len(limits) <= self.epochs, where, limits, f"at most {self.epochs} (epochs) long")
+        check(len(limits) < self.epochs or not limits, where, limits, f"shorter than {self.epochs}")
         check(all(0 <= limit <= 1 for limit in limits), where, limits, "accuracies from 0 to 1")
         check(self.learning_rate > 0, "evaluator.learning_rate", self.learning_rate, "> 0")
 
@@ -146,7 +146,7 @@ def fit(
 
     Args:
       in_place: the updated params are written over the old ones, not over a copy. It changes no
-        result; XLA's older loop emitters vectorise the copy only.
+        result of finite gradients; XLA's older loop emitters vectorise the copy only.
 
     Returns:
       The trained params, and [lanes] bool: every loss was finite.

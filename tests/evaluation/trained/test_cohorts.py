@@ -73,6 +73,8 @@ def test_time_grows_with_images_and_epochs():
     (cohort,) = cohorts.form(THREE[:1], SPACE, EXACT, RECIPE)
     once = cohort.seconds(RECIPE, 320, gemm_gflops=100.0)
     assert cohort.seconds(RECIPE, 640, gemm_gflops=100.0) == pytest.approx(2 * once)
+    twice = Recipe(batch_size=16, epochs=2 * RECIPE.epochs)
+    assert cohort.seconds(twice, 320, gemm_gflops=100.0) == pytest.approx(2 * once)
     assert cohort.seconds(RECIPE, 320, gemm_gflops=50.0) == pytest.approx(2 * once)
 
 

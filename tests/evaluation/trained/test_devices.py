@@ -1,5 +1,6 @@
 """Lanes over devices and processes: where a candidate trains changes no bit of its result."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 
 import jax
 import numpy as np
+import pytest
 
 from nasjax.evaluation.trained import cohorts
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
@@ -46,18 +48,37 @@ print(json.dumps([*found, [evaluator.provenance(c)["source"] for c in t.CHAINS]]
 """
 
 
-def test_a_cohort_over_two_devices_gives_the_bits_of_each_alone():
+def conv_chain(filters):
+    """Two convolutions, the second with fewer filters than channels: see convolution.py."""
+    return SPACE.from_layers(
+        [
+            {"kind": "conv", "filters": filters, "kernel": 3, "stride": 1},
+            {"kind": "conv", "filters": 8, "kernel": 3, "stride": 1},
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("chains", "changes"),
+    [
+        (CHAINS, {}),
+        ([conv_chain(16), conv_chain(24)], {"lanes": 1, "conv_widths": (8, 32)}),
+    ],
+    ids=["several lanes", "one lane, two convolutions"],
+)
+def test_a_cohort_over_two_devices_gives_the_bits_of_each_alone(chains, changes):
     assert jax.device_count() == 2  # tests/conftest.py
-    assert len(CHAINS) > CONFIG.lanes  # else one device would do
-    together = TrainedEvaluator(CONFIG, SPACE, DATA)
-    outcome = together.evaluate(SEED_KEY, proposal(*CHAINS))
-    ((_, place),) = together._trainer[1].programs.compiled
+    config = dataclasses.replace(CONFIG, **changes)
+    assert len(chains) > config.lanes  # else one device would do
+    together = TrainedEvaluator(config, SPACE, DATA)
+    outcome = together.evaluate(SEED_KEY, proposal(*chains))
+    ((_, place, _),) = together._trainer[1].programs.compiled
     assert place.size == 2
-    alone = TrainedEvaluator(CONFIG, SPACE, DATA)
-    for row, chain in enumerate(CHAINS):
+    alone = TrainedEvaluator(config, SPACE, DATA)
+    for row, chain in enumerate(chains):
         single = alone.evaluate(SEED_KEY, proposal(chain))
         np.testing.assert_array_equal(single.accuracies[0], outcome.accuracies[row])
-    ((_, place),) = alone._trainer[1].programs.compiled
+    ((_, place, _),) = alone._trainer[1].programs.compiled
     assert place.size == 1
 
 
@@ -91,10 +112,14 @@ def train(processes, folder):
         for index in range(processes)
     ]
     found = []
-    for process in started:
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0, err[-3000:]
-        found.append(json.loads(out.splitlines()[-1]))
+    try:
+        for process in started:
+            out, err = process.communicate(timeout=300)
+            assert process.returncode == 0, err[-3000:]
+            found.append(json.loads(out.splitlines()[-1]))
+    finally:
+        for process in started:  # one that waits for another's end would wait for ever
+            process.kill()
     return found
 
 

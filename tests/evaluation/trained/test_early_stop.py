@@ -1,18 +1,25 @@
 """Training epoch by epoch: the same results, and what is hopeless costs no more."""
 
 import dataclasses
+import functools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from nasjax.config import parse_section
 from nasjax.errors import UserError
+from nasjax.evaluation.trained import cohorts, network, training
 from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.trainer import Trainer
 from nasjax.types import DIVERGED, OK, STOPPED
 from tests.evaluation.trained.test_evaluator import (
+    CLASSES,
     CONFIG,
     DATA,
     SEED_KEY,
+    SHAPE,
     SPACE,
     fc_chain,
     proposal,
@@ -37,25 +44,61 @@ def evaluate(chains=CHAINS, **changes):
     return evaluator.evaluate(SEED_KEY, proposal(*chains)), sum(lanes)
 
 
+def after_one_epoch(**changes):
+    """Accuracies of CHAINS after their first of two epochs, at a rate that stays the same."""
+    config = dataclasses.replace(CONFIG, epochs=1, **changes)
+    outcome = TrainedEvaluator(config, SPACE, DATA).evaluate(SEED_KEY, proposal(*CHAINS))
+    return np.asarray(outcome.accuracy)
+
+
+def limit_between_two_and_two(reached):
+    low, high = np.sort(reached)[1:3]
+    assert high - low > 1 / 40 - 1e-6  # of 40 images: at least one apart, or no limit is between
+    return float(low + high) / 2
+
+
 def test_epoch_by_epoch_is_the_same_training():
-    # Nothing is below 0, so all train to the end; one program or two order the sums alike or not.
-    whole = TrainedEvaluator(CONFIG, SPACE, DATA).evaluate(SEED_KEY, proposal(*CHAINS))
-    parts, lane_epochs = evaluate(stop_below=(0.0,), lanes=1)
-    np.testing.assert_array_equal(parts.status, OK)
-    np.testing.assert_allclose(parts.accuracy, whole.accuracy, atol=1 / 40 + 1e-6)
-    assert lane_epochs == 4 * CONFIG.epochs
+    recipe = dataclasses.replace(CONFIG.recipe(), schedule="cosine", stop_below=(0.0,))
+    trainer = Trainer(recipe, CONFIG.sharing(), True, SPACE, DATA, SEED_KEY)
+    plan, traits = cohorts.plan_of(CHAINS[1], SPACE, CONFIG.sharing())
+    params, _ = trainer._start(plan, CHAINS[1])
+    order = training.batch_order(SEED_KEY, recipe, len(DATA.train.labels))
+    chunks = training.chunked(*DATA.validation)
+    data = training.DeviceData(*map(jnp.asarray, (*DATA.train, *chunks, order)))
+    lane = functools.partial(jax.tree.map, lambda leaf: np.asarray(leaf)[None])
+    traits = lane(traits)
+
+    progress = lane(training.begin(params, recipe, len(order)))
+    for epoch in range(2):
+        progress, correct = training.train_epoch_and_measure(
+            progress,
+            traits,
+            data,
+            jnp.int32(epoch),
+            plan=plan,
+            recipe=recipe,
+            num_classes=CLASSES,
+        )
+    expected, finite = training.fit(lane(params), plan, traits, data, recipe)
+    trained = network.unpack(
+        jax.tree.map(lambda leaf: leaf[0], progress.packed), plan, SHAPE, CLASSES
+    )
+    assert finite.all() and progress.finite.all()
+    for ours, wanted in zip(jax.tree.leaves(trained), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, wanted[0], atol=1e-6)
+    measured = training.train_and_measure(lane(params), traits, data, plan=plan, recipe=recipe)[0]
+    assert abs(int(correct.sum()) - int(measured.sum())) <= 1
 
 
 def test_what_is_hopeless_after_an_epoch_is_stopped_flagged_and_costs_no_more():
-    reached, _ = evaluate(stop_below=(0.0,), epochs=1)
-    after_one = np.sort(np.asarray(reached.accuracy))
-    limit = float((after_one[1] + after_one[2]) / 2)
-    assert after_one[1] < after_one[2]  # else there is no limit between two and two
+    limit = limit_between_two_and_two(after_one_epoch(lanes=1))
     whole, all_lanes = evaluate(stop_below=(0.0,), lanes=1)
+    np.testing.assert_array_equal(whole.status, OK)
+    assert all_lanes == 4 * CONFIG.epochs
     outcome, lanes = evaluate(stop_below=(limit,), lanes=1)
     stopped = np.asarray(outcome.status) == STOPPED
     assert stopped.sum() == 2
-    assert lanes < all_lanes
+    assert lanes == 4 + 2  # all through the first epoch, two through the second
     assert np.asarray(outcome.ok).all()  # measured, if early
     for row in range(4):
         if stopped[row]:
@@ -65,11 +108,11 @@ def test_what_is_hopeless_after_an_epoch_is_stopped_flagged_and_costs_no_more():
 
 
 def test_who_else_is_stopped_changes_no_bit():
-    reached, _ = evaluate(stop_below=(0.0,), epochs=1, lanes=2)
-    order = np.argsort(np.asarray(reached.accuracy))
-    limit = float(reached.accuracy[order[1]] + reached.accuracy[order[2]]) / 2
+    reached = after_one_epoch(lanes=2)
+    limit = limit_between_two_and_two(reached)
     together, _ = evaluate(stop_below=(limit,), lanes=2)
-    best = int(order[-1])
+    assert (np.asarray(together.status) == STOPPED).sum() == 2
+    best = int(np.argmax(reached))
     alone, _ = evaluate([CHAINS[best]], stop_below=(limit,), lanes=2)
     np.testing.assert_array_equal(alone.accuracies[0], together.accuracies[best])
 
@@ -82,7 +125,7 @@ def test_a_diverging_candidate_is_not_trained_on():
 
 @pytest.mark.parametrize(
     ("limits", "expected"),
-    [((0.1, 0.2, 0.3), "at most 2 (epochs) long"), ((1.5,), "accuracies from 0 to 1")],
+    [((0.1, 0.2), "shorter than 2"), ((1.5,), "accuracies from 0 to 1")],
 )
 def test_limits_that_cannot_be_are_refused(limits, expected):
     with pytest.raises(UserError, match="evaluator.stop_below") as refused:

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+from nasjax import assemble
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import cohorts, network, programs, training
@@ -16,7 +17,7 @@ from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
 from nasjax.evaluation.trained.memory import lane_bytes
 from nasjax.evaluation.trained.store import ResultStore
 from nasjax.spaces.layer_chain import LayerChain
-from nasjax.types import DIVERGED, GROW, INVALID, OK, OVER_MEMORY, Proposal
+from nasjax.types import DIVERGED, GROW, INVALID, OK, OVER_MEMORY, STOPPED, Proposal
 from tests.evaluation.trained.test_parity import to_layers
 
 SHAPE, CLASSES = (6, 6, 1), 3
@@ -82,7 +83,7 @@ def fresh(evaluator, **changes):
 
 
 def compiled_plans(evaluator):
-    return [plan for plan, _ in evaluator._trainer[1].programs.compiled]
+    return [plan for plan, *_ in evaluator._trainer[1].programs.compiled]
 
 
 def test_other_mates_and_lane_positions_change_no_bit(evaluator):
@@ -188,6 +189,17 @@ def test_only_the_latest_programs_are_kept(monkeypatch):
     evaluator.evaluate(SEED_KEY, proposal(first))
     evaluator.evaluate(SEED_KEY, proposal(second))
     assert compiled_plans(evaluator) == [network.plan_of(second, 1, (), (32,))[0]]
+
+
+def test_a_stopped_candidate_of_a_runs_own_records_is_known_when_it_goes_on(evaluator):
+    other = fresh(evaluator)
+    other._on_result = lambda: pytest.fail("something was trained")
+    row = {"event": "candidate", "status": "stopped", "counts": [1, 2, 3, 4], "accuracy": 0.3}
+    assemble.remember_records(other, [{**row, "encoding": fc_chain(16).tolist()}], images=40)
+    outcome = other.evaluate(SEED_KEY, proposal(fc_chain(16)))
+    assert outcome.status[0] == STOPPED and outcome.ok[0]
+    np.testing.assert_allclose(outcome.accuracies[0], np.array([1, 2, 3, 4]) / 8)
+    np.testing.assert_allclose(outcome.accuracy[0], 0.3)  # 12 of 40
 
 
 def test_masked_and_invalid_rows_cost_nothing(evaluator):

@@ -232,9 +232,10 @@ def test_adam_is_that_of_optax_with_its_defaults():
     np.testing.assert_allclose(updates["w"], -1e-3, rtol=1e-4)
 
 
-def test_bfloat16_computes_the_same_net_roughly_and_keeps_float32_params():
+@pytest.mark.parametrize("fc_widths", [(), (64,)], ids=["exact", "padded"])
+def test_bfloat16_computes_the_same_net_roughly_and_keeps_float32_params(fc_widths):
     chain = [("conv", 8, 3, 1), ("pool", 2, 2, 0), ("conv", 8, 3, 1), ("fc", 40, True, "relu")]
-    plan, traits, params = prepare(chain, 0)
+    plan, traits, params = prepare(chain, 0, (), fc_widths)
     images, labels = batches(0, 1)[0]
 
     def loss(precision):
@@ -246,6 +247,7 @@ def test_bfloat16_computes_the_same_net_roughly_and_keeps_float32_params():
 
     (exact, exact_gradients), (rough, gradients) = loss("float32"), loss("bfloat16")
     assert rough.dtype == jnp.float32
+    assert network.apply(params, images, plan, traits, "bfloat16").dtype == jnp.bfloat16
     # bfloat16 keeps 8 bits: 2^-8 = 0.4 % a value, and a loss near log(10) is far less sensitive.
     assert exact != rough
     np.testing.assert_allclose(rough, exact, rtol=0.02)
