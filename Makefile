@@ -24,7 +24,7 @@ help:  ## list these commands
 	@echo 'search takes CONFIG=$(CONFIG) WORKDIR=$(WORKDIR) ARGS="--more --flags";'
 	@echo 'test takes ARGS="-k name"; all take PYTHON=python3.12 before .venv exists.'
 
-search: .venv/installed  ## install, then run the quickstart search (about 3 minutes on 2 cores)
+search: .venv/installed  ## install, then run the quickstart search (a minute or two on 2 cores)
 	$(RUN) -m launch.search --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
 
 test: .venv/installed-dev  ## install, then run the tests
