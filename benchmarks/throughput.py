@@ -202,14 +202,14 @@ def _run(program: Callable[..., Any], *arguments: Any) -> Any:
 
 def summary(steps: Sequence[Step]) -> dict[str, Any]:
     """What `--json` keeps of a batch size."""
-    ratios = [step.ratio for step in steps]
-    alone = [step.ratio_alone for step in steps]
+    alone = [step.ratio_alone for step in steps]  # one net on either side
+    in_flight = [step.ratio for step in steps]
     compiled = [step.torch_compile_ms / step.ms for step in steps if step.torch_compile_ms]
     return {
-        "geometric_mean": statistics.geometric_mean(ratios),
-        "worst": min(ratios),
-        "geometric_mean_alone": statistics.geometric_mean(alone),
-        "worst_alone": min(alone),
+        "geometric_mean": statistics.geometric_mean(alone),
+        "worst": min(alone),
+        "geometric_mean_in_flight": statistics.geometric_mean(in_flight),
+        "worst_in_flight": min(in_flight),
         "geometric_mean_torch_compile": statistics.geometric_mean(compiled) if compiled else None,
         "per_architecture": [step._asdict() for step in steps],
     }
@@ -238,9 +238,9 @@ def table(steps: Sequence[Step]) -> str:
 def closing(batch: int, found: dict[str, Any], steps: Sequence[Step]) -> str:
     """The lines below a table: its `summary`, and the nets that its GEMM fraction is about."""
     lines = [
-        f"batch {batch}, PyTorch / engine, {IN_FLIGHT} at a time: geometric mean "
-        f"{found['geometric_mean']:.2f}, worst {found['worst']:.2f}; alone: "
-        f"{found['geometric_mean_alone']:.2f}, {found['worst_alone']:.2f}"
+        f"batch {batch}, PyTorch / engine, net against net: geometric mean "
+        f"{found['geometric_mean']:.2f}, worst {found['worst']:.2f}; {IN_FLIGHT} at a time: "
+        f"{found['geometric_mean_in_flight']:.2f}, {found['worst_in_flight']:.2f}"
     ]
     compiled = [step for step in steps if step.torch_compile_ms]
     if compiled:

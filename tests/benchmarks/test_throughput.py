@@ -76,10 +76,10 @@ def test_slow_nets_are_timed_over_fewer_steps(torch_seconds, steps):
 def test_a_summary_has_geometric_means_and_worst_ratios():
     steps = [step(ms=1.0, ms_alone=2.0, torch_ms=8.0), step(ms=2.0, ms_alone=4.0)]
     found = throughput.summary(steps)
-    assert found["geometric_mean"] == pytest.approx(2.0)  # of 8 and 1/2
-    assert found["worst"] == 0.5
-    assert found["geometric_mean_alone"] == pytest.approx(1.0)  # of 4 and 1/4
-    assert found["worst_alone"] == 0.25
+    assert found["geometric_mean"] == pytest.approx(1.0)  # net against net: of 4 and 1/4
+    assert found["worst"] == 0.25
+    assert found["geometric_mean_in_flight"] == pytest.approx(2.0)  # of 8 and 1/2
+    assert found["worst_in_flight"] == 0.5
     assert found["geometric_mean_torch_compile"] is None
     assert [row["ms"] for row in found["per_architecture"]] == [1.0, 2.0]
 

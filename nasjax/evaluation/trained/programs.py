@@ -83,14 +83,14 @@ class Programs:
         self._all = _place(np.array(jax.devices()))
         self._turn: dict[network.Plan, int] = {}
         self._data: dict[Place, DeviceData] = {}
-        self._lock = threading.Lock()
+        self._turns, self._mesh = threading.Lock(), threading.Lock()
         self.compiled: dict[tuple[network.Plan, Place, str], Callable[..., Any]] = {}
 
     def place(self, plan: network.Plan, members: int, lanes: int) -> Place:
         """Where so many candidates of a plan train."""
         if jax.process_count() > 1 or members > lanes:
             return self._all
-        with self._lock:
+        with self._turns:
             turn = self._turn.setdefault(plan, len(self._turn))
         return self._one[turn % len(self._one)]
 
@@ -126,7 +126,7 @@ class Programs:
             self.compiled.pop(next(iter(self.compiled)), None)
         # One at a time on all devices: their memory is budgeted for one such program, and where
         # processes wait for each other all must come in one order.
-        with self._lock if place.size > 1 else contextlib.nullcontext():
+        with self._mesh if place.size > 1 else contextlib.nullcontext():
             start = time.perf_counter()
             found = jax.device_get(program(*jax.tree.leaves(arguments)))
             seconds = time.perf_counter() - start
