@@ -6,8 +6,8 @@ candidates trains random CNNs of the space layer_chain with the engine and with 
 PyTorch's time over the engine's: of a step, net after net (28x28x1, 10 classes); and of whole sets
 of CNNs, 100 on scikit-learn's digits and 20 on images of MNIST's size, from an empty compile cache
 and from a filled one. PyTorch trains one CNN after another, with all its threads; the engine too
-("alone", `geometric_mean` and `worst` in the JSON), and as in a search, two at a time (those of over
-4.5 million params one by one), where ms of a step is the wall time over the steps of both.
+("alone", `geometric_mean` and `worst` in the JSON), and as in a search, two at a time (those of
+over 4.5 million params one by one), where ms of a step is the wall time over the steps of both.
 
 Also: the first CNNs under torch.compile, where there is a C++ compiler; arithmetic against the
 machine's matrix product, and Adam's memory traffic against its bandwidth; and one small chain as 1
