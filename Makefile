@@ -49,7 +49,7 @@ imports: .venv/installed-dev
 	.venv/bin/lint-imports
 
 clean:  ## remove .venv and the caches; runs/ stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist *.egg-info nasjax/evaluation/trained/native/build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps are written last and removed first: after an interrupted installation neither is there,
@@ -69,5 +69,6 @@ define install
 @rm -f .venv/installed .venv/installed-dev
 @$(PIP) -c constraints.txt setuptools
 @$(PIP) -c constraints.txt --no-build-isolation --use-pep517 --no-compile -e '$(1)'
+-@$(RUN) -m nasjax.evaluation.trained.native
 @touch $(2)
 endef

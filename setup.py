@@ -60,7 +60,7 @@ setup(
     packages=find_packages(
         include=["nasjax", "nasjax.*", "launch", "launch.*", "configs", "configs.*", "benchmarks"]
     ),
-    package_data={"benchmarks": ["*.json"]},
+    package_data={"benchmarks": ["*.json"], "nasjax.evaluation.trained.native": ["*.cc", "*.h"]},
     install_requires=BASE,
     extras_require=EXTRAS,
 )

@@ -5,7 +5,6 @@ import functools
 import os
 import pathlib
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -94,9 +93,3 @@ def peak_bytes() -> int:
         return int(line.split()[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def cpp_compiler() -> str | None:
-    """The C++ compiler that torch.compile would find; $CXX goes first."""
-    names = (os.environ.get("CXX", ""), "c++", "g++", "clang++")
-    return next((path for name in names if name and (path := shutil.which(name))), None)

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from benchmarks import cold, machine, plan, scaling, throughput
 from benchmarks.draw_architectures import INPUT_SHAPE, NUM_CLASSES, PATH
 from nasjax.errors import UserError
+from nasjax.evaluation.trained import native
 from nasjax.spaces.layer_chain import LayerChain
 
 SPACE = LayerChain(INPUT_SHAPE, NUM_CLASSES)
@@ -130,7 +131,7 @@ def _candidates(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         "torch": torch.__version__,
         "torch_threads": threads,
     }
-    if compiles and not machine.cpp_compiler():
+    if compiles and not native.compiler():
         print("no torch.compile: it needs a C++ compiler (c++, g++, clang++ or $CXX)")
         compiles = 0
     for found in _steps(architectures, arguments.batch, limits, compiles):

@@ -27,7 +27,10 @@ def use(directory: pathlib.Path) -> None:
 
 
 def lower(
-    function: Callable[..., tuple[jax.Array, ...]], arguments: Sequence[jax.Array], key: Hashable
+    function: Callable[..., tuple[jax.Array, ...]],
+    arguments: Sequence[jax.Array],
+    key: Hashable,
+    custom_calls: Sequence[str] = (),
 ) -> jax.stages.Lowered:
     """`jax.jit(function).lower(*arguments)`, traced only if no start before has.
 
@@ -36,6 +39,7 @@ def lower(
       arguments: whose shapes and types are part of the key already.
       key: all else that the function depends on, with a `repr` that tells it, but for the sources
         of nasjax, the versions of JAX and Optax and the platform.
+      custom_calls: targets of `jax.ffi` that it may call, registered.
     """
     directory = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if directory is None:
@@ -45,7 +49,8 @@ def lower(
     path = pathlib.Path(directory) / "lowered" / name
     exported = _read(path)
     if exported is None:
-        exported = export.export(jax.jit(function))(*arguments)
+        allowed = [export.DisabledSafetyCheck.custom_call(name) for name in custom_calls]
+        exported = export.export(jax.jit(function), disabled_checks=allowed)(*arguments)
         _write(path, exported.serialize())
     return jax.jit(exported.call).lower(*arguments)
 

@@ -1,4 +1,4 @@
-"""benchmarks.machine: limits, threads, the compiler that is found."""
+"""benchmarks.machine: limits, threads."""
 
 import threading
 
@@ -24,14 +24,3 @@ def test_the_bandwidth_of_a_small_array_is_found():
 def test_peak_memory_is_in_bytes():
     # JAX alone takes over 100 MB; in Linux's kilobytes that would read as 0.1 million.
     assert 50e6 < machine.peak_bytes() < 1e12
-
-
-def test_the_compiler_is_cxx_or_found_by_name_or_none(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
-    assert machine.cpp_compiler() is None
-    for name in ("clang++", "own"):
-        (tmp_path / name).touch(0o755)
-    assert machine.cpp_compiler() == str(tmp_path / "clang++")
-    monkeypatch.setenv("CXX", "own")
-    assert machine.cpp_compiler() == str(tmp_path / "own")

@@ -13,7 +13,7 @@ import numpy as np
 
 from nasjax.config import check
 from nasjax.data.datasets import SearchData
-from nasjax.evaluation.trained import cohorts
+from nasjax.evaluation.trained import cohorts, native
 from nasjax.evaluation.trained.cohorts import Cohort, Sharing
 from nasjax.evaluation.trained.programs import agree
 from nasjax.evaluation.trained.store import Result, ResultStore
@@ -23,7 +23,7 @@ from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import INVALID, OK, OVER_MEMORY, STOPPED, Evaluator, Outcome, Proposal
 
 # Part of every result's key: raise it when a change of the engine changes any result's bits.
-ENGINE_VERSION = 6
+ENGINE_VERSION = 7
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +111,7 @@ class TrainedEvaluator:
             "engine": ENGINE_VERSION,
             "jax": jax.__version__,
             "platform": jax.default_backend(),
+            "kernels": native.load(),
             "recipe": recipe,
             "data": data.fingerprint,
             "input_shape": space.input_shape,

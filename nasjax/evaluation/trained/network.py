@@ -5,8 +5,8 @@ Candidates that share a plan (kinds, geometry, padded widths) run in one program
 channels and neurons start at zero and stay there: their activations are zero, hence so are the
 gradients of every weight that touches them.
 
-Convolutions and pools are gathers and products (convolution.py, pooling.py), which lanes share as
-batched ones and a CPU computes faster than what JAX derives.
+Convolutions and pools (convolution.py, pooling.py) are kernels of native/ on a CPU, gathers and
+products elsewhere: both faster there than what JAX derives.
 """
 
 import functools
@@ -233,8 +233,8 @@ def apply(
     x = images
     for i, layer in enumerate(plan):
         if layer.kind == CONV:
-            x = conv2d(x, params[i]["w"], layer.kernel, layer.stride, constant=i == 0)
-            x = x + params[i]["b"][None, None, None]
+            w, b = params[i]["w"], params[i]["b"]
+            x = conv2d(x, w, b, layer.kernel, layer.stride, constant=i == 0)
         elif layer.kind == FC:
             x = linear(x.reshape(x.shape[0], -1), params[i]["w"])
             if layer.bias == AS_DATA:

@@ -1,27 +1,45 @@
-"""Max-pooling as gathers, forwards and backwards.
+"""Max-pooling: on a CPU the project's own kernels, elsewhere gathers, forwards and backwards.
 
-A gather's usual gradient is a scatter: slow on a CPU, and in no fixed order on a GPU. Here the
-backward pass gathers too: every input element knows the windows it lies in. Slices that are
-compared took longer to run and to compile: WORKSPACE.md has the figures.
+A gather's usual gradient is a scatter, in no fixed order on a GPU. Here the backward pass gathers
+too: every input element knows the windows it lies in.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.evaluation.trained import native
 from nasjax.evaluation.trained.windows import taps
 
 
 def max_pool(x: jax.Array, kernel: int, stride: int, padding: int) -> jax.Array:
     """Max over square windows of x [N, H, W, C], of rows and then of columns.
 
-    Padding is at most half the kernel. Of equal values in a window, the first takes the gradient.
+    Padding is at most half the kernel. Of equal values in a window the leftmost, of those the
+    uppermost takes the gradient.
     """
     batch, height, width, channels = x.shape
+    if x.dtype == jnp.float32 and native.load():
+        return _with_kernels(x, kernel, stride, padding)
     x = _pool_axis(x.reshape(batch, height, width * channels), kernel, stride, padding)
     rows = x.shape[1]
     x = _pool_axis(x.reshape(batch * rows, width, channels), kernel, stride, padding)
     return x.reshape(batch, rows, x.shape[1], channels)
+
+
+def _with_kernels(x: jax.Array, kernel: int, stride: int, padding: int) -> jax.Array:
+    """`max_pool` by the kernels of native/."""
+    shape = x.shape
+
+    @jax.custom_vjp
+    def pool(x: jax.Array) -> jax.Array:
+        return native.max_pool(x, kernel, stride, padding)[0]
+
+    def backward(chosen: jax.Array, dy: jax.Array) -> tuple[jax.Array]:
+        return (native.max_pool_gradient(dy, chosen, shape),)
+
+    pool.defvjp(lambda x: native.max_pool(x, kernel, stride, padding), backward)
+    return pool(x)
 
 
 def _users(covered: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

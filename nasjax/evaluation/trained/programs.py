@@ -19,7 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from nasjax import compile_cache
-from nasjax.evaluation.trained import network, training
+from nasjax.evaluation.trained import native, network, training
 from nasjax.evaluation.trained.training import DeviceData, Progress, Recipe
 
 # Kept in memory, the latest used. Each maps some 200 regions of memory on a CPU, and Linux allows a
@@ -79,6 +79,7 @@ class Programs:
     def __init__(self, recipe: Recipe, num_classes: int, quick: bool, data: DeviceData):
         self._recipe, self._num_classes, self._host_data = recipe, num_classes, data
         self._quick = quick and jax.default_backend() == "cpu"
+        self._kernels = native.custom_calls() if native.load() else []
         self._one = [_place(np.array([device])) for device in jax.local_devices()]
         self._all = _place(np.array(jax.devices()))
         self._turn: dict[network.Plan, int] = {}
@@ -162,8 +163,8 @@ class Programs:
             return tuple(jax.tree.leaves(compute(*jax.tree.unflatten(tree, leaves))))
 
         if place.size == 1:
-            key = (kind.name, self._num_classes, *static.items())
-            lowered = compile_cache.lower(flat, leaves, key=key)
+            key = (kind.name, self._num_classes, *self._kernels, *static.items())
+            lowered = compile_cache.lower(flat, leaves, key=key, custom_calls=self._kernels)
         else:  # what jax.export kept would have to be called under a mesh again
             lowered = jax.jit(flat).lower(*leaves)
         return lowered.compile(_QUICK if self._quick else None)
