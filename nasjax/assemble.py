@@ -8,19 +8,34 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nasjax.config import parse_section, unknown
+from nasjax.config import check, parse_section, unknown
+from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
+from nasjax.controllers.metaqnn.controller import MetaqnnConfig, make_metaqnn
+from nasjax.controllers.multi_agent.controller import MultiAgentConfig, make_multi_agent
 from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
+from nasjax.controllers.regularized_evolution.controller import (
+    RegularizedEvolutionConfig,
+    make_regularized_evolution,
+)
+from nasjax.controllers.reinforce.controller import ReinforceConfig, make_reinforce
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
+from nasjax.data.tables import load_table
 from nasjax.errors import UserError
+from nasjax.evaluation.table import Rows, TableConfig, in_order, make_table
 from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
+from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
 from nasjax.search import SearchConfig
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
+from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.spaces.nas_bench_macro import NasBenchMacro
+from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
-from nasjax.types import MEASURED, STATUSES, Controller, Reward
+from nasjax.types import MEASURED, STATUSES, Controller, Evaluator, Reward
 
 SECTIONS = ("seed", "space", "data", "controller", "evaluator", "reward", "search")
 
@@ -33,7 +48,7 @@ class Settings(NamedTuple):
     data: DataConfig
     controller: Any
     evaluator: TrainedConfig
-    reward: AccuracyGainConfig
+    reward: Any
     search: SearchConfig
     names: dict[str, str]
 
@@ -53,14 +68,20 @@ class Parts(NamedTuple):
 
 
 class _Request(NamedTuple):
-    """What a controller may need to know of the other parts."""
+    """What a controller may need to know of the other parts.
 
-    space: LayerChain
-    settings: Settings
+    Attributes:
+      performance_size: P; counts_of: images per validation batch, None if accuracies are no counts.
+      invalid_reward: what a row earns that cannot be built.
+      rounds: of the search; queries: of its budget, at most.
+    """
 
-    @property
-    def performance_size(self) -> int:
-        return self.settings.evaluator.validation_batches
+    space: Any
+    performance_size: int
+    counts_of: int | None
+    invalid_reward: float
+    rounds: int
+    queries: int
 
 
 def _trl_hpo(config: TrlHpoConfig, request: _Request) -> Controller:
@@ -68,9 +89,9 @@ def _trl_hpo(config: TrlHpoConfig, request: _Request) -> Controller:
         config,
         request.space,
         performance_size=request.performance_size,
-        counts_of=request.settings.evaluator.validation_batch_size,
-        invalid_reward=request.settings.reward.invalid,
-        rounds=request.settings.search.rounds,
+        counts_of=request.counts_of,
+        invalid_reward=request.invalid_reward,
+        rounds=request.rounds,
     )
 
 
@@ -78,14 +99,53 @@ def _random_search(config: RandomSearchConfig, request: _Request) -> Controller:
     return make_random_search(config, request.space, performance_size=request.performance_size)
 
 
-# Adding a member is one entry: its name -> its settings (and, for a controller, who builds it).
+def _local_search(config: LocalSearchConfig, request: _Request) -> Controller:
+    listed = isinstance(request.space, SlotSpace)
+    allowed = "another one in this space: its neighbours cannot be listed"
+    check(listed, "controller.name", "local_search", allowed)
+    return make_local_search(config, request.space, performance_size=request.performance_size)
+
+
+def _regularized_evolution(config: RegularizedEvolutionConfig, request: _Request) -> Controller:
+    size = request.performance_size
+    return make_regularized_evolution(config, request.space, performance_size=size)
+
+
+def _reinforce(config: ReinforceConfig, request: _Request) -> Controller:
+    return make_reinforce(config, request.space, performance_size=request.performance_size)
+
+
+def _metaqnn(config: MetaqnnConfig, request: _Request) -> Controller:
+    size, budget = request.performance_size, request.queries
+    return make_metaqnn(config, request.space, performance_size=size, budget=budget)
+
+
+def _multi_agent(config: MultiAgentConfig, request: _Request) -> Controller:
+    size, budget = request.performance_size, request.queries
+    return make_multi_agent(config, request.space, performance_size=size, budget=budget)
+
+
+# Adding a member is one entry: its name -> its settings (and who builds it).
+TABLE_SPACES: dict[str, type[SlotSpace]] = {
+    "nas_bench_201": NasBench201,
+    "nas_bench_macro": NasBenchMacro,
+}
 SPACES: dict[str, type] = {"layer_chain": LayerChainConfig}
 CONTROLLERS: dict[str, tuple[type, Callable[[Any, _Request], Controller]]] = {
+    "local_search": (LocalSearchConfig, _local_search),
+    "metaqnn": (MetaqnnConfig, _metaqnn),
+    "multi_agent": (MultiAgentConfig, _multi_agent),
     "random_search": (RandomSearchConfig, _random_search),
+    "regularized_evolution": (RegularizedEvolutionConfig, _regularized_evolution),
+    "reinforce": (ReinforceConfig, _reinforce),
     "trl_hpo": (TrlHpoConfig, _trl_hpo),
 }
 EVALUATORS: dict[str, type] = {"trained": TrainedConfig}
-REWARDS: dict[str, type] = {"accuracy_gain": AccuracyGainConfig}
+REWARDS: dict[str, tuple[type, Callable[[Any], Reward]]] = {
+    "accuracy": (AccuracyConfig, make_accuracy),
+    "accuracy_gain": (AccuracyGainConfig, make_accuracy_gain),
+    "weighted_product": (WeightedProductConfig, make_weighted_product),
+}
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -107,7 +167,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
         "space": SPACES,
         "controller": {name: cls for name, (cls, _) in CONTROLLERS.items()},
         "evaluator": EVALUATORS,
-        "reward": REWARDS,
+        "reward": {name: cls for name, (cls, _) in REWARDS.items()},
     }
     names, parsed = {}, {}
     for section, known in members.items():
@@ -138,8 +198,16 @@ def assemble(
     data = load_search(settings.data, cache_dir)
     shape = data.train.images.shape[1:]
     space = LayerChain((shape[0], shape[1], shape[2]), data.num_classes, settings.space)
-    _, make = CONTROLLERS[settings.names["controller"]]
-    controller = make(settings.controller, _Request(space, settings))
+    evaluator_config, search = settings.evaluator, settings.search
+    request = _Request(
+        space=space,
+        performance_size=evaluator_config.validation_batches,
+        counts_of=evaluator_config.validation_batch_size,
+        invalid_reward=settings.reward.invalid,
+        rounds=search.rounds,
+        queries=search.max_queries or search.rounds,
+    )
+    controller = CONTROLLERS[settings.names["controller"]][1](settings.controller, request)
     store = ResultStore(cache_dir / "results.sqlite") if use_store else None
     evaluator = TrainedEvaluator(settings.evaluator, space, data, store, on_result)
     root_key = jax.random.key(settings.seed)
@@ -154,10 +222,68 @@ def assemble(
         space=space,
         controller=controller,
         evaluator=evaluator,
-        reward=make_accuracy_gain(settings.reward),
+        reward=REWARDS[settings.names["reward"]][1](settings.reward),
         load_test=lambda: load_test(settings.data, cache_dir),
         train_fn=train_fn,
     )
+
+
+class TableParts(NamedTuple):
+    """All that a search on a table is made of."""
+
+    space: SlotSpace
+    rows: Rows
+    controller: Controller
+    evaluator: Evaluator
+    reward: Reward
+
+
+def assemble_table(config: Mapping[str, Any], queries: int) -> TableParts:
+    """Builds the parts of a search that may be compiled whole.
+
+    Args:
+      config: sections `space`, `controller`, `evaluator` and `reward`, plain data.
+      queries: its budget.
+
+    Raises:
+      UserError: a section, key, name or value is unknown, missing or not allowed; an accuracy is
+        asked for that nothing in the table has.
+    """
+    check(queries >= 1, "budgets", queries, "1 or more")
+    name, _ = _parse_member("space", config["space"], dict.fromkeys(TABLE_SPACES, _Nothing))
+    space = TABLE_SPACES[name]()
+    evaluator = parse_section(TableConfig, config["evaluator"], "evaluator")
+    kinds = {key: cls for key, (cls, _) in CONTROLLERS.items()}
+    controller_name, settings = _parse_member("controller", config["controller"], kinds)
+    kinds = {key: cls for key, (cls, _) in REWARDS.items()}
+    reward_name, reward = _parse_member("reward", config["reward"], kinds)
+    rows = in_order(load_table(name, evaluator.data_set, evaluator.costs), space)
+    top, least = float(np.nanmax(rows.search_accuracy)), getattr(settings, "min_accuracy", None)
+    allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
+    check(least is None or least <= top, "controller.min_accuracy", least, allowed)
+    priced = reward_name != "weighted_product" or evaluator.costs
+    check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
+    grown = getattr(settings, "models_per_episode", 1) * space.num_layers
+    request = _Request(
+        space=space,
+        performance_size=evaluator.validation_batches,
+        counts_of=evaluator.validation_batch_size if evaluator.noise else None,
+        invalid_reward=reward.invalid,
+        rounds=-(-queries // grown),
+        queries=queries,
+    )
+    return TableParts(
+        space=space,
+        rows=rows,
+        controller=CONTROLLERS[controller_name][1](settings, request),
+        evaluator=make_table(rows, space, evaluator),
+        reward=REWARDS[reward_name][1](reward),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Nothing:
+    """A section with nothing but a name."""
 
 
 def resolved(settings: Settings, space: LayerChain) -> dict[str, Any]:

@@ -10,6 +10,8 @@ for every round
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -154,12 +156,19 @@ def run_compiled(
     root_key: jax.Array,
     state: SearchState,
     rounds: int,
-) -> SearchState:
+    keep: Callable[[Proposal, Outcome], Any] = lambda proposal, outcome: (),
+) -> tuple[SearchState, tuple[Any, ...]]:
     """So many rounds as a pure function, to be jitted and vmapped over (root_key, state).
 
     The same exchanges as `run`; where a controller learns, XLA may order float sums otherwise in
     the one program, and the last bits differ. A controller that has finished asks for nothing
     more, but its rounds still count.
+
+    Args:
+      keep: what comes back of an exchange; nothing by default.
+
+    Returns:
+      The state, and what was kept: a tree for every phase, its leaves [rounds, repeats, ...].
 
     Raises:
       UserError: the evaluator is not pure.
@@ -168,18 +177,21 @@ def run_compiled(
         raise UserError("a compiled search needs a pure evaluator: a table or a landscape")
     seed_key = stream(root_key, "evaluate")
 
-    def exchange(phase: Phase, state: SearchState, _: None) -> tuple[SearchState, None]:
+    def exchange(phase: Phase, state: SearchState, _: None) -> tuple[SearchState, Any]:
         proposal, state = propose(phase, root_key, state)
         outcome = evaluator.evaluate(seed_key, proposal)
-        return absorb(phase, reward, root_key, state, proposal, outcome)[0], None
+        state = absorb(phase, reward, root_key, state, proposal, outcome)[0]
+        return state, keep(proposal, outcome)
 
-    def one_round(state: SearchState, _: None) -> tuple[SearchState, None]:
+    def one_round(state: SearchState, _: None) -> tuple[SearchState, tuple[Any, ...]]:
+        kept = []
         for phase in controller.round:
             repeated = functools.partial(exchange, phase)
-            state, _ = jax.lax.scan(repeated, state, length=phase.repeats)
-        return state.replace(round=state.round + 1), None
+            state, of_phase = jax.lax.scan(repeated, state, length=phase.repeats)
+            kept.append(of_phase)
+        return state.replace(round=state.round + 1), tuple(kept)
 
-    return jax.lax.scan(one_round, state, length=rounds)[0]
+    return jax.lax.scan(one_round, state, length=rounds)
 
 
 def is_over(controller: Controller, state: SearchState, config: SearchConfig) -> bool:

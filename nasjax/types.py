@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import flax.struct
 import jax
+import numpy as np
 
 State = Any  # a pytree
 Metrics = Mapping[str, jax.Array]
@@ -104,6 +105,27 @@ class Space(Protocol):
         ...
 
 
+class MutableSpace(Space, Protocol):
+    """A space in which an architecture has neighbours."""
+
+    def mutate(self, key: jax.Array, architecture: jax.Array) -> jax.Array:
+        """A random valid neighbour [L, F] of a valid architecture; the key is consumed."""
+        ...
+
+
+class DiscreteSpace(Space, Protocol):
+    """A space whose layers can be listed: K options, and ending as one more choice."""
+
+    @property
+    def options(self) -> np.ndarray:
+        """[K, F] int32, all layers there are."""
+        ...
+
+    def allowed(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
+        """[L, F], [] -> [K + 1] bool: which options may follow; the last: whether to end here."""
+        ...
+
+
 class Phase(NamedTuple):
     """One kind of exchange, repeated. `rows` and `repeats` are static.
 
@@ -126,12 +148,14 @@ class Controller(NamedTuple):
     finished: (state) -> [] bool, its own patience is over; a finished controller only proposes
       masked rows.
     num_updates: (state) -> [] int32, gradient steps (or table updates) made so far.
+    learns: False for one that never makes any.
     """
 
     init: Callable[[jax.Array], State]
     round: tuple[Phase, ...]
     finished: Callable[[State], jax.Array]
     num_updates: Callable[[State], jax.Array]
+    learns: bool = True
 
 
 class Evaluator(NamedTuple):

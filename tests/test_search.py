@@ -95,7 +95,7 @@ def test_a_compiled_search_is_the_host_loop_bit_for_bit():
     looped = search.run(
         **parts, state=start, config=search.SearchConfig(rounds=4), observer=Witness()
     )
-    compiled = jax.jit(lambda state: search.run_compiled(**parts, state=state, rounds=4))(start)
+    compiled, _ = jax.jit(lambda state: search.run_compiled(**parts, state=state, rounds=4))(start)
     chex.assert_trees_all_equal(compiled, looped)
     assert int(compiled.round) == 4 and int(compiled.queries) == 16
 

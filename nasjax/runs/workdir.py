@@ -27,24 +27,28 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy
 class Workdir:
     """Opens a run's directory, new or to go on, and holds it until `close`.
 
+    Args:
+      config: all that decides what is found there, plain data.
+      flag: that named it, for messages.
+
     Raises:
       UserError: it cannot be written, another process uses it, or it holds a run with another
         config.
     """
 
-    def __init__(self, path: pathlib.Path, config: Mapping[str, Any]):
-        self.path = path
+    def __init__(self, path: pathlib.Path, config: Mapping[str, Any], flag: str = "workdir"):
+        self.path, self._flag, self._name = path, f"--{flag}", f"--{flag}={path}"
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = (path / "lock").open("w")
         except OSError as error:
-            raise UserError(f"cannot write to --workdir={path}: {error.strerror}") from error
+            raise UserError(f"cannot write to {self._name}: {error.strerror}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
             raise UserError(
-                f"another process is running in --workdir={path}; wait for it or choose another"
+                f"another process is running in {self._name}; wait for it or choose another"
             ) from error
         self.is_new = not (path / "config.json").exists()
         if not self.is_new:
@@ -63,7 +67,7 @@ class Workdir:
             self.close()
             raise UserError(
                 f"cannot read {self.path / 'config.json'}: {error}; move it away if the run's "
-                "config is still this one, or choose another --workdir"
+                f"config is still this one, or choose another {self._flag}"
             ) from error
         before, now = _flat(kept), _flat(json.loads(json.dumps(config)))
         tested = (self.path / FINAL_TEST).exists()
@@ -73,8 +77,8 @@ class Workdir:
                 self.close()
                 run = "a run, finished and tested," if tested else "a run"
                 raise UserError(
-                    f"--workdir={self.path} holds {run} with config.{key}={before.get(key)!r}, "
-                    f"this one has {now.get(key)!r}; choose another --workdir"
+                    f"{self._name} holds {run} with config.{key}={before.get(key)!r}, "
+                    f"this one has {now.get(key)!r}; choose another {self._flag}"
                 )
 
 

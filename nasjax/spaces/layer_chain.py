@@ -11,6 +11,7 @@ The first layer is a convolution; after a fully connected layer come only such.
 """
 
 import dataclasses
+import itertools
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -166,6 +167,50 @@ class LayerChain:
         empty = jnp.zeros((self.num_layers, self.layer_width), jnp.int32)  # not valid
         start = (jnp.int32(0), empty)
         return jax.lax.while_loop(lambda carry: ~self.is_valid(carry[1]), again, start)[1]
+
+    @property
+    def options(self) -> np.ndarray:
+        """[1110, 4] int32: every layer of Table I, kind by kind."""
+        rows = [
+            (kind, *values) for kind, lists in TABLE_I.items() for values in itertools.product(*lists)
+        ]
+        return np.array(rows, np.int32)
+
+    def allowed(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
+        """[1111] bool: the options that keep the prefix valid; the last: ending, after a layer."""
+        longer = jax.vmap(prefix.at[length].set)(jnp.asarray(self.options))
+        return jnp.append(jax.vmap(self.is_valid)(longer), length > 0)
+
+    def mutate(self, key: jax.Array, architecture: jax.Array) -> jax.Array:
+        """A valid chain that differs in one layer: replaced, added at the end or left out there.
+
+        Which of the three is uniform, as are the layer's place and kind and its hyper-parameters;
+        what is not valid or no change is drawn anew. The key is consumed.
+        """
+        options, table = self.options, jnp.asarray(self.options)
+        starts = jnp.asarray(np.searchsorted(options[:, 0], (CONV, FC, POOL)))
+        counts = jnp.asarray(np.bincount(options[:, 0])[1:])
+        length = (architecture[:, 0] != NONE).sum()
+
+        def draw(step: jax.Array) -> jax.Array:
+            keys = jax.random.split(jax.random.fold_in(key, step), 4)
+            change = jax.random.randint(keys[0], (), 0, 3)
+            kind = jax.random.randint(keys[1], (), 0, 3)
+            pick = jnp.floor(jax.random.uniform(keys[2]) * counts[kind]).astype(jnp.int32)
+            layer = table[starts[kind] + jnp.minimum(pick, counts[kind] - 1)]
+            somewhere = jax.random.randint(keys[3], (), 0, length)
+            place = jnp.stack([somewhere, length, length - 1])[change]
+            # Beyond the last row, the write is dropped: no change, drawn anew.
+            return architecture.at[place].set(jnp.where(change == 2, 0, layer), mode="drop")
+
+        def is_new(chain: jax.Array) -> jax.Array:
+            return self.is_valid(chain) & (chain != architecture).any()
+
+        def again(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            return carry[0] + 1, draw(carry[0])
+
+        start = (jnp.int32(0), architecture)
+        return jax.lax.while_loop(lambda carry: ~is_new(carry[1]), again, start)[1]
 
     def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
         """The layers as plain data, e.g. {"kind": "conv", "filters": 16, "kernel": 3, ...}."""

@@ -43,6 +43,16 @@ class UnitBox:
         shape = (self.num_layers, self.action_size)
         return jax.random.randint(key, shape, 1, self.levels + 1, jnp.int32)
 
+    def mutate(self, key: jax.Array, architecture: jax.Array) -> jax.Array:
+        """One coordinate drawn anew, never the same; the key is consumed."""
+        place_key, step_key = jax.random.split(key)
+        place = jax.random.randint(place_key, (), 0, self.num_layers * self.action_size)
+        step = jax.random.randint(step_key, (), 1, self.levels)
+        flat = architecture.reshape(-1)
+        return flat.at[place].set(1 + (flat[place] - 1 + step) % self.levels).reshape(
+            architecture.shape
+        )
+
     def to_text(self, architecture: Any) -> str:
         """One readable line, e.g. "0.25 0.50 > 0.75 0.10"."""
         return " > ".join(

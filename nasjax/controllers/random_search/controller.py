@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.config import check
-from nasjax.types import PROPOSE, Controller, Metrics, Outcome, Phase, Proposal, Space
+from nasjax.controllers.proposals import propose_whole
+from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal, Space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +35,8 @@ def make_random_search(
     rows = config.models_per_round
 
     def propose(key: jax.Array, state: RandomSearchState) -> tuple[Proposal, RandomSearchState]:
-        proposal = Proposal(
-            architecture=jax.vmap(space.sample)(jax.random.split(key, rows)),
-            mask=jnp.ones(rows, bool),
-            purpose=jnp.full(rows, PROPOSE, jnp.int32),
-            baseline=jnp.zeros((rows, performance_size)),
-        )
-        return proposal, state
+        drawn = jax.vmap(space.sample)(jax.random.split(key, rows))
+        return propose_whole(drawn, performance_size), state
 
     def update(
         key: jax.Array,
@@ -56,4 +52,5 @@ def make_random_search(
         round=(Phase("propose", rows, 1, propose, update),),
         finished=lambda state: jnp.bool_(False),
         num_updates=lambda state: jnp.int32(0),
+        learns=False,
     )

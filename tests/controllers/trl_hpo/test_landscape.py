@@ -93,7 +93,7 @@ def learned():
     def one(seed):
         root_key = jax.random.key(seed)
         state = search.init(made["controller"], SPACE, root_key)
-        state = search.run_compiled(**made, root_key=root_key, state=state, rounds=ROUNDS)
+        state, _ = search.run_compiled(**made, root_key=root_key, state=state, rounds=ROUNDS)
         updates = made["controller"].num_updates(state.controller)
         return policy_worth(made, root_key, state), state.queries, updates
 

@@ -1,0 +1,25 @@
+"""Five methods on NAS-Bench-201 (CIFAR-10): 300 queries, 500 seeds each.
+
+    python -m launch.study --config=configs/studies/quick.py --directory=studies/quick
+
+Expected: at 300 queries local search and regularised evolution ahead of REINFORCE, MetaQNN and random
+search, in mean reported accuracy. Under a minute on 2 CPU cores after compilation.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Every method with the settings of its source."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(tables=("nas_bench_201/cifar10",), budgets=(300,), seeds=500)
+    c.study.update(seeds_per_part=500, reference="random_search")
+    c.evaluator = dict(noise=True)
+    c.controllers = dict(
+        random_search=dict(controller=dict(name="random_search", models_per_round=1)),
+        local_search=dict(controller=dict(name="local_search")),
+        regularized_evolution=dict(controller=dict(name="regularized_evolution")),
+        reinforce=dict(controller=dict(name="reinforce")),
+        metaqnn=dict(controller=dict(name="metaqnn")),
+    )
+    return c

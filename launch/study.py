@@ -1,0 +1,125 @@
+"""Runs a study on published tables, or goes on with one, and writes its report.
+
+python -m launch.study --config=configs/studies/quick.py --directory=studies/quick
+python -m launch.study --config=configs/studies/quick.py --directory=studies/few \\
+    --config.study.seeds=50
+
+Results are kept part by part: whatever stops it, the same command goes on. On several machines,
+give each its --share (0/4 to 3/4) and copy their folders parts/ into one directory.
+"""
+
+import os
+import pathlib
+import time
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+from tqdm import tqdm
+
+from launch import command_line
+from nasjax import compile_cache
+from nasjax.errors import UserError
+from nasjax.runs.workdir import Workdir, versions, write_json
+from nasjax.studies import config, run
+from nasjax.studies.aggregate import aggregates
+from nasjax.studies.report import write_report
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "What to compare, e.g. configs/studies/quick.py; --config.KEY=VALUE changes it.",
+    lock_config=False,
+    accept_new_attributes=True,
+)
+DIRECTORY = flags.DEFINE_string("directory", None, "The study's directory, new or to go on in.")
+SHARE = flags.DEFINE_string("share", "0/1", "I/N: only every N-th part from the I-th on.")
+CACHE_DIR = flags.DEFINE_string(
+    "cache_dir", os.environ.get("NASJAX_CACHE_DIR", "~/.cache/nasjax"), "Compiled programs."
+)
+
+
+def main() -> None:
+    """Checks the config, runs what is missing, sums up."""
+    if CONFIG.value is None or not DIRECTORY.value or not CACHE_DIR.value:
+        raise UserError(
+            "--config=configs/studies/NAME.py and --directory=DIRECTORY are needed; see --help"
+        )
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    study = config.parse(CONFIG.value.to_dict())
+    run.check(study)
+    compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
+    directory = pathlib.Path(DIRECTORY.value)
+    workdir = Workdir(directory, run.settings(study), flag="directory")
+    try:
+        make(directory, study)
+    except command_line.Interrupted:
+        command_line.end(
+            f"stopped; finished parts are kept in {directory}, the same command goes on",
+            command_line.INTERRUPTED,
+        )
+    sum_up(directory, study)
+    workdir.close()
+
+
+def make(directory: pathlib.Path, study: config.Study) -> None:
+    """Runs the missing parts of this machine's share."""
+    index, count = _share(SHARE.value)
+    jobs = run.missing(directory, study)[index::count]
+    total = sum(job.cell.budget * len(job.seeds) for job in jobs)
+    with tqdm(total=total, unit="query", unit_scale=True, dynamic_ncols=True) as bar:
+        for job in jobs:
+            bar.set_description(job.cell.name)
+            before = bar.n
+            size = len(job.seeds)
+
+            def show(queries: int, before: float = before, size: int = size) -> None:
+                bar.update(before + queries * size - bar.n)
+
+            run.run(directory, job, show)
+            bar.update(before + job.cell.budget * size - bar.n)
+
+
+def sum_up(directory: pathlib.Path, study: config.Study) -> None:
+    """Writes study.json and the report, of whatever is there."""
+    found = list(run.cells(directory, study))
+    reference = study.config.reference
+    cells = [cell for cell, _ in found]
+    table = aggregates(cells, reference)
+    seconds = [
+        {
+            "label": cell.label,
+            "space": cell.space,
+            "data_set": cell.data_set,
+            "budget": cell.budget,
+            "seeds": len(cell.seeds),
+            "compile_seconds": part.found.compile_seconds,
+            "run_seconds": part.found.run_seconds,
+            "queries_per_second": float((cell.queries != run.ENDED).sum() / part.found.run_seconds),
+        }
+        for cell, part in found
+    ]
+    about = {
+        **versions(),
+        "finished": time.strftime("%Y-%m-%d %H:%M"),
+        "seconds": {
+            name: sum(row[f"{name}_seconds"] for row in seconds) for name in ("compile", "run")
+        },
+        "cells": seconds,
+        "aggregates": table.to_dict("records"),
+    }
+    write_json(directory / "study.json", about)
+    written = write_report(directory, cells, title=directory.name, reference=reference, study=about)
+    print("\n".join(f"wrote     {path}" for path in (directory / "study.json", *written)))
+
+
+def _share(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    good = index.isdigit() and count.isdigit() and int(index) < int(count)
+    if not good:
+        raise UserError(f"--share={text!r}; it must be I/N with I from 0 to N - 1")
+    return int(index), int(count)
+
+
+if __name__ == "__main__":
+    command_line.start(main)

@@ -1,0 +1,192 @@
+"""MetaQNN (Baker et al., 2017): tabular Q-learning over layers, with experience replay.
+
+    Q(s, a) <- (1 - alpha) Q(s, a) + alpha (r + gamma max_a' Q(s', a'))       (eq. 3)
+
+A state is the layer that was put last and its depth, an action the next layer or ending; r is the
+accuracy of the finished network, 0 before. After every network so many are drawn from all so far
+and their transitions updated from the last one back.
+"""
+
+import dataclasses
+from typing import Literal
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.controllers.proposals import propose_whole
+from nasjax.rl import sequences
+from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
+
+# Networks trained at every epsilon (Table 2 of the paper): 2,700 in all.
+PUBLISHED_SCHEDULE = (
+    (1.0, 1500),
+    (0.9, 100),
+    (0.8, 100),
+    (0.7, 100),
+    (0.6, 150),
+    (0.5, 150),
+    (0.4, 150),
+    (0.3, 150),
+    (0.2, 150),
+    (0.1, 150),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class MetaqnnConfig:
+    """Section `controller` of a config; defaults are the paper's.
+
+    Attributes:
+      learning_rate: alpha; discount: gamma.
+      initial_value: of Q.
+      replays: networks drawn after every new one.
+      schedule: of epsilon: "scaled" to the search's budget, or the published numbers of networks
+        ("absolute"; a shorter budget ends before epsilon has fallen). Afterwards it stays at 0.1.
+    """
+
+    learning_rate: float = 0.01
+    discount: float = 1.0
+    initial_value: float = 0.5
+    replays: int = 100
+    schedule: Literal["scaled", "absolute"] = "scaled"
+
+    def __post_init__(self) -> None:
+        rate, discount = self.learning_rate, self.discount
+        check(0 < rate <= 1, "controller.learning_rate", rate, "above 0, at most 1")
+        check(0 <= discount <= 1, "controller.discount", discount, "from 0 to 1")
+        check(self.replays >= 1, "controller.replays", self.replays, ">= 1")
+
+
+class MetaqnnState(flax.struct.PyTreeNode):
+    """The table and the memory.
+
+    Attributes:
+      values: [L, K + 1, K + 1], Q of depth, the layer before (K: none) and the choice (K: end).
+      chosen: [L] int32, of the network that is being evaluated.
+      choices: [M, L] int32 and rewards [M] of all networks so far; the oldest make way.
+      models: [] int32, so far.
+    """
+
+    values: jax.Array
+    chosen: jax.Array
+    choices: jax.Array
+    rewards: jax.Array
+    models: jax.Array
+
+
+def epsilon_of(config: MetaqnnConfig, budget: int) -> np.ndarray:
+    """[budget] float32: epsilon of every network of a search."""
+    values, counts = (np.array(column) for column in zip(*PUBLISHED_SCHEDULE, strict=True))
+    ends = np.cumsum(counts)
+    if config.schedule == "scaled":
+        ends = ends * budget / ends[-1]
+    step = np.searchsorted(ends, np.arange(budget), side="right")
+    return values[np.minimum(step, len(values) - 1)].astype(np.float32)
+
+
+def update_values(
+    values: jax.Array,
+    choices: jax.Array,
+    allowed: jax.Array,
+    reward: jax.Array,
+    *,
+    config: MetaqnnConfig,
+) -> jax.Array:
+    """Q [L, K + 1, K + 1] after the transitions of one network, the last one first.
+
+    Args:
+      choices: [L] int32; allowed: [L, K + 1] bool; reward: [].
+    """
+    layers, end = values.shape[0], values.shape[1] - 1
+    before = jnp.concatenate([jnp.full(1, end, choices.dtype), choices[:-1]])
+    # After the end there is no transition; ending is one, and filling the last layer.
+    real = jnp.concatenate([jnp.ones(1, bool), choices[:-1] != end])
+    for i in reversed(range(layers)):
+        target = reward
+        if i + 1 < layers:
+            ahead = jnp.where(allowed[i + 1], values[i + 1, choices[i]], -jnp.inf).max()
+            target = jnp.where(choices[i] == end, reward, config.discount * ahead)
+        old = values[i, before[i], choices[i]]
+        rate = jnp.where(real[i], config.learning_rate, 0)
+        values = values.at[i, before[i], choices[i]].add(rate * (target - old))
+    return values
+
+
+def make_metaqnn(
+    config: MetaqnnConfig,
+    space: DiscreteSpace,
+    *,
+    performance_size: int,
+    budget: int,
+    memory: int | None = None,
+) -> Controller:
+    """One network a round.
+
+    Args:
+      budget: networks of the whole search, which the schedule of epsilon is scaled to.
+      memory: networks that the replay holds; all by default.
+    """
+    layers, end = space.num_layers, len(space.options)
+    capacity = memory or budget
+    epsilons = jnp.asarray(epsilon_of(config, budget))
+
+    def init(key: jax.Array) -> MetaqnnState:
+        return MetaqnnState(
+            values=jnp.full((layers, end + 1, end + 1), config.initial_value),
+            chosen=jnp.full(layers, end, jnp.int32),
+            choices=jnp.full((capacity, layers), end, jnp.int32),
+            rewards=jnp.zeros(capacity),
+            models=jnp.int32(0),
+        )
+
+    def propose(key: jax.Array, state: MetaqnnState) -> tuple[Proposal, MetaqnnState]:
+        keys = jax.random.split(key, 2 * layers).reshape(layers, 2)
+        epsilon = epsilons[jnp.minimum(state.models, budget - 1)]
+
+        def choose(layer: int, previous: jax.Array, allowed: jax.Array) -> jax.Array:
+            explores = jax.random.bernoulli(keys[layer, 0], epsilon)
+            worth = jnp.where(explores, 0, state.values[layer, previous])
+            best = jnp.where(allowed, worth, -jnp.inf)
+            # Among equals, any: at the start all are.
+            ties = jnp.where(best == best.max(), 0.0, -jnp.inf)
+            return jax.random.categorical(keys[layer, 1], ties)
+
+        built = sequences.build(space, choose)
+        proposal = propose_whole(built.architecture[None], performance_size)
+        return proposal, state.replace(chosen=built.choices)
+
+    def replay(values: jax.Array, row: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        choices, reward = row
+        allowed = sequences.build(space, lambda layer, *_: choices[layer]).allowed
+        return update_values(values, choices, allowed, reward, config=config), None
+
+    def update(
+        key: jax.Array,
+        state: MetaqnnState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[MetaqnnState, Metrics]:
+        place = state.models % capacity
+        choices = state.choices.at[place].set(state.chosen)
+        earned = state.rewards.at[place].set(rewards[0])
+        held = jnp.minimum(state.models + 1, capacity)
+        drawn = jax.random.randint(key, (config.replays,), 0, held)
+        values, _ = jax.lax.scan(replay, state.values, (choices[drawn], earned[drawn]))
+        return MetaqnnState(
+            values=values,
+            chosen=state.chosen,
+            choices=choices,
+            rewards=earned,
+            models=state.models + 1,
+        ), {}
+
+    return Controller(
+        init=init,
+        round=(Phase("metaqnn", 1, 1, propose, update),),
+        finished=lambda state: jnp.bool_(False),
+        num_updates=lambda state: state.models,
+    )

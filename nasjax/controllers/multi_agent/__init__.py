@@ -1,0 +1,1 @@
+"""One agent per hyper-parameter and a master."""

@@ -1,0 +1,152 @@
+"""One agent per hyper-parameter and a master (Neary, 2018), reconstructed: no code is public.
+
+A hyper-parameter is what stands in a slot (in a chain, which layer at which depth). Its agent knows
+a value per option, Q(option) <- Q(option) + alpha (r - Q(option)), and tries options in the
+master's architecture while the others stay. The master then puts the agents' best options
+together, has that architecture evaluated and keeps it if it is better than the one before.
+README.md lists what is assumed.
+"""
+
+import dataclasses
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nasjax.config import check
+from nasjax.controllers.proposals import propose_whole
+from nasjax.rl import sequences
+from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiAgentConfig:
+    """Section `controller` of a config.
+
+    Attributes:
+      learning_rate: alpha.
+      first_epsilon, last_epsilon: share of random options, linear from the first to the last round
+        of the budget.
+    """
+
+    learning_rate: float = 0.1
+    first_epsilon: float = 1.0
+    last_epsilon: float = 0.1
+
+    def __post_init__(self) -> None:
+        rate = self.learning_rate
+        check(0 < rate <= 1, "controller.learning_rate", rate, "above 0, at most 1")
+        for name in ("first_epsilon", "last_epsilon"):
+            value = getattr(self, name)
+            check(0 <= value <= 1, f"controller.{name}", value, "from 0 to 1")
+
+
+class MultiAgentState(flax.struct.PyTreeNode):
+    """The agents and the master.
+
+    Attributes:
+      values: [L, K + 1], an agent a row.
+      chosen: [L] int32, what the agents are trying.
+      master: [L] int32, the master's choices; reward: [], what they earned, -inf at first.
+      combined: [L] int32, what the master is trying.
+      round: [] int32.
+    """
+
+    values: jax.Array
+    chosen: jax.Array
+    master: jax.Array
+    reward: jax.Array
+    combined: jax.Array
+    round: jax.Array
+
+
+def make_multi_agent(
+    config: MultiAgentConfig, space: DiscreteSpace, *, performance_size: int, budget: int
+) -> Controller:
+    """A round: every agent's trial, then the master's; L + 1 queries.
+
+    Args:
+      budget: queries of the whole search, which epsilon falls over.
+    """
+    layers = space.num_layers
+    rounds = max(1, budget // (layers + 1))
+
+    def architecture_of(choices: jax.Array) -> jax.Array:
+        return sequences.build(space, lambda layer, *_: choices[layer]).architecture
+
+    def init(key: jax.Array) -> MultiAgentState:
+        keys = jax.random.split(key, layers)
+        start = sequences.build(
+            space, lambda layer, _, allowed: jax.random.categorical(keys[layer], _logits(allowed))
+        ).choices
+        return MultiAgentState(
+            values=jnp.zeros((layers, len(space.options) + 1)),
+            chosen=start,
+            master=start,
+            reward=jnp.float32(-jnp.inf),
+            combined=start,
+            round=jnp.int32(0),
+        )
+
+    def propose_trials(key: jax.Array, state: MultiAgentState) -> tuple[Proposal, MultiAgentState]:
+        explore_key, option_key = jax.random.split(key)
+        allowed = sequences.build(space, lambda layer, *_: state.master[layer]).allowed
+        passed = jnp.minimum(state.round / rounds, 1)
+        epsilon = config.first_epsilon + passed * (config.last_epsilon - config.first_epsilon)
+        explores = jax.random.bernoulli(explore_key, epsilon, (layers,))
+        tried = jax.random.categorical(option_key, _logits(allowed))
+        best = jnp.where(allowed, state.values, -jnp.inf).argmax(-1)
+        chosen = jnp.where(explores, tried, best).astype(jnp.int32)
+        trials = jnp.where(jnp.eye(layers, dtype=bool), chosen[None], state.master[None])
+        proposal = propose_whole(jax.vmap(architecture_of)(trials), performance_size)
+        return proposal, state.replace(chosen=chosen)
+
+    def learn(
+        key: jax.Array,
+        state: MultiAgentState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[MultiAgentState, Metrics]:
+        place = jnp.arange(layers), state.chosen
+        error = rewards - state.values[place]
+        return state.replace(values=state.values.at[place].add(config.learning_rate * error)), {}
+
+    def propose_combination(
+        key: jax.Array, state: MultiAgentState
+    ) -> tuple[Proposal, MultiAgentState]:
+        built = sequences.build(
+            space,
+            lambda layer, _, allowed: jnp.where(allowed, state.values[layer], -jnp.inf).argmax(),
+        )
+        proposal = propose_whole(built.architecture[None], performance_size)
+        return proposal, state.replace(combined=built.choices)
+
+    def decide(
+        key: jax.Array,
+        state: MultiAgentState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[MultiAgentState, Metrics]:
+        better = rewards[0] > state.reward
+        return state.replace(
+            master=jnp.where(better, state.combined, state.master),
+            reward=jnp.where(better, rewards[0], state.reward).astype(jnp.float32),
+            round=state.round + 1,
+        ), {}
+
+    return Controller(
+        init=init,
+        round=(
+            Phase("agents", layers, 1, propose_trials, learn),
+            Phase("master", 1, 1, propose_combination, decide),
+        ),
+        finished=lambda state: jnp.bool_(False),
+        num_updates=lambda state: state.round * layers,
+    )
+
+
+def _logits(allowed: jax.Array) -> jax.Array:
+    """Uniform over what is allowed."""
+    return jnp.where(allowed, 0.0, -jnp.inf)

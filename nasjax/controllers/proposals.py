@@ -1,0 +1,19 @@
+"""Proposals of methods that ask for whole architectures."""
+
+import jax
+import jax.numpy as jnp
+
+from nasjax.types import PROPOSE, Proposal
+
+
+def propose_whole(
+    architecture: jax.Array, performance_size: int, mask: jax.Array | bool = True
+) -> Proposal:
+    """[B, L, F] and [B] bool to a proposal without baseline."""
+    rows = len(architecture)
+    return Proposal(
+        architecture=architecture,
+        mask=jnp.broadcast_to(mask, rows),
+        purpose=jnp.full(rows, PROPOSE, jnp.int32),
+        baseline=jnp.zeros((rows, performance_size)),
+    )

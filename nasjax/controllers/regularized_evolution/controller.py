@@ -1,0 +1,87 @@
+"""Regularised (aging) evolution (Real et al., 2019, Algorithm 1)."""
+
+import dataclasses
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from nasjax.config import check
+from nasjax.controllers.proposals import propose_whole
+from nasjax.types import Controller, Metrics, MutableSpace, Outcome, Phase, Proposal
+
+
+@dataclasses.dataclass(frozen=True)
+class RegularizedEvolutionConfig:
+    """Section `controller` of a config; defaults as in NAS-Bench-201 (Dong and Yang, 2020).
+
+    Attributes:
+      population_size: P; the first P architectures are random.
+      sample_size: S, drawn with replacement; the best of them is mutated.
+    """
+
+    population_size: int = 10
+    sample_size: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("population_size", "sample_size"):
+            check(getattr(self, name) >= 1, f"controller.{name}", getattr(self, name), ">= 1")
+
+
+class RegularizedEvolutionState(flax.struct.PyTreeNode):
+    """The population as a ring: the child takes the place of the oldest.
+
+    Attributes:
+      architecture: [P, L, F] int32; reward: [P].
+      born: [] int32, architectures so far.
+    """
+
+    architecture: jax.Array
+    reward: jax.Array
+    born: jax.Array
+
+
+def make_regularized_evolution(
+    config: RegularizedEvolutionConfig, space: MutableSpace, *, performance_size: int
+) -> Controller:
+    """One architecture a round: random until the population is full, then the winner's child."""
+    size = config.population_size
+
+    def propose(
+        key: jax.Array, state: RegularizedEvolutionState
+    ) -> tuple[Proposal, RegularizedEvolutionState]:
+        random_key, sample_key, mutate_key = jax.random.split(key, 3)
+        drawn = jax.random.randint(sample_key, (config.sample_size,), 0, size)
+        parent = drawn[jnp.argmax(state.reward[drawn])]
+        child = space.mutate(mutate_key, state.architecture[parent])
+        asked = jnp.where(state.born < size, space.sample(random_key), child)
+        return propose_whole(asked[None], performance_size), state
+
+    def update(
+        key: jax.Array,
+        state: RegularizedEvolutionState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[RegularizedEvolutionState, Metrics]:
+        oldest = state.born % size
+        return RegularizedEvolutionState(
+            architecture=state.architecture.at[oldest].set(proposal.architecture[0]),
+            reward=state.reward.at[oldest].set(rewards[0]),
+            born=state.born + 1,
+        ), {}
+
+    # A child is computed in any case, so the empty population holds what can be mutated.
+    return Controller(
+        init=lambda key: RegularizedEvolutionState(
+            architecture=jnp.broadcast_to(
+                space.sample(key), (size, space.num_layers, space.layer_width)
+            ),
+            reward=jnp.zeros(size),
+            born=jnp.int32(0),
+        ),
+        round=(Phase("evolve", 1, 1, propose, update),),
+        finished=lambda state: jnp.bool_(False),
+        num_updates=lambda state: jnp.int32(0),
+        learns=False,
+    )

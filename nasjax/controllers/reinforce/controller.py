@@ -1,0 +1,130 @@
+"""REINFORCE (Williams, 1992) with a categorical policy per layer, as in NAS-Bench-201.
+
+    gradient of  - (r - b) log pi(architecture)      b: moving average of the rewards, r included
+
+The policy holds one logit per layer and option (and one for ending, where a space has a choice
+of lengths); what a prefix does not allow has probability 0.
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from nasjax.config import check
+from nasjax.controllers.proposals import propose_whole
+from nasjax.rl import sequences
+from nasjax.rl.sequences import Sequence
+from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
+
+
+@dataclasses.dataclass(frozen=True)
+class ReinforceConfig:
+    """Section `controller` of a config; defaults as in NAS-Bench-201's released code.
+
+    Attributes:
+      learning_rate: of Adam.
+      baseline_momentum: of the moving average, free of the bias to its start.
+      models_per_update: architectures drawn at a time.
+    """
+
+    learning_rate: float = 0.01
+    baseline_momentum: float = 0.9
+    models_per_update: int = 1
+
+    def __post_init__(self) -> None:
+        check(self.learning_rate > 0, "controller.learning_rate", self.learning_rate, "> 0")
+        momentum, models = self.baseline_momentum, self.models_per_update
+        check(0 <= momentum < 1, "controller.baseline_momentum", momentum, "from 0 to below 1")
+        check(models >= 1, "controller.models_per_update", models, ">= 1")
+
+
+class ReinforceState(flax.struct.PyTreeNode):
+    """What learning carries.
+
+    Attributes:
+      logits: [L, K + 1]; optimizer: Adam's.
+      drawn: B sequences that are being evaluated.
+      weighted_rewards, weights: [], numerator and denominator of the moving average.
+      num_updates: [] int32.
+    """
+
+    logits: jax.Array
+    optimizer: Any
+    drawn: Sequence
+    weighted_rewards: jax.Array
+    weights: jax.Array
+    num_updates: jax.Array
+
+
+def log_probability(logits: jax.Array, sequence: Sequence) -> jax.Array:
+    """[]: log pi of one sequence under logits [L, K + 1]."""
+    masked = jnp.where(sequence.allowed, logits, -jnp.inf)
+    chosen = jnp.take_along_axis(masked, sequence.choices[:, None], axis=1)[:, 0]
+    return (chosen - jax.nn.logsumexp(masked, axis=1)).sum()
+
+
+def make_reinforce(
+    config: ReinforceConfig, space: DiscreteSpace, *, performance_size: int
+) -> Controller:
+    """The controller; an architecture's reward counts, whatever it is made of."""
+    rows, momentum = config.models_per_update, config.baseline_momentum
+    optimizer = optax.adam(config.learning_rate)
+
+    def draw(key: jax.Array, logits: jax.Array) -> Sequence:
+        keys = jax.random.split(key, space.num_layers)
+
+        def choose(layer: int, previous: jax.Array, allowed: jax.Array) -> jax.Array:
+            return jax.random.categorical(keys[layer], jnp.where(allowed, logits[layer], -jnp.inf))
+
+        return sequences.build(space, choose)
+
+    def init(key: jax.Array) -> ReinforceState:
+        logits = jnp.zeros((space.num_layers, len(space.options) + 1))
+        return ReinforceState(
+            logits=logits,
+            optimizer=optimizer.init(logits),
+            drawn=jax.vmap(draw, (0, None))(jax.random.split(key, rows), logits),
+            weighted_rewards=jnp.float32(0),
+            weights=jnp.float32(0),
+            num_updates=jnp.int32(0),
+        )
+
+    def propose(key: jax.Array, state: ReinforceState) -> tuple[Proposal, ReinforceState]:
+        drawn = jax.vmap(draw, (0, None))(jax.random.split(key, rows), state.logits)
+        return propose_whole(drawn.architecture, performance_size), state.replace(drawn=drawn)
+
+    def update(
+        key: jax.Array,
+        state: ReinforceState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[ReinforceState, Metrics]:
+        weighted = momentum * state.weighted_rewards + (1 - momentum) * rewards.mean()
+        weights = momentum * state.weights + (1 - momentum)
+        baseline = weighted / weights
+
+        def loss(logits: jax.Array) -> jax.Array:
+            log_pi = jax.vmap(log_probability, (None, 0))(logits, state.drawn)
+            return -((rewards - baseline) * log_pi).mean()
+
+        value, gradient = jax.value_and_grad(loss)(state.logits)
+        updates, moments = optimizer.update(gradient, state.optimizer)
+        return state.replace(
+            logits=optax.apply_updates(state.logits, updates),
+            optimizer=moments,
+            weighted_rewards=weighted,
+            weights=weights,
+            num_updates=state.num_updates + 1,
+        ), {"loss": value, "baseline": baseline}
+
+    return Controller(
+        init=init,
+        round=(Phase("reinforce", rows, 1, propose, update),),
+        finished=lambda state: jnp.bool_(False),
+        num_updates=lambda state: state.num_updates,
+    )

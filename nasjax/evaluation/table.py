@@ -1,0 +1,112 @@
+"""Looks outcomes up in a published table; may be traced, so that a whole search is one program.
+
+A table gives one accuracy per architecture, where a layer-wise learner expects those of several
+small validation batches. These are drawn: counts ~ Binomial(images of a batch, the table's
+accuracy), once per (seed, data set, architecture), so that a repeated query gets the same numbers.
+"""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.data.tables import Table
+from nasjax.spaces.slots import SlotSpace
+from nasjax.streams import stream
+from nasjax.types import INVALID, OK, Evaluator, Outcome, Proposal
+
+
+@dataclasses.dataclass(frozen=True)
+class TableConfig:
+    """Section `evaluator` of a config.
+
+    Attributes:
+      data_set: one of the table's.
+      costs: names of device costs that outcomes hold, in that order; the table says which it has.
+      noise: the batches' accuracies are drawn, as said above; False: all are the table's value.
+      validation_batches: P; validation_batch_size: images of each.
+    """
+
+    data_set: str
+    costs: tuple[str, ...] = ()
+    noise: bool = True
+    validation_batches: int = 32
+    validation_batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        check(self.validation_batches >= 1, "evaluator.validation_batches", self.validation_batches, ">= 1")
+        size = self.validation_batch_size
+        check(1 <= size <= 255, "evaluator.validation_batch_size", size, "1 to 255")
+
+
+class Rows(NamedTuple):
+    """A table in the order of `SlotSpace.index`, on the host; NaN where it has no entry.
+
+    Attributes:
+      search_accuracy: [size] float32 in [0, 1], what a search sees; reported_accuracy: the same
+        architectures' accuracy to report.
+      costs: [size, S] float32, infinite where a device cannot run it.
+    """
+
+    search_accuracy: np.ndarray
+    reported_accuracy: np.ndarray
+    costs: np.ndarray
+
+
+def in_order(table: Table, space: SlotSpace) -> Rows:
+    """The table's rows where the space's index looks for them."""
+    architectures = table.ops.astype(np.int32)[..., None] + 1
+    index = np.asarray(jax.vmap(space.index)(jnp.asarray(architectures)))
+    assert len(np.unique(index)) == len(index)  # the loader has checked it
+
+    def place(values: np.ndarray) -> np.ndarray:
+        placed = np.full((space.size, *values.shape[1:]), np.nan, np.float32)
+        placed[index] = values
+        return placed
+
+    return Rows(*map(place, (table.search_accuracy, table.reported_accuracy, table.costs)))
+
+
+def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
+    """The evaluator; an architecture without an entry is invalid."""
+    accuracies, costs = jnp.asarray(rows.search_accuracy), jnp.asarray(rows.costs)
+    batches, size = config.validation_batches, config.validation_batch_size
+
+    def one(seed_key: jax.Array, architecture: jax.Array) -> Outcome:
+        index = space.index(architecture)
+        found = accuracies[index]
+        ok = space.is_valid(architecture) & ~jnp.isnan(found)
+        accuracy = jnp.where(ok, found, 0)
+        if config.noise:
+            key = jax.random.fold_in(stream(seed_key, f"table/{config.data_set}"), index)
+            of_batches = draw_counts(key, accuracy, batches, size) / jnp.float32(size)
+        else:
+            of_batches = jnp.full(batches, accuracy)
+        return Outcome(
+            accuracies=of_batches,
+            accuracy=accuracy,
+            costs=jnp.where(ok, costs[index], 0),
+            status=jnp.where(ok, OK, INVALID).astype(jnp.int32),
+        )
+
+    def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
+        return jax.vmap(one, in_axes=(None, 0))(seed_key, proposal.architecture)
+
+    return Evaluator(evaluate, pure=True)
+
+
+def draw_counts(key: jax.Array, rate: jax.Array, draws: int, trials: int) -> jax.Array:
+    """[draws] int32 ~ Binomial(trials, rate []), one uniform number each; the key is consumed.
+
+    A count is the number of values k for which the uniform number lies above P(count <= k).
+    """
+    k = np.arange(trials)
+    ways = jnp.asarray([math.comb(trials, int(i)) for i in k], jnp.float32)
+    cumulated = jnp.cumsum(ways * rate**k * (1 - rate) ** (trials - k))
+    above = jax.random.uniform(key, (draws, 1)) >= cumulated[None]
+    # Rounding must not make the certain uncertain.
+    return jnp.where(rate == 1, trials, above.sum(-1, dtype=jnp.int32))
