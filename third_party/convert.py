@@ -94,7 +94,7 @@ def main() -> None:
             parser.error(f"SOURCE_DIR lacks {str(error.filename)!r}")
         path = arguments.out / make.__name__ / "table.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, version=np.int32(VERSION), **table)
+        np.savez_compressed(path, allow_pickle=False, version=np.int32(VERSION), **table)
         print(f"{make.__name__} {hashlib.sha256(path.read_bytes()).hexdigest()}")
 
 
