@@ -57,10 +57,20 @@ setup(
     description="Searches for neural architectures with reinforcement learning, on JAX",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=find_packages(
-        include=["nasjax", "nasjax.*", "launch", "launch.*", "configs", "configs.*", "benchmarks"]
-    ),
-    package_data={"benchmarks": ["*.json"], "nasjax.evaluation.trained.native": ["*.cc", "*.h"]},
+    packages=[
+        *find_packages(
+            include=[
+                *("nasjax", "nasjax.*", "launch", "launch.*"),
+                *("configs", "configs.*", "benchmarks"),
+            ]
+        ),
+        "third_party",  # data, not code: beside nasjax, where nasjax.data.tables looks
+    ],
+    package_data={
+        "benchmarks": ["*.json"],
+        "nasjax.evaluation.trained.native": ["*.cc", "*.h"],
+        "third_party": ["*/table.npz", "*/LICENSE", "*/METADATA.md"],
+    },
     install_requires=BASE,
     extras_require=EXTRAS,
 )

@@ -1,0 +1,166 @@
+"""Published tables of `third_party/`: every architecture of a benchmark, its accuracies and costs.
+
+Each folder's METADATA.md has origin, licence, units and caveats. A file is read only if it is,
+byte for byte, the one this code was written for.
+"""
+
+import hashlib
+import io
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nasjax.config import unknown
+from nasjax.errors import UserError
+
+VERSION = 1  # of the files' layout, see third_party/convert.py
+
+_THIRD_PARTY = pathlib.Path(__file__).parents[2] / "third_party"
+
+# Here rather than in a file beside the tables: the code says which data its words are true of.
+_SHA256 = {
+    "help_latency": "7e8fc0ff4eb43d94aa347b973973400c145bbfbc7327344bdd17befd3a891cc8",
+    "hw_nas_bench": "145dd8116a79e79edd75aa04955c3a97668d7f4d930a9083b19adb320b147e17",
+    "nas_bench_201": "9217f5ac35b2eb37a12cfc8aadfe851ba169463efd0c9515096d67caec0bb0cf",
+    "nas_bench_macro": "3e94852177fb945ef32b43da1dd5f07fe7e4491306463bc5989597798ebd39ee",
+}
+
+_DATA_SETS = {
+    "nas_bench_201": ("cifar10", "cifar100", "imagenet16"),
+    "nas_bench_macro": ("cifar10",),
+}
+
+# (table, data set) -> a cost's prefix -> (folder, array) that has it, one row per architecture.
+_COSTS = {
+    # HELP's nets take 32x32 images; ImageNet16-120 has 16x16.
+    ("nas_bench_201", "cifar10"): {
+        "hw_nas_bench": ("hw_nas_bench", "cifar10"),
+        "help": ("help_latency", "latency"),
+    },
+    ("nas_bench_201", "cifar100"): {
+        "hw_nas_bench": ("hw_nas_bench", "cifar100"),
+        "help": ("help_latency", "latency"),
+    },
+    ("nas_bench_201", "imagenet16"): {"hw_nas_bench": ("hw_nas_bench", "imagenet16")},
+}
+
+
+class Table(NamedTuple):
+    """Every architecture of a benchmark, one row each (host arrays)."""
+
+    name: str
+    data_set: str
+    ops: np.ndarray  # [N, L] int8, operation of each slot: 0..K-1 in the benchmark's own order
+    search_accuracy: np.ndarray  # [N] float32 in [0, 1], all that a search may see
+    reported_accuracy: np.ndarray  # [N] float32 in [0, 1], for reports only; NaN: missing
+    params: np.ndarray  # [N] int32, of the net with 10 classes, whatever the data set
+    # [N] int32, multiply-adds for one 32x32 image, 10 classes, as published (there called FLOPs).
+    # Twice as much is what `spaces` count as FLOPs.
+    macs: np.ndarray
+    costs: np.ndarray  # [N, S] float32, columns as `cost_names`; +inf: the device cannot run it
+    cost_names: tuple[str, ...]  # the unit ends the name: "hw_nas_bench/edgegpu_latency_ms"
+
+
+def data_sets(name: str) -> tuple[str, ...]:
+    """The data sets of a table: of "nas_bench_201" or "nas_bench_macro".
+
+    Raises:
+        UserError: the table is unknown.
+    """
+    if name not in _DATA_SETS:
+        raise UserError(unknown(f"table config.space.name={name!r}", name, list(_DATA_SETS)))
+    return _DATA_SETS[name]
+
+
+def cost_names(name: str, data_set: str) -> tuple[str, ...]:
+    """The device costs that `load_table(name, data_set, costs)` knows; none for NAS-Bench-Macro.
+
+    Raises:
+        UserError: table or data set are unknown, or a file is missing or not as published.
+    """
+    return tuple(_cost_columns(name, data_set))
+
+
+def load_table(name: str, data_set: str, costs: Sequence[str] = ()) -> Table:
+    """Load a published table.
+
+    NAS-Bench-201 (Dong and Yang, 2020), rows in official index order: a search sees validation
+    accuracies, test accuracies are reported; both at 200 epochs, means over the trained seeds.
+    NAS-Bench-Macro (Su et al., 2021) has test accuracies of three trainings only: a search
+    sees the first, the mean of the other two is reported.
+
+    Args:
+        name: "nas_bench_201" or "nas_bench_macro".
+        data_set: one of `data_sets(name)`.
+        costs: any of `cost_names(name, data_set)`, in the order wanted.
+
+    Raises:
+        UserError: a name is unknown, or a file is missing, damaged or of another version; one
+            line names the key or the file, its value and what is allowed.
+    """
+    available = _cost_columns(name, data_set)
+    for cost in costs:
+        if cost not in available:
+            what = f"cost config.evaluator.costs={cost!r} of {name} on {data_set}"
+            raise UserError(unknown(what, cost, list(available) or ["(none)"]))
+    table = _read(name)
+    if name == "nas_bench_macro":
+        percent = table["accuracy"]
+        search, reported = percent[:, 0], percent[:, 1:].mean(1)
+    else:
+        search = table[f"search_accuracy_{data_set}"]
+        reported = table[f"reported_accuracy_{data_set}"]
+    columns = np.array([available[cost] for cost in costs], np.float32)
+    rows = columns.reshape(len(costs), len(search)).T
+    return Table(
+        name=name,
+        data_set=data_set,
+        ops=table["ops"],
+        search_accuracy=search / 100,
+        reported_accuracy=reported / 100,
+        params=table["params"],
+        macs=table["macs"],
+        costs=np.where(np.isnan(rows), np.float32(np.inf), rows),
+        cost_names=tuple(costs),
+    )
+
+
+def _cost_columns(name: str, data_set: str) -> dict[str, np.ndarray]:
+    """Every cost of a table: its name -> [N] float32, NaN where a device cannot run a net."""
+    known = data_sets(name)
+    if data_set not in known:
+        what = f"data set config.evaluator.data_set={data_set!r} of {name}"
+        raise UserError(unknown(what, data_set, list(known)))
+    columns: dict[str, np.ndarray] = {}
+    for prefix, (folder, array) in _COSTS.get((name, data_set), {}).items():
+        table = _read(folder)
+        names = [f"{prefix}/{column}" for column in table["columns"]]
+        columns |= dict(zip(names, table[array].T, strict=True))
+    return columns
+
+
+def _read(folder: str) -> dict[str, np.ndarray]:
+    """The arrays of a table; a UserError unless it is the file that this code knows."""
+    path = _THIRD_PARTY / folder / "table.npz"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"table {str(path)!r} cannot be read: {error.strerror}; it comes with nasjax: "
+            f"check it out or install nasjax again"
+        ) from error
+    # Before anything parses it: what has the right hash needs no further care.
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != _SHA256[folder]:
+        raise UserError(
+            f"table {str(path)!r} is damaged or of another nasjax: sha256={digest}, allowed: "
+            f"{_SHA256[folder]}; check it out or install nasjax again"
+        )
+    with np.load(io.BytesIO(content), allow_pickle=False) as table:
+        if table["version"] != VERSION:
+            raise UserError(
+                f"table {str(path)!r} has version={table['version']}; allowed: {VERSION}"
+            )
+        return dict(table)
