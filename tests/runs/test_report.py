@@ -12,7 +12,7 @@ import pytest
 
 from launch import report as launch_report
 from nasjax.errors import UserError
-from nasjax.runs import page, plots, report
+from nasjax.runs import figures, page, plots, report
 from nasjax.runs.facts import Facts, Pair
 
 NOW = 1_790_000_100.0  # 100 s after the last row: the run counts as running
@@ -290,7 +290,7 @@ def test_page_is_self_contained_and_well_formed(run: pathlib.Path) -> None:
     assert not re.search(r"@import|url\((?!#)", text)
     for svg in re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL):
         ElementTree.fromstring(svg)
-    assert not any(colour in text for colour in plots.PAGE)  # every stand-in colour was replaced
+    assert not any(colour in text for colour in figures.PAGE)  # every stand-in colour was replaced
     assert "True attention weights" in text and "2 pool k2 s2 p0" in text
     assert report.write_report(run).read_text() == text
 
