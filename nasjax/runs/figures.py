@@ -121,7 +121,7 @@ def accuracy_scale(axes: "Axes", values: Sequence[float] | np.ndarray) -> None:
         )
         axes.set_yticks(ticks, [f"{100 * t:.0f} %" for t in ticks])
         axes.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.2 * (1.01 - high) + 0.002))
-        axes.minorticks_off()
+        axes.yaxis.minorticks_off()
     else:
         pad = max(0.01, 0.08 * (high - low))
         axes.set_ylim(low - pad, high + pad)
