@@ -204,8 +204,8 @@ def _spread(center: float, deviation: float) -> str:
 
 
 def _interval(row: Row) -> str:
-    low, high = _number(row["iqm_low_percent"]), _number(row["iqm_high_percent"])
-    return f"{_number(row['iqm_percent'])} ({low} to {high})"
+    center, low, high = (_number(row[f"iqm_{end}percent"]) for end in ("", "low_", "high_"))
+    return center if math.isnan(row["iqm_low_percent"]) else f"{center} ({low} to {high})"
 
 
 def _p_value(p: float) -> str:

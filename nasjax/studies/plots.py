@@ -84,6 +84,8 @@ def _panels(left: "Axes", right: "Axes", curve: Curve, optimum: float) -> list[t
 
 def _scale(left: "Axes", right: "Axes", curves: list[Curve], optimum: float, inks: Inks) -> None:
     """Axes that fit the coloured means, but for a first fifth of the log axis: their steep part."""
+    from matplotlib.ticker import LogLocator
+
     budget = int(curves[0].queries[-1])
     for axes in (left, right):
         axes.set(xscale="log", xlabel="queries", xlim=(1, max(budget, 2)))
@@ -93,11 +95,12 @@ def _scale(left: "Axes", right: "Axes", curves: list[Curve], optimum: float, ink
     figures.accuracy_scale(left, [*means, optimum])
     left.axhline(optimum, color=inks.muted, lw=1, ls=":", zorder=1)
     left.set(ylabel="reported accuracy of the incumbent")
+    regret = optimum - means
+    shown = 100 * regret[regret > NO_REGRET] if (regret > NO_REGRET).any() else np.ones(1)
+    right.set_ylim(shown.min() / 1.5, shown.max() * 1.3)  # first: a log scale refuses no data
     right.set(yscale="log", ylabel="regret, percentage points")
-    regret = 100 * (optimum - means)
-    regret = regret[regret > 100 * NO_REGRET]
-    if len(regret):
-        right.set_ylim(regret.min() / 1.5, regret.max() * 1.3)
+    right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    right.yaxis.minorticks_off()
     right.yaxis.set_major_formatter(lambda y, _: f"{y:g}")
 
 
