@@ -32,7 +32,9 @@ BASE = [
     "numpy>=2.1,<3",
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12,<0.13",
+    "pandas>=2.2,<4",
     "scikit-learn>=1.7,<2",
+    "scipy>=1.14,<2",
     "tensorflow-datasets>=4.9.10,<4.10",
     "tqdm>=4.66",
 ]

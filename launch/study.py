@@ -11,8 +11,10 @@ give each its --share (0/4 to 3/4) and copy their folders parts/ into one direct
 import os
 import pathlib
 import time
+from typing import Any
 
 import jax
+import numpy as np
 from absl import flags
 from ml_collections import config_flags
 from tqdm import tqdm
@@ -23,6 +25,7 @@ from nasjax.errors import UserError
 from nasjax.runs.workdir import Workdir, versions, write_json
 from nasjax.studies import config, run
 from nasjax.studies.aggregate import aggregates
+from nasjax.studies.cell import ENDED
 from nasjax.studies.report import write_report
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -86,7 +89,7 @@ def sum_up(directory: pathlib.Path, study: config.Study) -> None:
     reference = study.config.reference
     cells = [cell for cell, _ in found]
     table = aggregates(cells, reference)
-    seconds = [
+    rows: list[dict[str, Any]] = [
         {
             "label": cell.label,
             "space": cell.space,
@@ -95,7 +98,7 @@ def sum_up(directory: pathlib.Path, study: config.Study) -> None:
             "seeds": len(cell.seeds),
             "compile_seconds": part.found.compile_seconds,
             "run_seconds": part.found.run_seconds,
-            "queries_per_second": float((cell.queries != run.ENDED).sum() / part.found.run_seconds),
+            "queries_per_second": float(np.sum(cell.queries != ENDED) / part.found.run_seconds),
         }
         for cell, part in found
     ]
@@ -103,9 +106,9 @@ def sum_up(directory: pathlib.Path, study: config.Study) -> None:
         **versions(),
         "finished": time.strftime("%Y-%m-%d %H:%M"),
         "seconds": {
-            name: sum(row[f"{name}_seconds"] for row in seconds) for name in ("compile", "run")
+            name: sum(row[f"{name}_seconds"] for row in rows) for name in ("compile", "run")
         },
-        "cells": seconds,
+        "cells": rows,
         "aggregates": table.to_dict("records"),
     }
     write_json(directory / "study.json", about)

@@ -126,7 +126,7 @@ def _multi_agent(config: MultiAgentConfig, request: _Request) -> Controller:
 
 
 # Adding a member is one entry: its name -> its settings (and who builds it).
-TABLE_SPACES: dict[str, type[SlotSpace]] = {
+TABLE_SPACES: dict[str, Callable[[], SlotSpace]] = {
     "nas_bench_201": NasBench201,
     "nas_bench_macro": NasBenchMacro,
 }

@@ -38,7 +38,12 @@ class TableConfig:
     validation_batch_size: int = 16
 
     def __post_init__(self) -> None:
-        check(self.validation_batches >= 1, "evaluator.validation_batches", self.validation_batches, ">= 1")
+        check(
+            self.validation_batches >= 1,
+            "evaluator.validation_batches",
+            self.validation_batches,
+            ">= 1",
+        )
         size = self.validation_batch_size
         check(1 <= size <= 255, "evaluator.validation_batch_size", size, "1 to 255")
 

@@ -1,12 +1,12 @@
 """The wording of a report: facts to one self-contained HTML page, and to a terminal summary."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Any
 
-from nasjax.runs import plots, style
+from nasjax.runs import markup, plots
 from nasjax.runs.facts import Facts, section
+from nasjax.runs.markup import flatten, percent
 
 FEW_UPDATES = 100  # a learner with fewer is marked untrained
 PURPOSES = {
@@ -23,22 +23,16 @@ def render(facts: Facts) -> str:
     title = f"{_data_name(facts)}: {_controller(facts)}, seed {facts.config.get('seed', '–')}"
     parts = [
         _headline(facts, title),
-        _section("Best architecture, layer by layer", _layers(facts)),
-        _section("Learning curve", _curve(facts)),
-        _section("Accuracies of all models", _scatter(facts)),
-        _section("Kinds of layers tried", _kinds(facts)),
-        _section("Budget spent", _budget(facts)),
-        _section("The learner", _learner(facts)),
-        _section("Where the controller looked", _attention(facts)),
-        _section("How the numbers were made", _origin(facts)),
+        markup.section("Best architecture, layer by layer", _layers(facts)),
+        markup.section("Learning curve", _curve(facts)),
+        markup.section("Accuracies of all models", _scatter(facts)),
+        markup.section("Kinds of layers tried", _kinds(facts)),
+        markup.section("Budget spent", _budget(facts)),
+        markup.section("The learner", _learner(facts)),
+        markup.section("Where the controller looked", _attention(facts)),
+        markup.section("How the numbers were made", _origin(facts)),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{style.CSS}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return markup.document(title, parts)
 
 
 def summary(facts: Facts) -> str:
@@ -80,12 +74,6 @@ def sparkline(values: Sequence[float], *, width: int = 40) -> str:
     low, high = min(shown), max(shown)
     scale = 7 / (high - low) if high > low else 0.0
     return "".join("▁▂▃▄▅▆▇█"[round((v - low) * scale)] for v in shown)
-
-
-def percent(value: Any) -> str:
-    """0.9727 -> "97.27 %"; a dash for what is not a number."""
-    known = isinstance(value, (int, float)) and math.isfinite(value)
-    return f"{100 * value:.2f} %" if known else "–"
 
 
 def gain(value: float) -> str:
@@ -176,7 +164,7 @@ def _layers(facts: Facts) -> str:
         "the first layer is compared with zero. A dash: this prefix was never measured. FLOPs per "
         "image, a multiply-accumulate counts as two. Head: flatten + linear to the classes."
     )
-    return _table(heads, rows, numbers=(2, 3, 5, 6, 7)) + _caption(caption)
+    return markup.table(heads, rows, numbers=(2, 3, 5, 6, 7)) + markup.caption(caption)
 
 
 def _curve(facts: Facts) -> str:
@@ -186,7 +174,7 @@ def _curve(facts: Facts) -> str:
     began = (
         f"Learning started in round {start}" if start is not None else "Learning has not started"
     )
-    return plots.learning_curve(facts) + _caption(
+    return plots.learning_curve(facts) + markup.caption(
         f"{began}. Best so far: over all rows of the search. Grown, mean: over the models that a "
         "round ended with. Noise-free: the controller's own choice, without exploration."
     )
@@ -195,7 +183,7 @@ def _curve(facts: Facts) -> str:
 def _scatter(facts: Facts) -> str:
     if not facts.records.queries:
         return ""
-    return plots.scatter(facts) + _caption(
+    return plots.scatter(facts) + markup.caption(
         "One mark per row of the records, on the whole validation split. Final: what a grown model "
         "ended with; prefixes are the networks on the way there. Crosses at the bottom: did not "
         "fit, diverged, or needed too much memory. Noise-free rows are not counted as queries."
@@ -222,7 +210,7 @@ def _kinds(facts: Facts) -> str:
         ]
         if shares:
             text += f" All {lost} losses by pair: {', '.join(shares)}."
-    return f'<div class="pair">{figures}</div>' + _caption(text)
+    return f'<div class="pair">{figures}</div>' + markup.caption(text)
 
 
 def _budget(facts: Facts) -> str:
@@ -246,12 +234,12 @@ def _budget(facts: Facts) -> str:
         rows.append([f"seconds, {escape(source)}", f"{seconds:,.1f}", "summed over candidates"])
     few = "untrained" if budget.updates < FEW_UPDATES else "of the learner"
     rows.append(["updates", f"{budget.updates:,}", few])
-    return _table(("", "count", ""), rows, numbers=(1,))
+    return markup.table(("", "count", ""), rows, numbers=(1,))
 
 
 def _learner(facts: Facts) -> str:
     figure = plots.metrics(facts)
-    return figure + _caption("As reported at the end of each round.") if figure else ""
+    return figure + markup.caption("As reported at the end of each round.") if figure else ""
 
 
 def _attention(facts: Facts) -> str:
@@ -263,7 +251,7 @@ def _attention(facts: Facts) -> str:
         f"{found.length} layers. Rows: query position; columns: key position; every row sums to "
         "one; brighter is more, within each block. Labels: the architecture after the step."
     )
-    parts = [_caption(text)]
+    parts = [markup.caption(text)]
     for who in ("actor", "critic"):
         parts += [f"<h3>{who}, last step</h3>", plots.attention_heads(found, who)]
     parts += ["<h3>mean over heads, step by step</h3>", plots.attention_steps(found)]
@@ -284,18 +272,9 @@ def _origin(facts: Facts) -> str:
     parts.append(f"<p>All accuracies are on the validation split. The test split {test}.</p>")
     for name, values in (("Config", facts.config), ("Versions", facts.versions)):
         rows = [[f"<code>{escape(k)}</code>", escape(v)] for k, v in flatten(values)]
-        table = _table(("key", "value"), rows)
+        table = markup.table(("key", "value"), rows)
         parts.append(f"<details><summary>{name}</summary>{table}</details>")
     return "\n".join(parts)
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    """Nested settings as ("section.key", text) pairs."""
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)
 
 
 # --- pieces -------------------------------------------------------------------------------------
@@ -317,26 +296,3 @@ def _rounds(facts: Facts) -> str:
 def _by_purpose(facts: Facts) -> str:
     counts = facts.budget.by_purpose
     return ", ".join(f"{counts[k]:,} {text}" for k, text in PURPOSES.items() if k in counts) or "–"
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n{content}\n</section>" if content else ""
-
-
-def _caption(text: str) -> str:
-    return f'<p class="caption">{escape(text)}</p>'
-
-
-def _table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()
-) -> str:
-    """Cells are HTML already; the columns in `numbers` are set flush right."""
-    side = ['class="n"' if i in numbers else "" for i in range(len(heads))]
-    top = "".join(f"<th {s}>{escape(h)}</th>" for h, s in zip(heads, side, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td {s}>{c}</td>" for c, s in zip(row, side, strict=True)) + "</tr>\n"
-        for row in rows
-    )
-    return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )

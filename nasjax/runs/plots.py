@@ -1,37 +1,22 @@
-"""The pictures of a report: matplotlib figures as SVG text that follows the page's colours.
+"""The pictures of a run's report, in the style of `figures`; matplotlib is imported on use."""
 
-Text stays text. Ink, grid and muted colours are drawn in stand-in colours and replaced by CSS
-variables, so that one picture reads well on a light and on a dark page. Series colours are from
-Okabe and Ito's palette, which is safe for colour-blind readers. matplotlib is imported on use.
-"""
-
-import contextlib
-import io
 import math
 import pathlib
-import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasjax.errors import UserError
+from nasjax.runs import figures
 from nasjax.runs.facts import Attention, Facts, Pair, layer_text
+from nasjax.runs.figures import BLUE, GREEN, GREY, ORANGE, RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 VECTOR_POINTS = 3000  # a scatter with more is embedded as a picture, which bounds the page's size
-BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
-    "#0072b2",
-    "#e69f00",
-    "#009e73",
-    "#d55e00",
-    "#cc79a7",
-    "#8b929c",
-)
 KIND_COLOURS = {"conv": BLUE, "pool": GREEN, "fc": ORANGE, "stop": GREY}
 ROLES = {  # role -> (label, colour, size, layer); what matters is drawn last
     "backup": ("back-up", GREY, 7, 1),
@@ -43,42 +28,29 @@ ROLES = {  # role -> (label, colour, size, layer); what matters is drawn last
 PAIR_KINDS = ("conv", "pool", "fc")
 
 
-class Inks(NamedTuple):
-    """Colours of text, of secondary text and of lines behind the data."""
-
-    ink: str
-    muted: str
-    grid: str
-
-
-PAGE = Inks("#010203", "#040506", "#070809")  # stand-ins, replaced by CSS variables
-PAPER = Inks("#1b1f24", "#57606a", "#d9dee3")
-VARIABLES = {PAGE.ink: "var(--ink)", PAGE.muted: "var(--muted)", PAGE.grid: "var(--grid)"}
-
-
 # --- figures ------------------------------------------------------------------------------------
 
 
 def learning_curve(facts: Facts) -> str:
     """Best and mean accuracy per round, noise-free models as marks."""
-    with _style(PAGE):
-        figure, (axes,) = _figure(8.6, 3.3)
+    with figures.style(figures.PAGE):
+        figure, (axes,) = figures.canvas(8.6, 3.3)
         _draw_curve(axes, facts)
-        return _svg(figure, "curve")
+        return figures.to_svg(figure, "curve")
 
 
 def scatter(facts: Facts) -> str:
     """The accuracy of every row over the query index."""
-    with _style(PAGE):
-        figure, (axes,) = _figure(8.6, 3.3)
+    with figures.style(figures.PAGE):
+        figure, (axes,) = figures.canvas(8.6, 3.3)
         _draw_scatter(axes, facts)
-        return _svg(figure, "scatter")
+        return figures.to_svg(figure, "scatter")
 
 
 def kinds(facts: Facts) -> str:
     """Stacked bars: which kinds of layers the models had at each position."""
-    with _style(PAGE):
-        figure, (axes,) = _figure(4.3, 3.3)
+    with figures.style(figures.PAGE):
+        figure, (axes,) = figures.canvas(4.3, 3.3)
         positions = np.arange(1, len(facts.kinds) + 1)
         total = max((sum(c.values()) for c in facts.kinds), default=1)
         below = np.zeros(len(positions))
@@ -94,20 +66,20 @@ def kinds(facts: Facts) -> str:
             below += heights
         axes.set(xlabel="position in the architecture", ylabel="models", xticks=positions)
         axes.grid(False)
-        _legend(axes, columns=4)
-        return _svg(figure, "kinds")
+        figures.legend(axes, columns=4)
+        return figures.to_svg(figure, "kinds")
 
 
 def pairs(found: Mapping[tuple[str, str], Pair]) -> str:
     """Heat map: the share of layers of a kind, after another, that lost accuracy."""
     from matplotlib import colormaps
 
-    with _style(PAGE):
-        figure, (axes,) = _figure(4.3, 3.3)
+    with figures.style(figures.PAGE):
+        figure, (axes,) = figures.canvas(4.3, 3.3)
         for i, before in enumerate(PAIR_KINDS):
             for j, this in enumerate(PAIR_KINDS):
                 pair = found.get((before, this), Pair(0, 0, 0))
-                text, colour = "–", PAGE.muted
+                text, colour = "–", figures.PAGE.muted
                 if pair.measured:
                     share = pair.negative / pair.measured
                     text = f"{100 * share:.0f} %\n{pair.negative} of {pair.measured}"
@@ -123,7 +95,7 @@ def pairs(found: Mapping[tuple[str, str], Pair]) -> str:
         axes.tick_params(length=0)
         axes.grid(False)
         axes.spines[:].set_visible(False)
-        return _svg(figure, "pairs")
+        return figures.to_svg(figure, "pairs")
 
 
 def metrics(facts: Facts) -> str:
@@ -133,8 +105,10 @@ def metrics(facts: Facts) -> str:
     if not names:
         return ""
     columns = 3
-    with _style(PAGE):
-        figure, grid = _figure(8.6, 1.9 * math.ceil(len(names) / columns), columns, len(names))
+    with figures.style(figures.PAGE):
+        figure, grid = figures.canvas(
+            8.6, 1.9 * math.ceil(len(names) / columns), columns, len(names)
+        )
         for axes, name in zip(grid, names, strict=True):
             points = [(r.updates, r.metrics[name]) for r in rounds if name in r.metrics]
             axes.plot(*zip(*points, strict=True), color=BLUE, marker="." if len(points) < 9 else "")
@@ -142,7 +116,7 @@ def metrics(facts: Facts) -> str:
             axes.margins(y=0.12)
             axes.locator_params(nbins=4)
             axes.set_xlabel("updates")
-        return _svg(figure, "metrics")
+        return figures.to_svg(figure, "metrics")
 
 
 def attention_heads(found: Attention, who: str) -> str:
@@ -151,9 +125,9 @@ def attention_heads(found: Attention, who: str) -> str:
     blocks, heads, size, _ = weights.shape
     panels = np.concatenate([weights.mean(1, keepdims=True), weights], axis=1)
     titles = ["mean", *(f"head {i + 1}" for i in range(heads))]
-    with _style(PAGE):
+    with figures.style(figures.PAGE):
         cell = 7.2 / ((heads + 1) * (size + 1))  # inches; the labels take the rest of the width
-        figure, (axes,) = _figure(8.6, 1.7 + cell * (blocks * (size + 2) - 2))
+        figure, (axes,) = figures.canvas(8.6, 1.7 + cell * (blocks * (size + 2) - 2))
         left, top = _draw_tiles(axes, panels / weights.max((1, 2, 3))[:, None, None, None])
         labels = _layer_labels(found.encodings[-1], size)
         axes.set_yticks([y + k for y in top for k in range(size)], labels * blocks)
@@ -166,7 +140,7 @@ def attention_heads(found: Attention, who: str) -> str:
                 text = title if x else f"block {block + 1}, {title}"
                 axes.text(x - 0.5, y - 0.8, text, va="bottom")
         axes.set(xlabel="key position", ylabel="query position")
-        return _svg(figure, f"heads-{who}")
+        return figures.to_svg(figure, f"heads-{who}")
 
 
 def attention_steps(found: Attention) -> str:
@@ -174,8 +148,8 @@ def attention_steps(found: Attention) -> str:
     steps, blocks, _, size, _ = found.actor.shape
     rows = [(who, block) for who in ("actor", "critic") for block in range(blocks)]
     means = [np.asarray(getattr(found, who), float)[:, b].mean(1) for who, b in rows]
-    with _style(PAGE):
-        figure, (axes,) = _figure(min(8.6, 1.0 + 1.27 * steps), 0.7 + 1.2 * len(rows))
+    with figures.style(figures.PAGE):
+        figure, (axes,) = figures.canvas(min(8.6, 1.0 + 1.27 * steps), 0.7 + 1.2 * len(rows))
         left, top = _draw_tiles(axes, np.stack([m / m.max() for m in means]), between=1)
         for step, x in enumerate(left):
             name = layer_text(tuple(found.encodings[step][min(step, size - 1)].tolist()))
@@ -185,7 +159,7 @@ def attention_steps(found: Attention) -> str:
         names = [f"{who}\nblock {block + 1}" for who, block in rows]
         axes.set_yticks([y + (size - 1) / 2 for y in top], names)
         axes.set(xlabel="key position")
-        return _svg(figure, "steps")
+        return figures.to_svg(figure, "steps")
 
 
 def write_picture(workdir: pathlib.Path, path: pathlib.Path) -> None:
@@ -193,8 +167,8 @@ def write_picture(workdir: pathlib.Path, path: pathlib.Path) -> None:
     from nasjax.runs.report import collect
 
     facts = collect(workdir, now=time.time())
-    with _style(PAPER):
-        figure, (top, bottom) = _figure(8.6, 6.4, 1, 2)
+    with figures.style(figures.PAPER):
+        figure, (top, bottom) = figures.canvas(8.6, 6.4, 1, 2)
         figure.set_facecolor("white")
         _draw_curve(top, facts)
         _draw_scatter(bottom, facts)
@@ -226,8 +200,10 @@ def _draw_curve(axes: "Axes", facts: Facts) -> None:
         axes.axvline(start, color=RED, lw=1.2, ls=(0, (4, 3)), label="learning starts", zorder=1)
     axes.set(xlabel="round", ylabel="validation accuracy")
     axes.locator_params(axis="x", integer=True)
-    _accuracy_scale(axes, [*best, *(p.grown_mean for p in facts.curve), *(a for _, a in marks)])
-    _legend(axes, columns=4)
+    figures.accuracy_scale(
+        axes, [*best, *(p.grown_mean for p in facts.curve), *(a for _, a in marks)]
+    )
+    figures.legend(axes, columns=4)
 
 
 def _draw_scatter(axes: "Axes", facts: Facts) -> None:
@@ -255,33 +231,11 @@ def _draw_scatter(axes: "Axes", facts: Facts) -> None:
             rasterized=len(roles) > VECTOR_POINTS,
         )
     axes.set(xlabel="query", ylabel="validation accuracy")
-    _accuracy_scale(axes, accuracy[roles != "failed"])
+    figures.accuracy_scale(axes, accuracy[roles != "failed"])
     low, high = (axes.yaxis.get_transform().transform(y) for y in axes.get_ylim())
     floor = axes.yaxis.get_transform().inverted().transform(low - 0.09 * (high - low))
     axes.set_ylim(bottom=float(floor))  # room for the marks of failed rows
-    _legend(axes, columns=3)
-
-
-def _accuracy_scale(axes: "Axes", values: Sequence[float] | np.ndarray) -> None:
-    """Accuracy in per cent; stretched towards 100 % where good models would crowd together."""
-    finite = np.array([v for v in values if math.isfinite(v)] or [0.0, 1.0])
-    low, high = float(finite.min()), float(finite.max())
-    if high > 0.9 and low < 0.9:
-        ticks = [t for t in (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1) if low - 0.1 <= t]
-        axes.set_yscale(
-            "function",
-            functions=(
-                lambda a: -np.log10(1.01 - np.minimum(a, 1.0)),
-                lambda y: 1.01 - 10 ** -np.asarray(y, float),
-            ),
-        )
-        axes.set_yticks(ticks, [f"{100 * t:.0f} %" for t in ticks])
-        axes.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.2 * (1.01 - high) + 0.002))
-        axes.minorticks_off()
-    else:
-        pad = max(0.01, 0.08 * (high - low))
-        axes.set_ylim(low - pad, high + pad)
-        axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.4g} %")
+    figures.legend(axes, columns=3)
 
 
 def _draw_tiles(
@@ -304,83 +258,3 @@ def _draw_tiles(
 def _layer_labels(encoding: np.ndarray, size: int) -> list[str]:
     layers = [tuple(int(v) for v in row) for row in encoding[:size]]
     return [f"{i + 1} {layer_text(row) or 'empty'}" for i, row in enumerate(layers)]
-
-
-def _legend(axes: "Axes", *, columns: int) -> None:
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        borderaxespad=0.2,
-        ncols=columns,
-        frameon=False,
-        handlelength=1.4,
-        markerscale=1.5,
-        columnspacing=1.4,
-    )
-
-
-# --- figure to SVG ------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _style(inks: Inks) -> Iterator[None]:
-    import matplotlib
-
-    ink, muted, grid = inks
-    settings: Any = {
-        "svg.fonttype": "none",
-        "font.size": 9,
-        "axes.titlesize": 9,
-        "axes.titlecolor": ink,
-        "text.color": ink,
-        "axes.labelcolor": muted,
-        "axes.edgecolor": grid,
-        "xtick.color": grid,
-        "ytick.color": grid,
-        "xtick.labelcolor": muted,
-        "ytick.labelcolor": muted,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": grid,
-        "grid.linewidth": 0.7,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "lines.linewidth": 1.5,
-    }
-    with matplotlib.rc_context(settings):
-        yield
-
-
-def _figure(
-    width: float, height: float, columns: int = 1, panels: int = 1
-) -> "tuple[Figure, list[Axes]]":
-    """A figure of `panels` axes in rows of `columns`; inches."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.patch.set_alpha(0.0)
-    rows = math.ceil(panels / columns)
-    grid = figure.add_gridspec(rows, columns)
-    axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(panels)]
-    for each in axes:
-        each.patch.set_alpha(0.0)
-    return figure, axes
-
-
-def _svg(figure: "Figure", name: str) -> str:
-    """The figure as an <svg> element: ids unique to it, colours as CSS variables, no metadata."""
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": name}):
-        figure.savefig(text, format="svg", dpi=150, metadata={"Date": None})
-    svg = text.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = re.sub(r"(font: [^\"';]*?px)[^\";]*", r"\1 var(--sans)", svg)
-    for colour, variable in VARIABLES.items():
-        svg = svg.replace(colour, variable)
-    return re.sub(r"\n\s*", "\n", svg)

@@ -172,7 +172,9 @@ class LayerChain:
     def options(self) -> np.ndarray:
         """[1110, 4] int32: every layer of Table I, kind by kind."""
         rows = [
-            (kind, *values) for kind, lists in TABLE_I.items() for values in itertools.product(*lists)
+            (kind, *values)
+            for kind, lists in TABLE_I.items()
+            for values in itertools.product(*lists)
         ]
         return np.array(rows, np.int32)
 

@@ -49,8 +49,10 @@ class UnitBox:
         place = jax.random.randint(place_key, (), 0, self.num_layers * self.action_size)
         step = jax.random.randint(step_key, (), 1, self.levels)
         flat = architecture.reshape(-1)
-        return flat.at[place].set(1 + (flat[place] - 1 + step) % self.levels).reshape(
-            architecture.shape
+        return (
+            flat.at[place]
+            .set(1 + (flat[place] - 1 + step) % self.levels)
+            .reshape(architecture.shape)
         )
 
     def to_text(self, architecture: Any) -> str:

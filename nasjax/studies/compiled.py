@@ -1,6 +1,7 @@
 """Many seeds of one search as one program, and what each of them asked for."""
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -34,14 +35,14 @@ class Found(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The rows of one exchange [B]: the table's row or NO_ROW, ENDED where masked; validation rows.
+    """The rows of one exchange [B] (on the host, of N searches [N, ...]): the table's row or NO_ROW, ENDED where masked; validation rows.
 
     Attributes:
       validated: only rows with all layers, ENDED elsewhere.
     """
 
-    row: jax.Array
-    validated: jax.Array
+    row: Any
+    validated: Any
 
 
 def run_seeds(
@@ -64,13 +65,15 @@ def run_seeds(
     padded = np.concatenate([seeds, np.repeat(seeds[-1:], -len(seeds) % len(devices))])
     placed = jax.device_put(padded.astype(np.uint32), sharding)
     begin = _spread(functools.partial(_begin, parts), sharding)
-    rounds = max(1, -(-(-(-budget // _most_queries(parts))) // CALLS))
+    rounds = math.ceil(budget / _most_queries(parts) / CALLS)
     go_on = _spread(functools.partial(_go_on, parts, rounds), sharding)
 
     start = time.perf_counter()
     begin_compiled = begin.lower(placed).compile()
     states = jax.eval_shape(begin, placed)
-    states = jax.tree.map(lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), states)
+    states = jax.tree.map(
+        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), states
+    )
     go_on_compiled = go_on.lower(placed, states).compile()
     compile_seconds = time.perf_counter() - start
 
@@ -81,7 +84,9 @@ def run_seeds(
         state, asked = go_on_compiled(placed, state)
         history.append(_in_order(jax.device_get(asked)))
         on_queries(int(np.minimum(np.asarray(state.queries), budget).mean()))
-    rows, validated = (np.concatenate(parts, 1)[: len(seeds)] for parts in zip(*history, strict=True))
+    rows, validated = (
+        np.concatenate(parts, 1)[: len(seeds)] for parts in zip(*history, strict=True)
+    )
     return Found(
         queries=_first(rows, budget),
         updates=np.asarray(jax.vmap(parts.controller.num_updates)(state.controller))[: len(seeds)],

@@ -13,7 +13,7 @@ import numpy as np
 from nasjax.errors import UserError
 from nasjax.studies.compiled import Found
 
-_FIELDS = ("seeds", "queries", "updates", "final", "compile_seconds", "run_seconds")
+_FIELDS = ("seeds", *Found._fields)
 
 
 class Part(NamedTuple):
@@ -52,19 +52,25 @@ def read(directory: pathlib.Path, cell: str) -> Part | None:
     if not parts:
         return None
     seeds = np.concatenate([part.seeds for part in parts])
-    columns = [np.concatenate(column) for column in zip(*(p.found[:3] for p in parts), strict=True)]
+    columns = [
+        np.concatenate([getattr(part.found, name) for part in parts]) for name in Found._fields[:3]
+    ]
     unique, first, inverse = np.unique(seeds, return_index=True, return_inverse=True)
     for column in columns:
         if not np.array_equal(column, column[first][inverse]):
             raise UserError(f"{directory / 'parts' / cell}: two files disagree about a seed")
-    seconds = [sum(p.found[i] for p in parts) for i in (3, 4)]
-    return Part(unique, Found(*(column[first] for column in columns), *seconds))
+    queries, updates, final = (column[first] for column in columns)
+    compile_seconds = sum(part.found.compile_seconds for part in parts)
+    run_seconds = sum(part.found.run_seconds for part in parts)
+    return Part(unique, Found(queries, updates, final, compile_seconds, run_seconds))
 
 
 def _read(path: pathlib.Path) -> Part:
     try:
         with np.load(path, allow_pickle=False) as file:
-            seeds, *arrays, compile_seconds, run_seconds = (file[name] for name in _FIELDS)
+            seeds, queries, updates, final, compiling, running = (file[name] for name in _FIELDS)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged ({error}); remove it, the study makes it anew") from None
-    return Part(seeds, Found(*arrays, float(compile_seconds), float(run_seconds)))
+        raise UserError(
+            f"{path} is damaged ({error}); remove it, the study makes it anew"
+        ) from None
+    return Part(seeds, Found(queries, updates, final, float(compiling), float(running)))

@@ -70,5 +70,7 @@ def test_neither_impossible_nor_certain_accuracies_are_blurred():
 
 
 def test_too_many_images_for_a_count_are_refused():
-    with pytest.raises(UserError, match=r"evaluator.validation_batch_size=256; it must be 1 to 255"):
+    with pytest.raises(
+        UserError, match=r"evaluator.validation_batch_size=256; it must be 1 to 255"
+    ):
         TableConfig("some", validation_batch_size=256)

@@ -1,4 +1,4 @@
-"""Searches in one program: what comes back is what was asked, in order; random search is uniform."""
+"""Searches in one program: what comes back is what was asked; random search is uniform."""
 
 import functools
 
@@ -60,8 +60,7 @@ def random_bests(table):
 def test_the_best_of_so_many_random_ones_is_what_order_statistics_say(table, queries):
     values, asked = random_bests(table)
     best = asked[:, :queries].max(1)
-    # The interval holds the mean in 99.9 % of the cases: one false alarm in 83 runs of twelve
-    # would-be draws, but the seeds are fixed.
+    # Twelve intervals of 99.9 %: one false alarm in 83 changes of what the seeds draw.
     half = scipy.stats.norm.ppf(0.9995) * best.std(ddof=1) / np.sqrt(len(best))
     assert abs(best.mean() - expected_best(values, queries)) < half
 
@@ -132,7 +131,9 @@ def test_masked_rows_are_closed_up_and_what_ended_early_says_so():
 
 
 def test_the_last_validated_row_is_the_final_one():
-    validated = np.array([[ENDED, 5, ENDED, 6, ENDED], [ENDED] * 5, [9, ENDED, NO_ROW, ENDED, ENDED]])
+    validated = np.array(
+        [[ENDED, 5, ENDED, 6, ENDED], [ENDED] * 5, [9, ENDED, NO_ROW, ENDED, ENDED]]
+    )
     np.testing.assert_array_equal(compiled._last(validated), [6, NO_ROW, 9])
 
 
@@ -140,7 +141,10 @@ def test_the_last_validated_row_is_the_final_one():
     ("change", "message"),
     [
         ({"budget": 0}, "budgets=0; it must be 1 or more"),
-        ({"controller": {**TRL_HPO, "min_accuracy": 0.95}}, r"controller.min_accuracy=0.95; .*0.9161"),
+        (
+            {"controller": {**TRL_HPO, "min_accuracy": 0.95}},
+            r"controller.min_accuracy=0.95; .*0.9161",
+        ),
         ({"controller": {**TRL_HPO, "min_size": 64}, "budget": 50}, "controller.min_size=64"),
         ({"costs": ("hw_nas_bench/toaster_latency_ms",)}, "toaster"),
         ({"table": ("nas_bench_201", "svhn")}, "svhn.*cifar100"),

@@ -44,9 +44,7 @@ def make_local_search(
     """
     layers, others = space.num_layers, len(space.operations) - 1
 
-    def propose_start(
-        key: jax.Array, state: LocalSearchState
-    ) -> tuple[Proposal, LocalSearchState]:
+    def propose_start(key: jax.Array, state: LocalSearchState) -> tuple[Proposal, LocalSearchState]:
         drawn = space.sample(key)[None]
         return propose_whole(drawn, performance_size, state.restart), state
 

@@ -1,0 +1,142 @@
+"""How figures look and become SVG text that follows the page's colours, for all reports.
+
+Text stays text. Ink, grid and muted colours are drawn in stand-in colours and replaced by CSS
+variables, so that one picture reads well on a light and on a dark page. Series colours are from
+Okabe and Ito's palette, which is safe for colour-blind readers. matplotlib is imported on use.
+"""
+
+import contextlib
+import io
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#d55e00",
+    "#cc79a7",
+    "#8b929c",
+)
+
+
+class Inks(NamedTuple):
+    """Colours of text, of secondary text and of lines behind the data."""
+
+    ink: str
+    muted: str
+    grid: str
+
+
+PAGE = Inks("#010203", "#040506", "#070809")  # stand-ins, replaced by CSS variables
+PAPER = Inks("#1b1f24", "#57606a", "#d9dee3")
+VARIABLES = {PAGE.ink: "var(--ink)", PAGE.muted: "var(--muted)", PAGE.grid: "var(--grid)"}
+
+
+@contextlib.contextmanager
+def style(inks: Inks) -> Iterator[None]:
+    """matplotlib's settings while a figure is drawn."""
+    import matplotlib
+
+    ink, muted, grid = inks
+    settings: Any = {
+        "svg.fonttype": "none",
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.titlecolor": ink,
+        "text.color": ink,
+        "axes.labelcolor": muted,
+        "axes.edgecolor": grid,
+        "xtick.color": grid,
+        "ytick.color": grid,
+        "xtick.labelcolor": muted,
+        "ytick.labelcolor": muted,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": grid,
+        "grid.linewidth": 0.7,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "lines.linewidth": 1.5,
+    }
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def canvas(
+    width: float, height: float, columns: int = 1, panels: int = 1
+) -> "tuple[Figure, list[Axes]]":
+    """A figure of `panels` axes in rows of `columns`; inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.patch.set_alpha(0.0)
+    rows = math.ceil(panels / columns)
+    grid = figure.add_gridspec(rows, columns)
+    axes = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(panels)]
+    for each in axes:
+        each.patch.set_alpha(0.0)
+    return figure, axes
+
+
+def to_svg(figure: "Figure", name: str) -> str:
+    """The figure as an <svg> element: ids unique to it, colours as CSS variables, no metadata."""
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name}):
+        figure.savefig(text, format="svg", dpi=150, metadata={"Date": None})
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    svg = re.sub(r'href="#', f'href="#{name}-', svg)
+    svg = re.sub(r"(font: [^\"';]*?px)[^\";]*", r"\1 var(--sans)", svg)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, variable)
+    return re.sub(r"\n\s*", "\n", svg)
+
+
+def accuracy_scale(axes: "Axes", values: Sequence[float] | np.ndarray) -> None:
+    """Accuracy in per cent; stretched towards 100 % where good models would crowd together."""
+    finite = np.array([v for v in values if math.isfinite(v)] or [0.0, 1.0])
+    low, high = float(finite.min()), float(finite.max())
+    if high > 0.9 and low < 0.9:
+        ticks = [t for t in (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1) if low - 0.1 <= t]
+        axes.set_yscale(
+            "function",
+            functions=(
+                lambda a: -np.log10(1.01 - np.minimum(a, 1.0)),
+                lambda y: 1.01 - 10 ** -np.asarray(y, float),
+            ),
+        )
+        axes.set_yticks(ticks, [f"{100 * t:.0f} %" for t in ticks])
+        axes.set_ylim(max(0.0, low - 0.05), min(1.0, high + 0.2 * (1.01 - high) + 0.002))
+        axes.yaxis.minorticks_off()
+    else:
+        pad = max(0.01, 0.08 * (high - low))
+        axes.set_ylim(low - pad, high + pad)
+        axes.yaxis.set_major_formatter(lambda v, _: f"{100 * v:.4g} %")
+
+
+def legend(axes: "Axes", *, columns: int) -> None:
+    """Above the axes, flush left, without a frame."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        borderaxespad=0.2,
+        ncols=columns,
+        frameon=False,
+        handlelength=1.4,
+        markerscale=1.5,
+        columnspacing=1.4,
+    )

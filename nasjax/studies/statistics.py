@@ -1,0 +1,189 @@
+"""What a study says about its searches: pure functions on arrays, one entry per seed.
+
+Inter-quartile means with bootstrap intervals follow Agarwal et al., "Deep reinforcement learning
+at the edge of the statistical precipice" (2021); corrected p-values follow Holm (1979). Seeds that
+never reach a target are censored, not dropped.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from nasjax.studies.cell import NO_ROW
+
+RESAMPLES = 5000
+CONFIDENCE = 0.95
+# Resampling concerns numbers that are already measured, so it has one fixed seed: a report is a
+# function of its cells.
+BOOTSTRAP_SEED = 0
+
+
+class Interval(NamedTuple):
+    """Bounds of a confidence interval."""
+
+    low: float
+    high: float
+
+
+class Comparison(NamedTuple):
+    """A test statistic with its two-sided p-value; NaN where the test is not defined."""
+
+    statistic: float
+    p: float
+
+
+# --- one seed's queries -------------------------------------------------------------------------
+
+
+def look_up(rows: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """`accuracy` [rows] at `rows` (any shape, int); NaN at negative rows."""
+    values = np.asarray(accuracy, float)[np.maximum(rows, 0)]
+    return np.where(np.asarray(rows) < 0, np.nan, values)
+
+
+def incumbents(queries: np.ndarray, search_accuracy: np.ndarray) -> np.ndarray:
+    """The row of the best search accuracy so far, after each query; the first to reach it stays.
+
+    queries [N, T] int, negative where no row was asked for; search_accuracy [rows], NaN = missing
+    -> [N, T] int32, NO_ROW until a known accuracy was seen. A run that has ended keeps its last.
+    """
+    seen = np.nan_to_num(look_up(queries, search_accuracy), nan=-np.inf)
+    before = np.full((len(queries), 1), -np.inf)
+    best = np.maximum.accumulate(np.hstack([before, seen]), axis=1)
+    better = best[:, 1:] > best[:, :-1]
+    when = np.maximum.accumulate(np.where(better, np.arange(queries.shape[1]), -1), axis=1)
+    rows = np.take_along_axis(queries, np.maximum(when, 0), axis=1)
+    return np.where(when < 0, NO_ROW, rows).astype(np.int32)
+
+
+def queries_to_reach(queries: np.ndarray, search_accuracy: np.ndarray, target: float) -> np.ndarray:
+    """The number of the first query whose search accuracy is at least `target`.
+
+    queries [N, T] int, search_accuracy [rows] -> [N] float, counted from 1; infinite where it was
+    never reached, so that a median over all seeds is that of the censored distribution.
+    """
+    hit = look_up(queries, search_accuracy) >= target
+    return np.where(hit.any(1), hit.argmax(1) + 1.0, np.inf)
+
+
+def distinct_rows(queries: np.ndarray) -> np.ndarray:
+    """How many different rows of the table each seed asked for: [N, T] int -> [N] int."""
+    ordered = np.sort(queries, axis=1)
+    new = np.diff(ordered, axis=1, prepend=NO_ROW) != 0
+    return (new & (ordered >= 0)).sum(1)
+
+
+# --- over seeds ---------------------------------------------------------------------------------
+
+
+def mean(values: np.ndarray) -> float:
+    """The mean of [N]; NaN of nothing."""
+    return float(np.mean(values)) if len(values) else np.nan
+
+
+def deviation(values: np.ndarray) -> float:
+    """Standard deviation of [N] with N - 1; exactly 0 for equal values, NaN for fewer than two."""
+    if len(values) < 2:
+        return np.nan
+    return float(np.std(values, ddof=1)) if np.ptp(values) > 0 else 0.0
+
+
+def interquartile_mean(values: np.ndarray) -> float:
+    """The mean of [N] without the lowest and the highest floor(N / 4); NaN of nothing."""
+    return float(stats.trim_mean(values, 0.25)) if len(values) else np.nan
+
+
+def interquartile_interval(values: np.ndarray, *, resamples: int = RESAMPLES) -> Interval:
+    """95 % percentile-bootstrap interval of the inter-quartile mean of [N].
+
+    The value itself where all are equal; NaN for fewer than two values, which tell no spread. With
+    few seeds the interval is too narrow: see the tests for what it covers of 10 and of 30 normal
+    values.
+    """
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return Interval(np.nan, np.nan)
+    if np.ptp(values) == 0:
+        return Interval(float(values[0]), float(values[0]))
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    chunks = [min(500, resamples - start) for start in range(0, resamples, 500)]  # bounds memory
+    drawn = (values[rng.integers(len(values), size=(chunk, len(values)))] for chunk in chunks)
+    means = np.concatenate([stats.trim_mean(sample, 0.25, axis=1) for sample in drawn])
+    return Interval(*(float(bound) for bound in np.quantile(means, _tails())))
+
+
+def mean_band(curves: np.ndarray, *, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:
+    """95 % percentile-bootstrap band of the mean of curves [N, T] -> lower and upper bound [T].
+
+    Whole seeds are drawn; the bounds hold at each step by itself. NaN for fewer than two seeds.
+    """
+    seeds = len(curves)
+    if seeds < 2:
+        return np.full(curves.shape[1], np.nan), np.full(curves.shape[1], np.nan)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    low, high = np.quantile(counts @ curves / seeds, _tails(), axis=0)
+    return low, high
+
+
+def _tails() -> tuple[float, float]:
+    return (1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2
+
+
+# --- comparisons --------------------------------------------------------------------------------
+
+
+def welch(a: np.ndarray, b: np.ndarray) -> Comparison:
+    """Welch's t-test of equal means, two-sided; t > 0 where the mean of `a` [N] is above `b`'s [M].
+
+    Not defined (NaN) for fewer than two values a side, or where neither side varies.
+    """
+    spread = (deviation(a), deviation(b))
+    if not np.nansum(spread) > 0 or min(len(a), len(b)) < 2:
+        return Comparison(np.nan, np.nan)
+    t, p = stats.ttest_ind_from_stats(
+        mean(a), spread[0], len(a), mean(b), spread[1], len(b), equal_var=False
+    )
+    return Comparison(float(t), float(p))
+
+
+def mann_whitney(a: np.ndarray, b: np.ndarray) -> Comparison:
+    """Mann and Whitney's U of `a` [N] over `b` [M], two-sided; corrected for ties; may be -inf.
+
+    Exact where a side has at most 8 values and none are tied. Not defined (NaN) for an empty side.
+    """
+    if min(len(a), len(b)) == 0:
+        return Comparison(np.nan, np.nan)
+    if np.unique(np.concatenate([a, b])).size == 1:  # all tied: no evidence, and no variance
+        return Comparison(len(a) * len(b) / 2, 1.0)
+    u, p = stats.mannwhitneyu(a, b, alternative="two-sided")
+    return Comparison(float(u), float(p))
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Holm's step-down correction of p-values [M], same order; NaN (no test) stays and counts not.
+
+    Sorted upwards, p_(i) becomes the greatest of (m - j + 1) p_(j) over j <= i, at most 1. It keeps
+    the chance of any false alarm below the level, whatever the dependence between the tests.
+    """
+    p_values = np.asarray(p_values, float)
+    order = np.argsort(p_values)[: np.isfinite(p_values).sum()]  # NaN sorts last
+    factors = np.arange(len(order), 0, -1)
+    corrected = np.full(p_values.shape, np.nan)
+    corrected[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1.0)
+    return corrected
+
+
+# --- random search, in closed form --------------------------------------------------------------
+
+
+def expected_best(values: np.ndarray, n: int) -> float:
+    """The mean of the best of `n` uniform draws, with replacement, from the known `values`.
+
+    sum_i v_(i) [(i / N)^n - ((i - 1) / N)^n] over the N values in ascending order: the bracket is
+    the chance that v_(i) is the greatest drawn. Missing values (NaN) are never drawn.
+    """
+    known = np.sort(values[np.isfinite(values)])
+    chances = np.diff((np.arange(len(known) + 1) / len(known)) ** n)
+    return float(chances @ known)
