@@ -15,7 +15,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from absl import flags
+from absl import flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
 
@@ -48,6 +48,7 @@ def main() -> None:
         raise UserError(
             "--config=configs/studies/NAME.py and --directory=DIRECTORY are needed; see --help"
         )
+    logging.set_verbosity(logging.WARNING)
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     study = config.parse(CONFIG.value.to_dict())
     run.check(study)
@@ -102,16 +103,10 @@ def sum_up(directory: pathlib.Path, study: config.Study) -> None:
         }
         for cell, part in found
     ]
-    about = {
-        **versions(),
-        "finished": time.strftime("%Y-%m-%d %H:%M"),
-        "seconds": {
-            name: sum(row[f"{name}_seconds"] for row in rows) for name in ("compile", "run")
-        },
-        "cells": rows,
-        "aggregates": table.to_dict("records"),
-    }
-    write_json(directory / "study.json", about)
+    seconds = {name: sum(row[f"{name}_seconds"] for row in rows) for name in ("compile", "run")}
+    about = {**versions(), "finished": time.strftime("%Y-%m-%d %H:%M"), "seconds": seconds}
+    kept = {**about, "cells": rows, "aggregates": records(table)}
+    write_json(directory / "study.json", kept)
     written = write_report(directory, cells, title=directory.name, reference=reference, study=about)
     print("\n".join(f"wrote     {path}" for path in (directory / "study.json", *written)))
 

@@ -35,10 +35,11 @@ class Found(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """The rows of one exchange [B] (on the host, of N searches [N, ...]): the table's row or NO_ROW, ENDED where masked; validation rows.
+    """The rows of one exchange [B]; on the host, of N searches, [N, ...].
 
     Attributes:
-      validated: only rows with all layers, ENDED elsewhere.
+      row: of the table, or NO_ROW; ENDED where masked, and for validation.
+      validated: the same for validation rows that have all layers; ENDED elsewhere.
     """
 
     row: Any
