@@ -10,7 +10,7 @@ import pytest
 from nasjax.errors import UserError
 from nasjax.runs import figures
 from nasjax.studies import page, plots, report
-from nasjax.studies.aggregate import curve
+from nasjax.studies.aggregate import aggregates, curve
 from nasjax.studies.cell import NO_ROW, Cell
 from tests.runs import html_elements
 from tests.studies.small_cells import cell, reference
@@ -101,7 +101,7 @@ def test_a_label_that_matplotlib_would_read_as_more_is_drawn_as_it_is(
     cells = [cell(HOSTILE), cell("_private", queries=[[0, 1, 2, 3]] * 3), reference()]
     text = write(tmp_path, cells)
     html_elements.assert_self_contained(text)
-    drawn = text[text.index("<svg") :]
+    drawn = re.sub("<!--.*?-->", "", text[text.index("<svg") :])  # a formula's source is a comment
     assert "[x](y) $z$ &amp;lt;" in drawn and "_private" in drawn
 
 
@@ -111,11 +111,15 @@ def test_what_is_marked_is_explained(tmp_path: pathlib.Path) -> None:
     failed = cell("failed", queries=np.full((3, 4), NO_ROW))
     better = cell("better", queries=[[5] * 4] * 12)
     base = reference(queries=[[i % 2] * 4 for i in range(12)])
-    text = write(tmp_path, [learner, failed, better, base])
+    cells = [learner, failed, better, base]
+    text = write(tmp_path, cells)
     rows = {row[0]: row for row in table_rows((tmp_path / "report.md").read_text())}
     assert list(rows)[2:] == ["better", "learner † 1 of 3", "random (reference)", "failed ‡"]
     assert rows["learner † 1 of 3"][12:14] == ["84.00 (2 of 3)", "133"]
     assert rows["failed ‡"][2:5] == ["–"] * 3 and rows["failed ‡"][9] == "> 4"
+    numbers = aggregates(cells, "random").iloc[0]
+    assert rows["learner † 1 of 3"][5].startswith(f"{numbers['welch_p_holm']:.3f}")
+    assert rows["learner † 1 of 3"][6].startswith(f"{numbers['mann_whitney_p_holm']:.3f}")
     assert rows["better"][6].endswith(r"\*\*\*")  # twelve times .88 against .50 and .58
     assert "untrained: seeds with fewer than 100 updates" in text
     assert "Reference: random. Two-sided p-values, corrected by Holm" in text
@@ -167,4 +171,5 @@ def test_numbers_read_as_a_paper_would_print_them() -> None:
     assert page._p_value(np.nan) == "–" and page._number(np.inf) == "∞"
     assert page._queries(np.inf, 1000) == "> 1,000" and page._queries(41.5, 1000) == "42"
     facts = {True: "yes", 78_084: "78,084", 0.25: "0.25", "x": "x"}
-    assert [page._fact(value) for value in facts] == list(facts.values())
+    assert [page._fact("f", {"f": value}) for value in facts] == list(facts.values())
+    assert page._fact("f", {"f": None}) == page._fact("f", {"f": np.nan}) == "–"
