@@ -77,9 +77,8 @@ def _anytime(picture: Picture, inks: Inks) -> "Figure":
 
 
 def _panels(left: "Axes", right: "Axes", curve: Curve, optimum: float) -> list[tuple[Any, ...]]:
-    """(axes, line, lower bound, upper bound) of both panels; no regret is drawn below the axes."""
-    accuracies = (curve.mean, curve.high, curve.low)
-    regret = [100 * np.maximum(optimum - accuracy, NO_REGRET) for accuracy in accuracies]
+    """(axes, line, lower bound, upper bound) of both panels; a log scale clips a regret of 0."""
+    regret = [100 * (optimum - accuracy) for accuracy in (curve.mean, curve.high, curve.low)]
     return [(left, curve.mean, curve.low, curve.high), (right, *regret)]
 
 
