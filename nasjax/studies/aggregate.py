@@ -144,12 +144,16 @@ def _known(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
+def _or_worst(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(values, nan=-np.inf)
+
+
 def _summarize(cell: Cell) -> dict[str, Any]:
     best = statistics.incumbents(cell.queries, cell.search_accuracy)[:, -1]
     search = _known(statistics.look_up(best, cell.search_accuracy))
     reported = statistics.look_up(best, cell.reported_accuracy)
     known = _known(reported)
-    regret = np.nanmax(cell.reported_accuracy) - np.nan_to_num(reported, nan=-np.inf)
+    regret = np.nanmax(cell.reported_accuracy) - _or_worst(reported)
     target = TARGET * np.nanmax(cell.search_accuracy)
     reached = statistics.queries_to_reach(cell.queries, cell.search_accuracy, target)
     final = _known(statistics.look_up(cell.final, cell.reported_accuracy))
@@ -189,8 +193,7 @@ def _compare(group: Sequence[Cell], reference: str) -> list[dict[str, float]]:
     for label, mine in values.items():
         other = np.array([]) if label == reference else base
         t = statistics.welch(_known(mine), _known(other))
-        worst = {"nan": -np.inf}
-        u = statistics.mann_whitney(np.nan_to_num(mine, **worst), np.nan_to_num(other, **worst))
+        u = statistics.mann_whitney(_or_worst(mine), _or_worst(other))
         difference = statistics.mean(_known(mine)) - statistics.mean(_known(other))
         rows.append(
             {
@@ -202,6 +205,7 @@ def _compare(group: Sequence[Cell], reference: str) -> list[dict[str, float]]:
             }
         )
     for test in ("welch_p", "mann_whitney_p"):
-        for row, p in zip(rows, statistics.holm([row[test] for row in rows]), strict=True):
+        corrected = statistics.holm(np.array([row[test] for row in rows]))
+        for row, p in zip(rows, corrected, strict=True):
             row[f"{test}_holm"] = float(p)
     return rows

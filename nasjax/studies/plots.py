@@ -61,7 +61,8 @@ def _anytime(picture: Picture, inks: Inks) -> "Figure":
         for label in apart
     }
     handles: dict[str, Line2D] = {}
-    for label in reversed(picture.curves):  # the best are drawn last, on top
+    grey = [label for label in picture.curves if label not in looks]
+    for label in [*grey, *reversed(apart)]:  # what is drawn later lies on top
         curve, look = picture.curves[label], looks.get(label)
         for axes, line, low, high in _panels(left, right, curve, picture.optimum):
             if look:
@@ -76,9 +77,8 @@ def _anytime(picture: Picture, inks: Inks) -> "Figure":
 
 
 def _panels(left: "Axes", right: "Axes", curve: Curve, optimum: float) -> list[tuple[Any, ...]]:
-    """(axes, line, lower bound, upper bound) of both panels; no regret is drawn below the axes."""
-    accuracies = (curve.mean, curve.high, curve.low)
-    regret = [100 * np.maximum(optimum - accuracy, NO_REGRET) for accuracy in accuracies]
+    """(axes, line, lower bound, upper bound) of both panels; a log scale clips a regret of 0."""
+    regret = [100 * (optimum - accuracy) for accuracy in (curve.mean, curve.high, curve.low)]
     return [(left, curve.mean, curve.low, curve.high), (right, *regret)]
 
 
@@ -108,7 +108,8 @@ def _legend(figure: "Figure", picture: Picture, handles: dict[str, "Line2D"], in
     """Below both panels, from the best to the worst; as many columns as the labels leave room."""
     from matplotlib.lines import Line2D
 
-    named = {_literal(label): handles[label] for label in drawn_apart(picture)}
+    # a "$" would begin a formula
+    named = {label.replace("$", r"\$"): handles[label] for label in drawn_apart(picture)}
     if others := len(handles) - len(named):
         named[f"{others} others"] = Line2D([], [], color=GREY, lw=0.7)
     named["optimum of the table"] = Line2D([], [], color=inks.muted, lw=1, ls=":")
@@ -122,8 +123,3 @@ def _legend(figure: "Figure", picture: Picture, handles: dict[str, "Line2D"], in
         handlelength=1.9,
         columnspacing=1.4,
     )
-
-
-def _literal(label: str) -> str:
-    """The label as matplotlib will show it: "$" begins a formula, a leading "_" hides it."""
-    return " " * label.startswith("_") + label.replace("$", r"\$")

@@ -97,9 +97,9 @@ def interquartile_mean(values: np.ndarray) -> float:
 def interquartile_interval(values: np.ndarray, *, resamples: int = RESAMPLES) -> Interval:
     """95 % percentile-bootstrap interval of the inter-quartile mean of [N].
 
-    The value itself where all are equal; NaN for fewer than two values, which tell no spread. With
-    few seeds the interval is too narrow: see the tests for what it covers of 10 and of 30 normal
-    values.
+    The value itself where all are equal; NaN for fewer than two values, which tell no spread. For
+    few values it is too narrow: simulated, it covers the truth in 75 % of samples of 3 normal
+    values, 90 % of 5, 93 % of 10, 95 % of 30.
     """
     values = np.asarray(values, float)
     if len(values) < 2:

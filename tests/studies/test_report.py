@@ -10,7 +10,7 @@ import pytest
 from nasjax.errors import UserError
 from nasjax.runs import figures
 from nasjax.studies import page, plots, report
-from nasjax.studies.aggregate import curve
+from nasjax.studies.aggregate import aggregates, curve
 from nasjax.studies.cell import NO_ROW, Cell
 from tests.runs import html_elements
 from tests.studies.small_cells import cell, reference
@@ -101,7 +101,7 @@ def test_a_label_that_matplotlib_would_read_as_more_is_drawn_as_it_is(
     cells = [cell(HOSTILE), cell("_private", queries=[[0, 1, 2, 3]] * 3), reference()]
     text = write(tmp_path, cells)
     html_elements.assert_self_contained(text)
-    drawn = text[text.index("<svg") :]
+    drawn = re.sub("<!--.*?-->", "", text[text.index("<svg") :])  # a formula's source is a comment
     assert "[x](y) $z$ &amp;lt;" in drawn and "_private" in drawn
 
 
@@ -123,6 +123,16 @@ def test_what_is_marked_is_explained(tmp_path: pathlib.Path) -> None:
     # the run that made the numbers is named at the end
     assert text.index("How the numbers were made") < text.index("abc123")
     assert "seconds.compile" in text and "3.25" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_p_values_shown_are_the_corrected_ones(tmp_path: pathlib.Path) -> None:
+    cells = [cell(), reference("alike"), reference()]  # the smaller p of two counts twice
+    write(tmp_path, cells)
+    rows = {row[0]: row for row in table_rows((tmp_path / "report.md").read_text())}
+    numbers = aggregates(cells, "random").iloc[0]
+    for column, test in ((5, "welch_p"), (6, "mann_whitney_p")):
+        assert rows["learner"][column] == f"{2 * numbers[test]:.3f}"
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -167,4 +177,5 @@ def test_numbers_read_as_a_paper_would_print_them() -> None:
     assert page._p_value(np.nan) == "–" and page._number(np.inf) == "∞"
     assert page._queries(np.inf, 1000) == "> 1,000" and page._queries(41.5, 1000) == "42"
     facts = {True: "yes", 78_084: "78,084", 0.25: "0.25", "x": "x"}
-    assert [page._fact(value) for value in facts] == list(facts.values())
+    assert [page._fact("f", {"f": value}) for value in facts] == list(facts.values())
+    assert page._fact("f", {"f": None}) == page._fact("f", {"f": np.nan}) == "–"
