@@ -1,6 +1,7 @@
-"""Measure the engine: python -m launch.benchmark candidates | plan [--json PATH].
+"""Measure the engine: python -m launch.benchmark candidates | plan | studies [--json PATH].
 
 plan says what the engine would do with chains under a config, before anything is compiled.
+studies runs 500 searches on a table in one program, and plain Python ones beside them.
 
 candidates trains random CNNs of the space layer_chain with the engine and with PyTorch and prints
 PyTorch's time over the engine's: of a step, net after net (28x28x1, 10 classes); and of whole sets
@@ -27,7 +28,7 @@ import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
-from benchmarks import cold, machine, plan, scaling, throughput
+from benchmarks import cold, machine, plan, scaling, studies, throughput
 from benchmarks.draw_architectures import INPUT_SHAPE, NUM_CLASSES, PATH
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import native
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m launch.benchmark", description=__doc__, formatter_class=raw
     )
-    commands = parser.add_subparsers(required=True, metavar="candidates | plan")
+    commands = parser.add_subparsers(required=True, metavar="candidates | plan | studies")
     candidates = commands.add_parser("candidates", description=__doc__, formatter_class=raw)
     candidates.set_defaults(run=_candidates)
     candidates.add_argument("--architectures", type=pathlib.Path, metavar="FILE", default=PATH)
@@ -88,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("HEIGHT", "WIDTH", "CHANNELS"),
         help="of images of 10 classes; without it the config's data set is read",
     )
-    for command in (candidates, plan):
+    of_studies = commands.add_parser("studies", description=studies.__doc__)
+    of_studies.set_defaults(run=_studies)
+    for command in (candidates, plan, of_studies):
         command.add_argument("--json", type=pathlib.Path, metavar="PATH", help="write all figures")
     return parser
 
@@ -107,6 +110,17 @@ def _plan(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     found = plan.summary(job, formed, machine.gemm_gflops())
     print(plan.table(found))
     yield found
+
+
+def _studies(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Prints a line per method; yields all so far after each."""
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    print(studies.header())
+    found: dict[str, Any] = {}
+    for speed in studies.measure():
+        print(studies.line(speed))
+        found[speed.method] = {**speed._asdict(), "ratio": speed.ratio}
+        yield found
 
 
 def _candidates(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:

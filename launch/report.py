@@ -1,7 +1,8 @@
-"""Write the report of a run, while it is running or after: python -m launch.report WORKDIR.
+"""Write the report of a run or a study, while it is running or after: python -m launch.report DIR.
 
-Writes WORKDIR/report.html (or --output=PATH) and prints a summary. --picture=PATH also writes the
-learning curve over the accuracies of all models as a PNG.
+Of a run: DIR/report.html (or --output=PATH), and a summary is printed; --picture=PATH also writes
+the learning curve over the accuracies of all models as a PNG. Of a study: DIR/report.html,
+report.md, figures/ and study.json, of all parts that are there.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 
 from nasjax.errors import UserError
 from nasjax.runs import plots, report
+from nasjax.studies import summary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,13 +23,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("workdir", type=pathlib.Path, metavar="WORKDIR", help="of a search")
+    parser.add_argument(
+        "workdir", type=pathlib.Path, metavar="WORKDIR", help="of a search or a study"
+    )
     parser.add_argument("--output", type=pathlib.Path, metavar="PATH", help="the page to write")
     parser.add_argument("--picture", type=pathlib.Path, metavar="PATH", help="a PNG to write too")
     arguments = parser.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without block characters
     try:
+        if summary.is_study(arguments.workdir):
+            print("\n".join(f"wrote     {path}" for path in summary.write_again(arguments.workdir)))
+            return 0
         written = [report.write_report(arguments.workdir, arguments.output)]
         if arguments.picture:
             plots.write_picture(arguments.workdir, arguments.picture)

@@ -10,11 +10,8 @@ give each its --share (0/4 to 3/4) and copy their folders parts/ into one direct
 
 import os
 import pathlib
-import time
-from typing import Any
 
 import jax
-import numpy as np
 from absl import flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
@@ -22,11 +19,8 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax import compile_cache
 from nasjax.errors import UserError
-from nasjax.runs.workdir import Workdir, versions, write_json
-from nasjax.studies import config, run
-from nasjax.studies.aggregate import aggregates
-from nasjax.studies.cell import ENDED
-from nasjax.studies.report import write_report
+from nasjax.runs.workdir import Workdir
+from nasjax.studies import config, run, summary
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -51,10 +45,9 @@ def main() -> None:
     logging.set_verbosity(logging.WARNING)
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
     study = config.parse(CONFIG.value.to_dict())
-    run.check(study)
     compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
     directory = pathlib.Path(DIRECTORY.value)
-    workdir = Workdir(directory, run.settings(study), flag="directory")
+    workdir = Workdir(directory, study.resolved, flag="directory")
     try:
         make(directory, study)
     except command_line.Interrupted:
@@ -62,7 +55,7 @@ def main() -> None:
             f"stopped; finished parts are kept in {directory}, the same command goes on",
             command_line.INTERRUPTED,
         )
-    sum_up(directory, study)
+    print("\n".join(f"wrote     {path}" for path in summary.write(directory, study)))
     workdir.close()
 
 
@@ -82,33 +75,6 @@ def make(directory: pathlib.Path, study: config.Study) -> None:
 
             run.run(directory, job, show)
             bar.update(before + job.cell.budget * size - bar.n)
-
-
-def sum_up(directory: pathlib.Path, study: config.Study) -> None:
-    """Writes study.json and the report, of whatever is there."""
-    found = list(run.cells(directory, study))
-    reference = study.config.reference
-    cells = [cell for cell, _ in found]
-    table = aggregates(cells, reference)
-    rows: list[dict[str, Any]] = [
-        {
-            "label": cell.label,
-            "space": cell.space,
-            "data_set": cell.data_set,
-            "budget": cell.budget,
-            "seeds": len(cell.seeds),
-            "compile_seconds": part.found.compile_seconds,
-            "run_seconds": part.found.run_seconds,
-            "queries_per_second": float(np.sum(cell.queries != ENDED) / part.found.run_seconds),
-        }
-        for cell, part in found
-    ]
-    seconds = {name: sum(row[f"{name}_seconds"] for row in rows) for name in ("compile", "run")}
-    about = {**versions(), "finished": time.strftime("%Y-%m-%d %H:%M"), "seconds": seconds}
-    kept = {**about, "cells": rows, "aggregates": records(table)}
-    write_json(directory / "study.json", kept)
-    written = write_report(directory, cells, title=directory.name, reference=reference, study=about)
-    print("\n".join(f"wrote     {path}" for path in (directory / "study.json", *written)))
 
 
 def _share(text: str) -> tuple[int, int]:

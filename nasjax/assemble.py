@@ -28,6 +28,7 @@ from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
 from nasjax.search import SearchConfig
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
@@ -144,6 +145,7 @@ EVALUATORS: dict[str, type] = {"trained": TrainedConfig}
 REWARDS: dict[str, tuple[type, Callable[[Any], Reward]]] = {
     "accuracy": (AccuracyConfig, make_accuracy),
     "accuracy_gain": (AccuracyGainConfig, make_accuracy_gain),
+    "final_accuracy": (FinalAccuracyConfig, make_final_accuracy),
     "weighted_product": (WeightedProductConfig, make_weighted_product),
 }
 
@@ -238,6 +240,23 @@ class TableParts(NamedTuple):
     reward: Reward
 
 
+def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections `controller`, `evaluator` and `reward` with every default filled in, plain data.
+
+    Raises:
+      UserError: a key, name or value is unknown, missing or not allowed.
+    """
+    found = {"evaluator": parse_section(TableConfig, config["evaluator"], "evaluator")}
+    names = {}
+    for section, members in (("controller", CONTROLLERS), ("reward", REWARDS)):
+        known = {name: member[0] for name, member in members.items()}
+        names[section], found[section] = _parse_member(section, config[section], known)
+    return {
+        section: ({"name": names[section]} if section in names else {}) | dataclasses.asdict(values)
+        for section, values in found.items()
+    }
+
+
 def assemble_table(config: Mapping[str, Any], queries: int) -> TableParts:
     """Builds the parts of a search that may be compiled whole.
 
@@ -249,7 +268,7 @@ def assemble_table(config: Mapping[str, Any], queries: int) -> TableParts:
       UserError: a section, key, name or value is unknown, missing or not allowed; an accuracy is
         asked for that nothing in the table has.
     """
-    check(queries >= 1, "budgets", queries, "1 or more")
+    check(queries >= 1, "study.budgets", queries, "1 or more")
     name, _ = _parse_member("space", config["space"], dict.fromkeys(TABLE_SPACES, _Nothing))
     space = TABLE_SPACES[name]()
     evaluator = parse_section(TableConfig, config["evaluator"], "evaluator")

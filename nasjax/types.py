@@ -149,6 +149,7 @@ class Controller(NamedTuple):
       masked rows.
     num_updates: (state) -> [] int32, gradient steps (or table updates) made so far.
     learns: False for one that never makes any.
+    params: (state) -> what it learns, by name: trees of arrays, to be counted.
     """
 
     init: Callable[[jax.Array], State]
@@ -156,6 +157,7 @@ class Controller(NamedTuple):
     finished: Callable[[State], jax.Array]
     num_updates: Callable[[State], jax.Array]
     learns: bool = True
+    params: Callable[[State], Mapping[str, Any]] = lambda state: {}
 
 
 class Evaluator(NamedTuple):

@@ -9,6 +9,8 @@ compile.
 
 import ml_collections
 
+from configs.studies import settings
+
 
 def get_config() -> ml_collections.ConfigDict:
     """Every method with the settings of its source."""
@@ -16,11 +18,5 @@ def get_config() -> ml_collections.ConfigDict:
     c.study = dict(tables=("nas_bench_201/cifar10",), budgets=(300,), seeds=500)
     c.study.update(seeds_per_part=500, reference="random_search")
     c.evaluator = dict(noise=True)
-    c.controllers = dict(
-        random_search=dict(controller=dict(name="random_search", models_per_round=1)),
-        local_search=dict(controller=dict(name="local_search")),
-        regularized_evolution=dict(controller=dict(name="regularized_evolution")),
-        reinforce=dict(controller=dict(name="reinforce")),
-        metaqnn=dict(controller=dict(name="metaqnn")),
-    )
+    c.controllers = settings.SIMPLE
     return c

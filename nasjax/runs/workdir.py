@@ -17,7 +17,16 @@ import nasjax
 from nasjax.errors import UserError
 
 # These may change when a run goes on: they do not change what was found so far.
-ADJUSTABLE = ("search.rounds", "search.max_queries", "search.checkpoints_kept", "evaluator.workers")
+ADJUSTABLE = (
+    "search.rounds",
+    "search.max_queries",
+    "search.checkpoints_kept",
+    "evaluator.workers",
+    "study.seeds",
+    "study.seeds_per_part",
+    "study.memory_budget_gib",
+    "study.reference",
+)
 # These not any more once the test split was read: it is read once per run.
 BUDGET = ("search.rounds", "search.max_queries")
 FINAL_TEST = "final_test.json"

@@ -97,6 +97,13 @@ def run_seeds(
     )
 
 
+def seed_bytes(parts: TableParts, budget: int) -> int:
+    """What a search holds: its state before and after a round, and all that it has asked for."""
+    state = jax.eval_shape(functools.partial(_begin, parts), jax.ShapeDtypeStruct((), np.uint32))
+    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    return 2 * held + 2 * 4 * 2 * max(budget, _most_queries(parts))
+
+
 def _begin(parts: TableParts, seed: jax.Array) -> SearchState:
     return search.init(parts.controller, parts.space, jax.random.key(seed))
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from nasjax import assemble
 from nasjax.config import check, parse_section
 from nasjax.errors import UserError
 
@@ -19,7 +20,8 @@ class StudyConfig:
       tables: "space/data_set" each.
       budgets: queries of a search.
       seeds: searches per cell, seeds 0 to seeds - 1.
-      seeds_per_part: so many run as one program and are kept as one file.
+      seeds_per_part: so many at most run as one program and are kept as one file.
+      memory_budget_gib: fewer run together where their states would take more.
       reference: label of the controller that others are compared with.
     """
 
@@ -27,6 +29,7 @@ class StudyConfig:
     budgets: tuple[int, ...]
     seeds: int = 500
     seeds_per_part: int = 500
+    memory_budget_gib: float = 4.0
     reference: str = "random_search"
 
     def __post_init__(self) -> None:
@@ -35,6 +38,8 @@ class StudyConfig:
             check(table.count("/") == 1, "study.tables", table, '"space/data_set"')
         for name in ("seeds", "seeds_per_part"):
             check(getattr(self, name) >= 1, f"study.{name}", getattr(self, name), ">= 1")
+        budget = self.memory_budget_gib
+        check(budget > 0, "study.memory_budget_gib", budget, "> 0")
         good = bool(self.budgets) and min(self.budgets) >= 1
         check(good, "study.budgets", self.budgets, "one or more numbers of queries, each >= 1")
 
@@ -55,14 +60,21 @@ class CellConfig(NamedTuple):
 
 
 class Study(NamedTuple):
-    """A checked config: its section `study`, and its cells in the order in which they run."""
+    """A checked config.
+
+    Attributes:
+      config: its section `study`.
+      cells: in the order in which they run.
+      resolved: the whole config with every default filled in, plain data.
+    """
 
     config: StudyConfig
     cells: tuple[CellConfig, ...]
+    resolved: dict[str, Any]
 
 
 def parse(config: Mapping[str, Any]) -> Study:
-    """Checks a study's config; the settings of each cell are checked when it is assembled.
+    """Checks a study's config; what depends on a table is checked when its cells are assembled.
 
     Raises:
       UserError: a section, key or value is unknown, missing or not allowed.
@@ -73,32 +85,52 @@ def parse(config: Mapping[str, Any]) -> Study:
             raise UserError(f"config.{key} {what}; a study has {', '.join(SECTIONS)}")
     study = parse_section(StudyConfig, config["study"], "study")
     controllers = config["controllers"]
-    known = ", ".join(controllers)
     check(bool(controllers), "controllers", {}, "one controller or more")
-    reference = study.reference
-    check(reference in controllers, "study.reference", reference, f"one of {known}")
+    known = f"one of {', '.join(controllers)}"
+    check(study.reference in controllers, "study.reference", study.reference, known)
+    evaluator: dict[str, Any] = {}
+    settings = {}
+    for label, parts in controllers.items():
+        resolved = _resolve(label, parts, config["evaluator"])
+        evaluator = resolved.pop("evaluator")
+        del evaluator["data_set"]
+        settings[label] = resolved
     cells = [
-        _cell(label, parts, table, budget, config["evaluator"])
+        _cell(label, sections, table, budget, evaluator)
         for table in study.tables
         for budget in study.budgets
-        for label, parts in controllers.items()
+        for label, sections in settings.items()
     ]
-    return Study(study, tuple(cells))
+    resolved = {
+        "study": dataclasses.asdict(study),
+        "evaluator": evaluator,
+        "controllers": settings,
+    }
+    return Study(study, tuple(cells), resolved)
 
 
 def _cell(
-    label: str, parts: Mapping[str, Any], table: str, budget: int, evaluator: Mapping[str, Any]
+    label: str, sections: dict[str, Any], table: str, budget: int, evaluator: dict[str, Any]
 ) -> CellConfig:
+    space, data_set = table.split("/")
+    of_table = {"space": {"name": space}, "evaluator": {**evaluator, "data_set": data_set}}
+    return CellConfig(label, space, data_set, budget, of_table | sections)
+
+
+def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections of a controller's entry with every default filled in."""
+    where = f"controllers.{label}"
     plain = re.fullmatch(r"[\w.,=+-]+", label) is not None
     check(plain, "controllers", label, "labels of letters, digits and _ . , = + -")
     for key in parts:
-        allowed = "sections controller and reward"
-        check(key in ("controller", "reward"), f"controllers.{label}", key, allowed)
-    space, data_set = table.split("/")
+        check(key in ("controller", "reward"), where, key, "sections controller and reward")
+    check("data_set" not in evaluator, "evaluator", "data_set", "in study.tables instead")
     sections = {
-        "space": {"name": space},
-        "evaluator": {**evaluator, "data_set": data_set},
-        "controller": dict(parts.get("controller", {})),
-        "reward": dict(parts.get("reward", {"name": "accuracy"})),
+        "evaluator": {**evaluator, "data_set": ""},
+        "controller": parts.get("controller", {}),
+        "reward": parts.get("reward", {"name": "accuracy"}),
     }
-    return CellConfig(label, space, data_set, budget, sections)
+    try:
+        return assemble.resolve_table(sections)
+    except UserError as error:
+        raise UserError(f"config.{where}: {error}") from None

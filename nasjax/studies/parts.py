@@ -67,7 +67,7 @@ def read(directory: pathlib.Path, cell: str) -> Part | None:
 
 def _read(path: pathlib.Path) -> Part:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             seeds, queries, updates, final, compiling, running = (file[name] for name in _FIELDS)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(

@@ -2,11 +2,13 @@
 
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from nasjax import assemble
+from nasjax.errors import UserError
 from nasjax.studies import compiled, parts
 from nasjax.studies.cell import Cell
 from nasjax.studies.config import CellConfig, Study
@@ -21,34 +23,46 @@ class Job(NamedTuple):
 
 
 def missing(directory: pathlib.Path, study: Study) -> list[Job]:
-    """What is not there yet, in the order of the study's cells."""
+    """What is not there yet, in the order of the study's cells.
+
+    Raises:
+      UserError: a cell's settings are not allowed, a kept file is damaged.
+    """
     jobs = []
     for cell in study.cells:
         kept = parts.read(directory, cell.name)
         done = set() if kept is None else set(kept.seeds.tolist())
-        for first in range(0, study.config.seeds, study.config.seeds_per_part):
-            last = min(first + study.config.seeds_per_part, study.config.seeds)
-            seeds = [seed for seed in range(first, last) if seed not in done]
-            if seeds:
-                jobs.append(Job(cell, np.array(seeds)))
+        seeds = np.array([seed for seed in range(study.config.seeds) if seed not in done])
+        at_once = _seeds_at_once(cell, study)
+        jobs += [Job(cell, seeds[i : i + at_once]) for i in range(0, len(seeds), at_once)]
     return jobs
 
 
-def check(study: Study) -> None:
-    """Assembles every cell once, so that a mistake in the last one is found before the first runs.
+def _seeds_at_once(cell: CellConfig, study: Study) -> int:
+    """As many as are asked for and fit into the memory budget."""
+    made = assemble_cell(cell)
+    needed = compiled.seed_bytes(made, cell.budget)
+    fitting = max(1, int(study.config.memory_budget_gib * 2**30 // needed))
+    return min(study.config.seeds_per_part, fitting)
+
+
+def assemble_cell(cell: CellConfig) -> assemble.TableParts:
+    """The parts of a cell's searches.
 
     Raises:
-      UserError: a cell's settings are not allowed; its label stands in front.
+      UserError: its settings are not allowed; its name stands in front.
     """
-    for cell in study.cells:
-        assemble.assemble_table(cell.sections, cell.budget)
+    try:
+        return assemble.assemble_table(cell.sections, cell.budget)
+    except UserError as error:
+        raise UserError(f"{cell.name}: {error}") from None
 
 
 def run(
     directory: pathlib.Path, job: Job, on_queries: Callable[[int], None] = lambda queries: None
 ) -> Part:
     """Makes a part and keeps it."""
-    made = assemble.assemble_table(job.cell.sections, job.cell.budget)
+    made = assemble_cell(job.cell)
     found = compiled.run_seeds(made, job.seeds, job.cell.budget, on_queries)
     part = Part(job.seeds, found)
     parts.write(directory, job.cell.name, part)
@@ -61,7 +75,7 @@ def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:
         part = parts.read(directory, config.name)
         if part is None:
             continue
-        made = assemble.assemble_table(config.sections, config.budget)
+        made = assemble_cell(config)
         yield (
             Cell(
                 label=config.label,
@@ -75,12 +89,17 @@ def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:
                 search_accuracy=made.rows.search_accuracy,
                 reported_accuracy=made.rows.reported_accuracy,
                 learns=made.controller.learns,
-                facts={},
+                facts=_facts(made),
             ),
             part,
         )
 
 
-def settings(study: Study) -> dict[str, Any]:
-    """All that decides what is found, as plain data."""
-    return {cell.name: cell.sections for cell in study.cells}
+def _facts(made: assemble.TableParts) -> dict[str, int]:
+    """How many values the controller learns, by name."""
+    state = jax.eval_shape(made.controller.init, jax.random.key(0))
+    trees = made.controller.params(state)
+    return {
+        f"{name}_params": sum(leaf.size for leaf in jax.tree.leaves(tree))
+        for name, tree in trees.items()
+    }

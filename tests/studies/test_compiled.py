@@ -29,7 +29,10 @@ TRL_HPO = {
     "min_gain": None,
     "min_accuracy": None,
     "validate_every": 1,
-    "embed_size": 16,
+    "embed_size": 8,
+    "num_heads": 2,
+    "num_blocks": 1,
+    "expansion": 2,
 }
 
 

@@ -189,4 +189,5 @@ def make_metaqnn(
         round=(Phase("metaqnn", 1, 1, propose, update),),
         finished=lambda state: jnp.bool_(False),
         num_updates=lambda state: state.models,
+        params=lambda state: {"values": state.values},
     )

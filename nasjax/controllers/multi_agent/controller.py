@@ -144,6 +144,7 @@ def make_multi_agent(
         ),
         finished=lambda state: jnp.bool_(False),
         num_updates=lambda state: state.round * layers,
+        params=lambda state: {"values": state.values},
     )
 
 

@@ -127,4 +127,5 @@ def make_reinforce(
         round=(Phase("reinforce", rows, 1, propose, update),),
         finished=lambda state: jnp.bool_(False),
         num_updates=lambda state: state.num_updates,
+        params=lambda state: {"policy": state.logits},
     )

@@ -24,6 +24,8 @@ class TrlHpoConfig:
       discount: per layer.
       noise_theta, noise_sigma: of the Ornstein-Uhlenbeck exploration noise.
       noisy_rounds: growth is noise-free afterwards; None = never, as released.
+      network: "transformer", or "mlp": two hidden layers, as many parameters as the transformer of
+        the settings below has.
       num_heads, num_blocks, expansion, projections, dropout: see nets.transformer.Transformer.
       embed_size: width of the intermediate model representation (IMR).
       actor_state: the actor's loss is taken at the states before and after a sampled transition
@@ -48,6 +50,7 @@ class TrlHpoConfig:
     noise_theta: float = 0.15
     noise_sigma: float = 0.2
     noisy_rounds: int | None = None
+    network: Literal["transformer", "mlp"] = "transformer"
     num_heads: int = 4
     num_blocks: int = 2
     expansion: int = 4

@@ -114,6 +114,7 @@ class _TrlHpo:
             ),
             finished=self.finished,
             num_updates=lambda state: state.ddpg.num_updates,
+            params=lambda state: {"actor": state.ddpg.actor, "critic": state.ddpg.critic},
         )
 
     def init(self, key: jax.Array) -> TrlHpoState:
@@ -256,6 +257,7 @@ class _TrlHpo:
             "attention_actor": self.nets.actor.apply(state.ddpg.target_actor, before)[1],
             "attention_critic": self.nets.critic.apply(state.ddpg.target_critic, after)[1],
         }
+        metrics = metrics if self.config.network == "transformer" else {}
         last = validated.step + 1 == self.space.num_layers
         validating = self.validating(state) & last
         better = validating & (validated.score[0] > state.best_validation)

@@ -1,4 +1,4 @@
-"""Actor and critic: the same transformer, another head (TRL-HPO, IV)."""
+"""Actor and critic: the same transformer, another head (TRL-HPO, IV); or an MLP of its size."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
+from nasjax.nets.mlp import Mlp, hidden_width
 from nasjax.nets.transformer import Transformer
 
 Params = Any
@@ -42,7 +43,7 @@ def _make_net(
     num_outputs: int,
     squash: Callable[[jax.Array], jax.Array],
 ) -> Net:
-    module = Transformer(
+    module: Transformer | Mlp = Transformer(
         num_outputs=num_outputs,
         num_blocks=config.num_blocks,
         num_heads=config.num_heads,
@@ -51,6 +52,10 @@ def _make_net(
         dropout=config.dropout,
     )
     empty = jnp.zeros((num_layers, config.embed_size))
+    if config.network == "mlp":
+        shapes = jax.eval_shape(module.init, jax.random.key(0), empty)
+        size = sum(leaf.size for leaf in jax.tree.leaves(shapes))
+        module = Mlp(num_outputs, hidden_width(size, empty.size, num_outputs), config.dropout)
 
     def apply(params: Params, state: jax.Array) -> tuple[jax.Array, jax.Array]:
         output: jax.Array

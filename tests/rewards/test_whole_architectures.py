@@ -1,4 +1,4 @@
-"""The rewards of methods that propose whole architectures."""
+"""Rewards of whole architectures: accuracy, weighted product, final accuracy."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,8 +6,9 @@ import pytest
 
 from nasjax.errors import UserError
 from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
+from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
-from nasjax.types import INVALID, OK, Outcome
+from nasjax.types import INVALID, OK, Outcome, Proposal
 
 
 def outcome(accuracy, costs, status):
@@ -36,3 +37,11 @@ def test_a_cost_over_the_target_weighs_as_published():
 def test_a_target_of_nothing_is_refused():
     with pytest.raises(UserError, match=r"reward.target=0.0; it must be > 0"):
         WeightedProductConfig(target=0.0)
+
+
+def test_only_a_finished_architecture_earns_the_final_accuracy():
+    architecture = jnp.array([[1, 2], [1, 0], [2, 2]])[..., None]
+    proposal = Proposal(architecture, jnp.ones(3, bool), jnp.zeros(3, int), jnp.full((3, 1), 0.4))
+    of = outcome([0.7, 0.6, 0.0], [0.0, 0.0, 0.0], [OK, OK, INVALID])
+    found = make_final_accuracy(FinalAccuracyConfig())(proposal, of)
+    np.testing.assert_allclose(found, [0.7, 0, -1])

@@ -1,0 +1,38 @@
+"""All controllers on NAS-Bench-201 (three data sets) and NAS-Bench-Macro: 300 and 15,000 queries.
+
+    python -m launch.study --config=configs/studies/controllers.py --directory=studies/controllers
+
+Every method with the settings of its source; TRL-HPO as published and with its predicted back-up.
+A learner with fewer than 100 updates is marked untrained: at 300 queries TRL-HPO is. 500 seeds;
+TRL-HPO at 15,000 queries takes most of the time, with --config.study.seeds=50 a tenth of it.
+
+Expected: no run of all cells is recorded yet.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Eight methods, four tables, two budgets."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=(
+            "nas_bench_201/cifar10",
+            "nas_bench_201/cifar100",
+            "nas_bench_201/imagenet16",
+            "nas_bench_macro/cifar10",
+        ),
+        budgets=(300, 15_000),
+        seeds=500,
+        seeds_per_part=100,
+        reference="random_search",
+    )
+    c.evaluator = dict(noise=True)
+    c.controllers = settings.SIMPLE | dict(
+        multi_agent=dict(controller=dict(name="multi_agent")),
+        trl_hpo=settings.trl_hpo(),
+        trl_hpo_predicted=settings.trl_hpo(backup="predicted"),
+    )
+    return c

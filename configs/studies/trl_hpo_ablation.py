@@ -1,0 +1,45 @@
+"""What TRL-HPO owes to attention, to its size and to its progressive reward, on two tables.
+
+    python -m launch.study --config=configs/studies/trl_hpo_ablation.py --directory=studies/ablation
+    python -m launch.study --config=configs/studies/trl_hpo_ablation.py:accelerator --directory=...
+
+Heads {1, 2, 4, 8} x blocks {1, 2, 4} x projections {shared, standard}; an MLP of the published
+nets' size; the final accuracy as the only reward; the published stops; the predicted back-up.
+15,000 queries each (some 500 updates); 32 seeds on CPU cores, 500 with ":accelerator".
+
+Expected: no run of all cells is recorded yet.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+
+def get_config(machine: str = "cpu") -> ml_collections.ConfigDict:
+    """All arms; the published nets are "trl_hpo"."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_201/cifar10", "nas_bench_macro/cifar10"),
+        budgets=(15_000,),
+        seeds=500 if machine == "accelerator" else 32,
+        seeds_per_part=500 if machine == "accelerator" else 32,
+        reference="trl_hpo",
+    )
+    c.evaluator = dict(noise=True)
+    arms = {
+        "random_search": settings.RANDOM_SEARCH,
+        "trl_hpo": settings.trl_hpo(),
+        "mlp": settings.trl_hpo(network="mlp"),
+        "final_reward": settings.trl_hpo(reward="final_accuracy"),
+        "published_stops": settings.trl_hpo(min_gain=0.001, min_accuracy=0.6),
+        "predicted_backup": settings.trl_hpo(backup="predicted"),
+    }
+    for projections in ("shared", "standard"):
+        for blocks in (1, 2, 4):
+            for heads in (1, 2, 4, 8):
+                label = f"{projections},blocks={blocks},heads={heads}"
+                if (projections, blocks, heads) != ("shared", 2, 4):
+                    nets = dict(projections=projections, num_blocks=blocks, num_heads=heads)
+                    arms[label] = settings.trl_hpo(**nets)
+    c.controllers = arms
+    return c

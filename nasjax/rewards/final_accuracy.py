@@ -1,0 +1,32 @@
+"""The accuracy of the finished architecture, nothing before: the progressive reward's counterpart.
+
+TRL-HPO (IV) rewards every layer with what it added; this is what the ablation compares that with.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from nasjax.types import Outcome, Proposal, Reward
+
+
+@dataclasses.dataclass(frozen=True)
+class FinalAccuracyConfig:
+    """Section `reward` of a config: what a row earns that cannot be built or trained."""
+
+    invalid: float = -1.0
+
+
+def make_final_accuracy(config: FinalAccuracyConfig) -> Reward:
+    """Mean accuracy over the validation batches where all layers are there, else 0.
+
+    For spaces of fixed length; a chain that stops growing early earns nothing.
+    """
+
+    def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
+        whole = (proposal.architecture[:, -1] != 0).any(-1)
+        earned = jnp.where(whole, outcome.accuracies.mean(-1), 0)
+        return jnp.where(outcome.ok, earned, config.invalid)
+
+    return reward

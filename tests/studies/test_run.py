@@ -1,0 +1,175 @@
+"""Studies: cells, what is missing, interruption, merging, what a user may get wrong."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasjax.errors import UserError
+from nasjax.studies import config, run, summary
+
+ROOT = Path(__file__).parents[2]
+PLAIN = {
+    "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (40,), "seeds": 6},
+    "evaluator": {},
+    "controllers": {
+        "random_search": {"controller": {"name": "random_search", "models_per_round": 1}},
+        "evolution": {"controller": {"name": "regularized_evolution"}},
+    },
+}
+
+
+def changed(**study):
+    return PLAIN | {"study": PLAIN["study"] | study}
+
+
+def run_all(directory, plain, jobs=slice(None)):
+    study = config.parse(plain)
+    for job in run.missing(directory, study)[jobs]:
+        run.run(directory, job)
+    return study
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A study that was never interrupted: its directory and its aggregates."""
+    directory = tmp_path_factory.mktemp("whole")
+    return directory, aggregates_of(directory, run_all(directory, PLAIN))
+
+
+def aggregates_of(directory, study):
+    summary.write(directory, study)
+    return json.loads((directory / "study.json").read_text())["aggregates"]
+
+
+def test_every_controller_meets_every_table_and_budget():
+    study = config.parse(changed(tables=("nas_bench_201/cifar10", "a/b"), budgets=(1, 2)))
+    assert [(c.label, c.space, c.data_set, c.budget) for c in study.cells] == [
+        (label, space, data_set, budget)
+        for space, data_set in (("nas_bench_201", "cifar10"), ("a", "b"))
+        for budget in (1, 2)
+        for label in ("random_search", "evolution")
+    ]
+    evolution = study.resolved["controllers"]["evolution"]
+    assert evolution["controller"]["population_size"] == 10  # a default, filled in
+    assert config.parse(study.resolved) == study
+
+
+def test_the_report_tells_what_the_parts_hold(whole):
+    directory, aggregates = whole
+    rows = {row["label"]: row for row in aggregates}
+    assert rows["random_search"]["seeds"] == 6 and not rows["evolution"]["learns"]
+    found = json.loads((directory / "study.json").read_text())
+    assert {"commit", "jax", "device", "cores"} <= set(found)
+    assert all(cell["queries_per_second"] > 0 for cell in found["cells"])
+    page = (directory / "report.html").read_text()
+    assert "evolution" in page and "random_search" in page
+
+
+def test_stopped_and_continued_it_is_the_same_study(whole, tmp_path):
+    parts = changed(seeds_per_part=4)
+    run_all(tmp_path, parts, slice(1))
+    study = config.parse(parts)
+    assert [len(job.seeds) for job in run.missing(tmp_path, study)] == [2, 4, 2]
+    run_all(tmp_path, parts)
+    assert run.missing(tmp_path, study) == []
+    assert aggregates_of(tmp_path, study) == whole[1]
+
+
+def test_two_machines_halves_merge_by_copying(whole, tmp_path):
+    parts = changed(seeds_per_part=3)
+    for i in range(2):
+        run_all(tmp_path / str(i), parts, slice(i, None, 2))
+    shutil.copytree(tmp_path / "1", tmp_path / "0", dirs_exist_ok=True)
+    assert run.missing(tmp_path / "0", config.parse(parts)) == []
+    assert aggregates_of(tmp_path / "0", config.parse(PLAIN)) == whole[1]
+
+
+def test_fewer_seeds_run_together_where_memory_is_short(tmp_path):
+    jobs = run.missing(tmp_path, config.parse(changed(memory_budget_gib=1e-6)))
+    assert [len(job.seeds) for job in jobs] == [1] * 12
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        (changed(seeds=0), "config.study.seeds=0; it must be >= 1"),
+        (changed(budgets=(0,)), r"config.study.budgets=\(0,\)"),
+        (changed(budgets=()), r"config.study.budgets=\(\)"),
+        (changed(tables=("nas_bench_201",)), 'study.tables=.*"space/data_set"'),
+        (changed(reference="best"), "study.reference='best'; .*random_search, evolution"),
+        (changed(seed=1), "unknown key config.study.seed .*did you mean 'seeds'"),
+        (PLAIN | {"extra": {}}, "config.extra is unknown"),
+        ({"study": PLAIN["study"]}, "config.evaluator is missing"),
+        (PLAIN | {"controllers": {}}, "config.controllers"),
+        (PLAIN | {"controllers": {"a/b": {}}}, "labels of letters"),
+        (
+            PLAIN | {"controllers": {"random_search": {"controller": {"name": "randm_search"}}}},
+            "controllers.random_search: .*did you mean 'random_search'",
+        ),
+        (
+            PLAIN | {"controllers": {"random_search": {"settings": {}}}},
+            "config.controllers.random_search='settings'; it must be sections controller",
+        ),
+        (PLAIN | {"evaluator": {"data_set": "x"}}, "in study.tables instead"),
+    ],
+)
+def test_a_mistake_in_a_config_ends_in_one_line(plain, message):
+    with pytest.raises(UserError, match=message) as caught:
+        config.parse(plain)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistake_in_a_cell_names_the_cell(tmp_path):
+    with pytest.raises(UserError, match=r"random_search--nas_bench_macro--svhn--40: .*cifar10"):
+        run.missing(tmp_path, config.parse(changed(tables=("nas_bench_macro/svhn",))))
+
+
+def study(tmp_path, *flags):
+    arguments = ["--config=configs/studies/quick.py", f"--directory={tmp_path / 'study'}"]
+    small = ["--config.study.seeds=2", "--config.study.budgets=(20,)", f"--cache_dir={tmp_path}"]
+    return subprocess.run(
+        [sys.executable, "-m", "launch.study", *arguments, *small, *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_runs_a_study_and_the_report_is_made_again(tmp_path):
+    done = study(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall("^wrote ", done.stdout, re.MULTILINE)) == 4
+    (tmp_path / "study" / "report.md").unlink()
+    again = subprocess.run(
+        [sys.executable, "-m", "launch.report", str(tmp_path / "study")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "report.md" in again.stdout and (tmp_path / "study" / "report.md").exists()
+    other = study(tmp_path, "--config.controllers.metaqnn.controller.replays=3")
+    assert other.returncode == 2
+    (line,) = [line for line in other.stderr.splitlines() if line.startswith("error")]
+    assert "config.controllers.metaqnn.controller.replays=100, this one has 3" in line
+
+
+@pytest.mark.parametrize("share", ["1/1", "a/b", "2", "-1/2"])
+def test_a_share_that_is_none_is_refused(tmp_path, share):
+    done = study(tmp_path, f"--share={share}")
+    assert done.returncode == 2 and f"--share={share!r}; it must be I/N" in done.stderr
+
+
+def test_queries_of_a_cell_are_rows_of_its_table(whole):
+    directory, _ = whole
+    for cell, part in run.cells(directory, config.parse(PLAIN)):
+        assert cell.queries.shape == (6, 40) and cell.search_accuracy.shape == (6561,)
+        assert cell.queries.min() >= 0 and cell.queries.max() < 6561
+        np.testing.assert_array_equal(part.seeds, range(6))
