@@ -40,6 +40,8 @@ def read_config(
     except (OSError, KeyError, SyntaxError, ImportError) as error:
         raise UserError(f"--config={path} cannot be loaded: {error!r}") from None
     settings = assemble.parse(config.to_dict())
+    if settings.data is None:
+        raise UserError(f"--config={path} looks results up in a table: nothing is trained")
     if input_shape is None:
         data = load_search(settings.data, cache_dir)
         input_shape, num_classes = data.train.images.shape[1:], data.num_classes

@@ -120,8 +120,7 @@ def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> S
     config, controller = parts.settings.search, parts.controller
     state = search.init(controller, parts.space, parts.root_key)
     events = path / records.EVENTS
-    images = len(parts.data.validation.labels)
-    assemble.remember_records(parts.evaluator, records.read_rows(events), images)
+    parts.remember(records.read_rows(events))
     checkpoints = Checkpoints(path / "checkpoints", kept=config.checkpoints_kept)
     on_disk = events.stat().st_size if events.exists() else 0
     restored = checkpoints.restore(state, at_most=on_disk)
@@ -132,7 +131,7 @@ def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> S
         path,
         parts.space,
         provenance=parts.evaluator.provenance,
-        counts_of=parts.settings.evaluator.validation_batch_size,
+        counts_of=parts.counts_of,
         num_updates=controller.num_updates,
         position=position,
     )
@@ -142,7 +141,7 @@ def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> S
     try:
         state = search.run(
             controller=controller,
-            evaluator=parts.evaluator.evaluator(),
+            evaluator=parts.evaluator,
             reward=parts.reward,
             root_key=parts.root_key,
             state=state,
@@ -168,16 +167,12 @@ def finish(parts: assemble.Parts, path: pathlib.Path, state: SearchState) -> Non
     """Tests the best architecture once, writes summary and report, prints where they lie."""
     if float(state.best.accuracy) <= 0:
         raise UserError(f"no candidate could be trained; {path / records.EVENTS} says why for each")
-    tested = final_test(
-        path,
-        jax.device_get(state.best.architecture),
-        parts.space,
-        train_fn=parts.train_fn,
-        search_data=parts.data,
-        load_test=parts.load_test,
-    )
+    best = jax.device_get(state.best.architecture)
+    tested = final_test(path, best, parts.space, parts.test_fn)
+    controller = parts.controller
+    updates = controller.num_updates(state.controller)
     summary = write_summary(
-        path, state, parts.space, tested, updates=parts.controller.num_updates(state.controller)
+        path, state, parts.space, tested, updates=updates, learns=controller.learns
     )
     report = write_report(path)
     print(summary_text(summary))

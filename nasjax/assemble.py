@@ -1,153 +1,74 @@
-"""Names in a config become parts. The one place that names concrete members."""
+"""A checked config becomes the parts of a search; `members` has them by name."""
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from nasjax.config import check, parse_section, unknown
-from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
-from nasjax.controllers.metaqnn.controller import MetaqnnConfig, make_metaqnn
-from nasjax.controllers.multi_agent.controller import MultiAgentConfig, make_multi_agent
-from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
-from nasjax.controllers.regularized_evolution.controller import (
-    RegularizedEvolutionConfig,
-    make_regularized_evolution,
-)
-from nasjax.controllers.reinforce.controller import ReinforceConfig, make_reinforce
-from nasjax.controllers.trl_hpo.config import TrlHpoConfig
-from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
 from nasjax.evaluation.table import Rows, TableConfig, in_order, make_table
-from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
-from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
-from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
-from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
+from nasjax.members import CONTROLLERS, REWARDS, TABLE_SPACES, Request, parse_member
+from nasjax.runs.final_test import TestFn, retrained
 from nasjax.search import SearchConfig
-from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
-from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.spaces.nas_bench_macro import NasBenchMacro
+from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import MEASURED, STATUSES, Controller, Evaluator, Reward
 
 SECTIONS = ("seed", "space", "data", "controller", "evaluator", "reward", "search")
+MEMBERS = ("space", "controller", "evaluator", "reward")
 
 
 class Settings(NamedTuple):
-    """A checked config: every section as its dataclass."""
+    """A checked config: every section as its dataclass; no data where results are looked up."""
 
     seed: int
-    space: LayerChainConfig
-    data: DataConfig
+    space: Any
+    data: DataConfig | None
     controller: Any
-    evaluator: TrainedConfig
+    evaluator: Any
     reward: Any
     search: SearchConfig
     names: dict[str, str]
 
 
 class Parts(NamedTuple):
-    """All that a search is made of."""
+    """All that a search is made of.
+
+    Attributes:
+      counts_of: images per validation batch if accuracies are counts of so many, else None.
+      remember: gives a run's own records back to its evaluator, also those after the last
+        checkpoint, so that going on trains nothing twice.
+      test_fn: of the final test.
+    """
 
     settings: Settings
     root_key: jax.Array
-    data: SearchData
-    space: LayerChain
-    controller: Controller
-    evaluator: TrainedEvaluator
-    reward: Reward
-    load_test: Callable[[], Split]
-    train_fn: Callable[[np.ndarray, Split, Split], float]
-
-
-class _Request(NamedTuple):
-    """What a controller may need to know of the other parts.
-
-    Attributes:
-      performance_size: P; counts_of: images per validation batch, None if accuracies are no counts.
-      invalid_reward: what a row earns that cannot be built.
-      rounds: of the search; queries: of its budget, at most.
-    """
-
     space: Any
-    performance_size: int
+    controller: Controller
+    evaluator: Evaluator
+    reward: Reward
     counts_of: int | None
-    invalid_reward: float
-    rounds: int
-    queries: int
+    remember: Callable[[Iterable[Any]], None]
+    test_fn: TestFn
 
 
-def _trl_hpo(config: TrlHpoConfig, request: _Request) -> Controller:
-    return make_trl_hpo(
-        config,
-        request.space,
-        performance_size=request.performance_size,
-        counts_of=request.counts_of,
-        invalid_reward=request.invalid_reward,
-        rounds=request.rounds,
-    )
+class TableParts(NamedTuple):
+    """All that a search on a table is made of; it may be compiled whole."""
 
-
-def _random_search(config: RandomSearchConfig, request: _Request) -> Controller:
-    return make_random_search(config, request.space, performance_size=request.performance_size)
-
-
-def _local_search(config: LocalSearchConfig, request: _Request) -> Controller:
-    listed = isinstance(request.space, SlotSpace)
-    allowed = "another one in this space: its neighbours cannot be listed"
-    check(listed, "controller.name", "local_search", allowed)
-    return make_local_search(config, request.space, performance_size=request.performance_size)
-
-
-def _regularized_evolution(config: RegularizedEvolutionConfig, request: _Request) -> Controller:
-    size = request.performance_size
-    return make_regularized_evolution(config, request.space, performance_size=size)
-
-
-def _reinforce(config: ReinforceConfig, request: _Request) -> Controller:
-    return make_reinforce(config, request.space, performance_size=request.performance_size)
-
-
-def _metaqnn(config: MetaqnnConfig, request: _Request) -> Controller:
-    size, budget = request.performance_size, request.queries
-    return make_metaqnn(config, request.space, performance_size=size, budget=budget)
-
-
-def _multi_agent(config: MultiAgentConfig, request: _Request) -> Controller:
-    size, budget = request.performance_size, request.queries
-    return make_multi_agent(config, request.space, performance_size=size, budget=budget)
-
-
-# Adding a member is one entry: its name -> its settings (and who builds it).
-TABLE_SPACES: dict[str, Callable[[], SlotSpace]] = {
-    "nas_bench_201": NasBench201,
-    "nas_bench_macro": NasBenchMacro,
-}
-SPACES: dict[str, type] = {"layer_chain": LayerChainConfig}
-CONTROLLERS: dict[str, tuple[type, Callable[[Any, _Request], Controller]]] = {
-    "local_search": (LocalSearchConfig, _local_search),
-    "metaqnn": (MetaqnnConfig, _metaqnn),
-    "multi_agent": (MultiAgentConfig, _multi_agent),
-    "random_search": (RandomSearchConfig, _random_search),
-    "regularized_evolution": (RegularizedEvolutionConfig, _regularized_evolution),
-    "reinforce": (ReinforceConfig, _reinforce),
-    "trl_hpo": (TrlHpoConfig, _trl_hpo),
-}
-EVALUATORS: dict[str, type] = {"trained": TrainedConfig}
-REWARDS: dict[str, tuple[type, Callable[[Any], Reward]]] = {
-    "accuracy": (AccuracyConfig, make_accuracy),
-    "accuracy_gain": (AccuracyGainConfig, make_accuracy_gain),
-    "final_accuracy": (FinalAccuracyConfig, make_final_accuracy),
-    "weighted_product": (WeightedProductConfig, make_weighted_product),
-}
+    space: SlotSpace
+    rows: Rows
+    controller: Controller
+    evaluator: Evaluator
+    reward: Reward
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -159,24 +80,27 @@ def parse(config: Mapping[str, Any]) -> Settings:
     for key in config:
         if key not in SECTIONS:
             raise UserError(unknown(f"key config.{key}", key, list(SECTIONS)))
-    for key in SECTIONS:
+    space = config["space"].get("name") if isinstance(config.get("space"), Mapping) else None
+    wanted = [key for key in SECTIONS if key != "data" or space not in TABLE_SPACES]
+    for key in wanted:
         if key not in config:
-            raise UserError(f"config.{key} is missing; a config has {', '.join(SECTIONS)}")
+            raise UserError(f"config.{key} is missing; a config has {', '.join(wanted)}")
+    if "data" in config and "data" not in wanted:
+        raise UserError(
+            f"config.data is of no use: results of config.space.name={space!r} are known"
+        )
     seed = config["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UserError(f"config.seed={seed!r}; it must be a whole number from 0 to 2**32 - 1")
-    members: dict[str, dict[str, type]] = {
-        "space": SPACES,
-        "controller": {name: cls for name, (cls, _) in CONTROLLERS.items()},
-        "evaluator": EVALUATORS,
-        "reward": {name: cls for name, (cls, _) in REWARDS.items()},
-    }
     names, parsed = {}, {}
-    for section, known in members.items():
-        names[section], parsed[section] = _parse_member(section, config[section], known)
+    for section in MEMBERS:
+        names[section], parsed[section] = parse_member(section, config[section])
+    fitting = "table" if space in TABLE_SPACES else "trained"
+    allowed = f"{fitting!r}, for space.name={space!r}"
+    check(names["evaluator"] == fitting, "evaluator.name", names["evaluator"], allowed)
     return Settings(
         seed=seed,
-        data=parse_section(DataConfig, config["data"], "data"),
+        data=parse_section(DataConfig, config["data"], "data") if "data" in wanted else None,
         search=parse_section(SearchConfig, config["search"], "search"),
         names=names,
         **parsed,
@@ -197,21 +121,15 @@ def assemble(
       cache_dir: holds decoded data sets and, if `use_store`, the results of all runs.
       on_result: called after every trained candidate.
     """
-    data = load_search(settings.data, cache_dir)
+    if settings.data is None:
+        return _assemble_look_up(settings)
+    data_config = settings.data
+    data = load_search(data_config, cache_dir)
     shape = data.train.images.shape[1:]
     space = LayerChain((shape[0], shape[1], shape[2]), data.num_classes, settings.space)
-    evaluator_config, search = settings.evaluator, settings.search
-    request = _Request(
-        space=space,
-        performance_size=evaluator_config.validation_batches,
-        counts_of=evaluator_config.validation_batch_size,
-        invalid_reward=settings.reward.invalid,
-        rounds=search.rounds,
-        queries=search.max_queries or search.rounds,
-    )
-    controller = CONTROLLERS[settings.names["controller"]][1](settings.controller, request)
     store = ResultStore(cache_dir / "results.sqlite") if use_store else None
     evaluator = TrainedEvaluator(settings.evaluator, space, data, store, on_result)
+    counts_of = settings.evaluator.validation_batch_size
     root_key = jax.random.key(settings.seed)
 
     def train_fn(architecture: np.ndarray, train: Split, test: Split) -> float:
@@ -220,41 +138,35 @@ def assemble(
     return Parts(
         settings=settings,
         root_key=root_key,
-        data=data,
         space=space,
-        controller=controller,
-        evaluator=evaluator,
+        controller=_controller(settings, space, counts_of),
+        evaluator=evaluator.evaluator(),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
-        load_test=lambda: load_test(settings.data, cache_dir),
-        train_fn=train_fn,
+        counts_of=counts_of,
+        remember=lambda rows: _remember(evaluator, rows, len(data.validation.labels)),
+        test_fn=retrained(train_fn, data, lambda: load_test(data_config, cache_dir)),
     )
 
 
-class TableParts(NamedTuple):
-    """All that a search on a table is made of."""
+def _assemble_look_up(settings: Settings) -> Parts:
+    """The parts of a search on a table; the final test reads the table's other accuracy."""
+    made = _table_parts(settings)
 
-    space: SlotSpace
-    rows: Rows
-    controller: Controller
-    evaluator: Evaluator
-    reward: Reward
+    def test_fn(architecture: np.ndarray) -> dict[str, Any]:
+        index = int(made.space.index(jax.numpy.asarray(architecture)))
+        return {"test_accuracy": float(made.rows.reported_accuracy[index])}
 
-
-def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections `controller`, `evaluator` and `reward` with every default filled in, plain data.
-
-    Raises:
-      UserError: a key, name or value is unknown, missing or not allowed.
-    """
-    found = {"evaluator": parse_section(TableConfig, config["evaluator"], "evaluator")}
-    names = {}
-    for section, members in (("controller", CONTROLLERS), ("reward", REWARDS)):
-        known = {name: member[0] for name, member in members.items()}
-        names[section], found[section] = _parse_member(section, config[section], known)
-    return {
-        section: ({"name": names[section]} if section in names else {}) | dataclasses.asdict(values)
-        for section, values in found.items()
-    }
+    return Parts(
+        settings=settings,
+        root_key=jax.random.key(settings.seed),
+        space=made.space,
+        controller=made.controller,
+        evaluator=made.evaluator,
+        reward=made.reward,
+        counts_of=_counts_of(settings.evaluator),
+        remember=lambda rows: None,
+        test_fn=test_fn,
+    )
 
 
 def assemble_table(config: Mapping[str, Any], queries: int) -> TableParts:
@@ -269,78 +181,85 @@ def assemble_table(config: Mapping[str, Any], queries: int) -> TableParts:
         asked for that nothing in the table has.
     """
     check(queries >= 1, "study.budgets", queries, "1 or more")
-    name, _ = _parse_member("space", config["space"], dict.fromkeys(TABLE_SPACES, _Nothing))
-    space = TABLE_SPACES[name]()
+    name = config["space"]["name"]
+    if name not in TABLE_SPACES:
+        raise UserError(unknown(f"config.space.name={name!r}", name, list(TABLE_SPACES)))
+    config = {**config, "evaluator": {"name": "table", **config["evaluator"]}}
+    # The budget decides; a round makes a query at least.
+    search = {"rounds": queries, "max_queries": queries}
+    return _table_parts(parse({"seed": 0, "search": search, **config}))
+
+
+def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Sections `controller`, `evaluator` and `reward` with every default filled in, plain data.
+
+    Raises:
+      UserError: a key, name or value is unknown, missing or not allowed.
+    """
+    found: dict[str, Any] = {}
+    for section in ("controller", "reward"):
+        name, values = parse_member(section, config[section])
+        found[section] = {"name": name, **dataclasses.asdict(values)}
     evaluator = parse_section(TableConfig, config["evaluator"], "evaluator")
-    kinds = {key: cls for key, (cls, _) in CONTROLLERS.items()}
-    controller_name, settings = _parse_member("controller", config["controller"], kinds)
-    kinds = {key: cls for key, (cls, _) in REWARDS.items()}
-    reward_name, reward = _parse_member("reward", config["reward"], kinds)
-    rows = in_order(load_table(name, evaluator.data_set, evaluator.costs), space)
-    top, least = float(np.nanmax(rows.search_accuracy)), getattr(settings, "min_accuracy", None)
-    allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
-    check(least is None or least <= top, "controller.min_accuracy", least, allowed)
-    priced = reward_name != "weighted_product" or evaluator.costs
-    check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
-    grown = getattr(settings, "models_per_episode", 1) * space.num_layers
-    request = _Request(
-        space=space,
-        performance_size=evaluator.validation_batches,
-        counts_of=evaluator.validation_batch_size if evaluator.noise else None,
-        invalid_reward=reward.invalid,
-        rounds=-(-queries // grown),
-        queries=queries,
-    )
-    return TableParts(
-        space=space,
-        rows=rows,
-        controller=CONTROLLERS[controller_name][1](settings, request),
-        evaluator=make_table(rows, space, evaluator),
-        reward=REWARDS[reward_name][1](reward),
-    )
+    return {"evaluator": dataclasses.asdict(evaluator), **found}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Nothing:
-    """A section with nothing but a name."""
-
-
-def resolved(settings: Settings, space: LayerChain) -> dict[str, Any]:
+def resolved(settings: Settings, space: Any) -> dict[str, Any]:
     """The config with every default filled in, as plain data."""
     config: dict[str, Any] = {"seed": settings.seed}
     for section in SECTIONS[1:]:
-        name = {"name": settings.names[section]} if section in settings.names else {}
-        config[section] = {**name, **dataclasses.asdict(getattr(settings, section))}
-    config["space"] |= {
-        "input_shape": list(space.input_shape),
-        "num_classes": space.num_classes,
-    }
+        if section != "data" or settings.data:
+            name = {"name": settings.names[section]} if section in settings.names else {}
+            config[section] = {**name, **dataclasses.asdict(getattr(settings, section))}
+    if isinstance(space, LayerChain):
+        shape = {"input_shape": list(space.input_shape), "num_classes": space.num_classes}
+        config["space"] |= shape
     return config
 
 
-def remember_records(evaluator: TrainedEvaluator, rows: Any, images: int) -> None:
-    """Gives a run's own records back to its evaluator, so that going on trains nothing twice.
+def _table_parts(settings: Settings) -> TableParts:
+    name, evaluator = settings.names["space"], settings.evaluator
+    space = TABLE_SPACES[name]()
+    rows = in_order(load_table(name, evaluator.data_set, evaluator.costs), space)
+    top = float(np.nanmax(rows.search_accuracy))
+    least = getattr(settings.controller, "min_accuracy", None)
+    allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
+    check(least is None or least <= top, "controller.min_accuracy", least, allowed)
+    priced = settings.names["reward"] != "weighted_product" or evaluator.costs
+    check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
+    return TableParts(
+        space=space,
+        rows=rows,
+        controller=_controller(settings, space, _counts_of(evaluator)),
+        evaluator=make_table(rows, space, evaluator),
+        reward=REWARDS[settings.names["reward"]][1](settings.reward),
+    )
 
-    Args:
-      rows: of `events.jsonl`, also those after the last checkpoint.
-      images: of the search-validation split.
-    """
+
+def _controller(settings: Settings, space: Any, counts_of: int | None) -> Controller:
+    request = Request(
+        space=space,
+        performance_size=settings.evaluator.validation_batches,
+        counts_of=counts_of,
+        invalid_reward=settings.reward.invalid,
+        rounds=settings.search.rounds,
+        max_queries=settings.search.max_queries,
+    )
+    return CONTROLLERS[settings.names["controller"]][1](settings.controller, request)
+
+
+def _counts_of(evaluator: TableConfig) -> int | None:
+    return evaluator.validation_batch_size if evaluator.noise else None
+
+
+def _remember(evaluator: TrainedEvaluator, rows: Iterable[Any], images: int) -> None:
+    """Takes what was measured from rows of `events.jsonl`; `images`: of the validation split."""
     for row in rows:
         if row["event"] == "candidate" and row["status"] in (*MEASURED, "diverged"):
             counts = np.array(row["counts"], np.uint8)
             correct = round(row["accuracy"] * images)
             result = Result(STATUSES.index(row["status"]), counts, correct, 0.0)
             evaluator.remember(np.array(row["encoding"], np.int32), result)
-
-
-def _parse_member(section: str, values: Any, known: dict[str, type]) -> tuple[str, Any]:
-    if not isinstance(values, Mapping) or "name" not in values:
-        raise UserError(f"config.{section}.name is missing; known: {', '.join(sorted(known))}")
-    name = values["name"]
-    if name not in known:
-        raise UserError(unknown(f"config.{section}.name={name!r}", str(name), list(known)))
-    rest = {key: value for key, value in values.items() if key != "name"}
-    return name, parse_section(known[name], rest, section)
 
 
 def _train_once(

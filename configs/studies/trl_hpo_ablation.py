@@ -39,7 +39,8 @@ def get_config(machine: str = "cpu") -> ml_collections.ConfigDict:
             for heads in (1, 2, 4, 8):
                 label = f"{projections},blocks={blocks},heads={heads}"
                 if (projections, blocks, heads) != ("shared", 2, 4):
-                    nets = dict(projections=projections, num_blocks=blocks, num_heads=heads)
-                    arms[label] = settings.trl_hpo(**nets)
+                    arms[label] = settings.trl_hpo(
+                        projections=projections, num_blocks=blocks, num_heads=heads
+                    )
     c.controllers = arms
     return c

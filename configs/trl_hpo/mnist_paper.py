@@ -80,6 +80,7 @@ def get_controller() -> dict:
         noise_theta=0.15,
         noise_sigma=0.2,
         noisy_rounds=placeholder(int),
+        network="transformer",
         num_heads=4,
         num_blocks=2,
         expansion=4,

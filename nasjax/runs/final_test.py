@@ -15,18 +15,14 @@ from nasjax.types import Space
 
 # (architecture [L, F], images to train on, images to be measured on) -> accuracy
 TrainFn = Callable[[np.ndarray, Split, Split], float]
+# architecture [L, F] -> what `final_test` keeps of it: "test_accuracy", and how it was come by
+TestFn = Callable[[np.ndarray], dict[str, Any]]
 
 
 def final_test(
-    workdir: pathlib.Path,
-    architecture: np.ndarray,
-    space: Space,
-    *,
-    train_fn: TrainFn,
-    search_data: SearchData,
-    load_test: Callable[[], Split],
+    workdir: pathlib.Path, architecture: np.ndarray, space: Space, test_fn: TestFn
 ) -> dict[str, Any]:
-    """Trains the best architecture anew on train + validation and measures it on test.
+    """Measures the best architecture on the test split.
 
     The result is kept in the run's directory: asked again, it is read from there.
 
@@ -43,19 +39,29 @@ def final_test(
             )
         return kept
     start = time.perf_counter()
-    both = zip(search_data.train, search_data.validation, strict=True)
-    train, test = Split(*map(np.concatenate, both)), load_test()
-    accuracy = train_fn(architecture, train, test)
     result = {
         "architecture": space.to_text(architecture),
         "encoding": np.asarray(architecture).tolist(),
-        "test_accuracy": accuracy,
-        "test_images": len(test.labels),
-        "train_images": len(train.labels),
+        **test_fn(architecture),
         "seconds": round(time.perf_counter() - start, 2),
     }
     write_json(path, result)
     return result
+
+
+def retrained(train_fn: TrainFn, search_data: SearchData, load_test: Callable[[], Split]) -> TestFn:
+    """Trains the architecture anew on train + validation and measures it on test."""
+
+    def test_fn(architecture: np.ndarray) -> dict[str, Any]:
+        both = zip(search_data.train, search_data.validation, strict=True)
+        train, test = Split(*map(np.concatenate, both)), load_test()
+        return {
+            "test_accuracy": train_fn(architecture, train, test),
+            "test_images": len(test.labels),
+            "train_images": len(train.labels),
+        }
+
+    return test_fn
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

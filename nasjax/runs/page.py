@@ -93,8 +93,9 @@ def _headline(facts: Facts, title: str) -> str:
     if facts.final_test:
         tested = str(facts.final_test.get("architecture", ""))
         same = best is not None and tested == best.architecture
-        images = f"{facts.final_test.get('test_images', '?')} images, read once"
-        under = images if same else f"{images}; of {tested}"
+        images = facts.final_test.get("test_images")
+        source = f"{images} images, read once" if images else "of the table"
+        under = source if same else f"{source}; of {tested}"
         tiles.append(("test accuracy", percent(facts.final_test.get("test_accuracy")), under))
     tiles.append(("queries", f"{facts.budget.queries:,}", _rounds(facts)))
     updates = facts.budget.updates
@@ -281,7 +282,8 @@ def _origin(facts: Facts) -> str:
 
 
 def _data_name(facts: Facts) -> str:
-    return str(section(facts.config, "data").get("name", "unknown data"))
+    looked_up = section(facts.config, "evaluator").get("data_set")
+    return str(section(facts.config, "data").get("name") or looked_up or "unknown data")
 
 
 def _controller(facts: Facts) -> str:

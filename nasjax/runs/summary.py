@@ -21,6 +21,7 @@ def write_summary(
     tested: dict[str, Any],
     *,
     updates: int | jax.Array,
+    learns: bool = True,
 ) -> dict[str, Any]:
     """Writes and returns the summary of a run that is over.
 
@@ -29,7 +30,7 @@ def write_summary(
       state: the search's last one.
       space: puts architectures in words.
       tested: from `final_test`.
-      updates: that the controller made.
+      updates: that the controller made; learns: whether it ever makes any.
     """
     state = jax.device_get(state)
     rows = list(read_rows(workdir / EVENTS))
@@ -48,7 +49,8 @@ def write_summary(
         "queries": int(state.queries),
         "rounds": int(state.round),
         "updates": int(updates),
-        "untrained": int(updates) < UNTRAINED_BELOW,
+        "learns": learns,
+        "untrained": learns and int(updates) < UNTRAINED_BELOW,
         "seconds": round(sum(r["physical"]["seconds"] for r in rows if r["event"] == "round"), 1),
         "seed": config["seed"],
         "config": config,
@@ -62,13 +64,15 @@ def summary_text(summary: dict[str, Any]) -> str:
     """The lines to print at the end of a search."""
     counts = ", ".join(f"{count} {kind}" for kind, count in summary["candidates"].items())
     learned = f"{summary['updates']} updates"
-    if summary["config"]["controller"]["name"] != "random_search" and summary["untrained"]:
+    if summary["learns"] and summary["untrained"]:
         learned += f" (untrained: fewer than {UNTRAINED_BELOW})"
+    looked_up = summary["config"]["evaluator"]["name"] == "table"
+    how = "from the table" if looked_up else "retrained on train + validation"
     return "\n".join(
         [
             f"best CNN       {summary['best']['architecture']}",
             f"validation     {summary['validation_accuracy']:.2%}",
-            f"test           {summary['test_accuracy']:.2%}  (retrained on train + validation)",
+            f"test           {summary['test_accuracy']:.2%}  ({how})",
             f"candidates     {counts}; {summary['queries']} queries",
             f"search         {summary['seconds']:.0f} s, {summary['programs_compiled']} programs "
             f"compiled, {learned}",

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax import assemble, search
+from nasjax import members, search
 from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.types import OK, Evaluator, Outcome
 
-ROUNDS, BUDGET = 6, 600
+ROUNDS = 6
 SMALL_TRL_HPO = {
     "name": "trl_hpo",
     "models_per_episode": 2,
@@ -45,7 +45,7 @@ SPACE = NasBench201()
 
 
 def test_every_controller_is_in_the_suite():
-    assert set(CONTROLLERS) == set(assemble.CONTROLLERS)
+    assert set(CONTROLLERS) == set(members.CONTROLLERS)
 
 
 def holed_rows():
@@ -60,12 +60,11 @@ def holed_rows():
 def parts(label, space=SPACE):
     name = CONTROLLERS[label]["name"]
     reward = "accuracy_gain" if name == "trl_hpo" else "accuracy"
-    kinds = {key: cls for key, (cls, _) in assemble.CONTROLLERS.items()}
-    _, settings = assemble._parse_member("controller", CONTROLLERS[label], kinds)
-    reward_cls, make_reward = assemble.REWARDS[reward]
-    request = assemble._Request(space, 32, 16, -1.0, rounds=ROUNDS, queries=BUDGET)
+    _, settings = members.parse_member("controller", CONTROLLERS[label])
+    reward_cls, make_reward = members.REWARDS[reward]
+    request = members.Request(space, 32, 16, -1.0, rounds=ROUNDS, max_queries=None)
     return {
-        "controller": assemble.CONTROLLERS[name][1](settings, request),
+        "controller": members.CONTROLLERS[name][1](settings, request),
         "evaluator": make_table(holed_rows(), SPACE, TableConfig("cifar10")),
         "reward": make_reward(reward_cls()),
     }

@@ -1,0 +1,1 @@
+"""The compared methods on scikit-learn's digits, with trained candidates."""

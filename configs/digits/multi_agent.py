@@ -1,0 +1,22 @@
+"""One agent per hyper-parameter, and a master, on digits with trained candidates.
+
+    python -m launch.search --config=configs/digits/multi_agent.py \\
+        --workdir=runs/multi_agent
+
+Same space, training and data as the learner's, 320 queries. No run is recorded yet.
+"""
+
+import ml_collections
+
+from configs.trl_hpo import digits
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The learner's config with another controller, rewarded with the accuracy itself."""
+    c = digits.get_config()
+    del c.controller
+    del c.reward
+    c.controller = dict(name="multi_agent")
+    c.reward = dict(name="accuracy")
+    c.search.update(rounds=320, max_queries=320, checkpoint_every=10)
+    return c

@@ -1,0 +1,1 @@
+"""Searches on the table NAS-Bench-201."""

@@ -1,0 +1,59 @@
+"""A search on a table through the host loop, as a user starts it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from nasjax.data.tables import load_table
+
+ROOT = Path(__file__).parents[2]
+
+
+def search(workdir, *flags):
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "launch.search",
+            "--config=configs/nas_bench_201/regularized_evolution.py",
+            f"--workdir={workdir / 'run'}",
+            f"--cache_dir={workdir / 'cache'}",
+            "--config.search.rounds=30",
+            *flags,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_ends_with_the_tables_accuracies_and_a_report(tmp_path):
+    done = search(tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    table = load_table("nas_bench_201", "cifar10")
+    codes = np.array(summary["best"]["encoding"])[:, 0] - 1
+    (row,) = np.flatnonzero((table.ops == codes).all(1))
+    np.testing.assert_allclose(summary["validation_accuracy"], table.search_accuracy[row])
+    np.testing.assert_allclose(summary["test_accuracy"], table.reported_accuracy[row])
+    assert summary["queries"] == 30 and not summary["untrained"]
+    assert "(from the table)" in done.stdout
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "of the table" in page and "cifar10" in page
+    again = search(tmp_path)  # finished: nothing new, the same end
+    assert again.returncode == 0 and "(from the table)" in again.stdout
+
+
+def test_a_section_that_is_of_no_use_is_refused(tmp_path):
+    done = search(tmp_path, "--config.data={'name': 'digits'}")
+    assert done.returncode == 2 and "config.data is of no use" in done.stderr
+
+
+def test_an_evaluator_that_does_not_fit_the_space_is_refused(tmp_path):
+    done = search(tmp_path, "--config.space.name=layer_chain", "--config.evaluator.name=table")
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    assert done.returncode == 2 and "config.data is missing" in line
