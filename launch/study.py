@@ -63,6 +63,7 @@ def make(directory: pathlib.Path, study: config.Study) -> None:
     """Runs the missing parts of this machine's share."""
     index, count = _share(SHARE.value)
     jobs = run.missing(directory, study)[index::count]
+    runner = run.Runner(directory)
     total = sum(job.cell.budget * len(job.seeds) for job in jobs)
     with tqdm(total=total, unit="query", unit_scale=True, dynamic_ncols=True) as bar:
         for job in jobs:
@@ -73,7 +74,7 @@ def make(directory: pathlib.Path, study: config.Study) -> None:
             def show(queries: int, before: float = before, size: int = size) -> None:
                 bar.update(before + queries * size - bar.n)
 
-            run.run(directory, job, show)
+            runner.run(job, show)
             bar.update(before + job.cell.budget * size - bar.n)
 
 

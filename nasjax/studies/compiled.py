@@ -46,115 +46,84 @@ class Asked(NamedTuple):
     validated: Any
 
 
-def run_seeds(
-    parts: TableParts,
-    seeds: np.ndarray,
-    budget: int,
-    on_queries: Callable[[int], None] = lambda queries: None,
-) -> Found:
-    """Runs the searches of these seeds until each has spent its budget or has finished.
+class Searches:
+    """So many searches at a time in one program, compiled when this is made.
 
     They are spread over all local devices; how many there are changes what a learner finds in the
     last bits only.
 
     Args:
-      seeds: [N].
-      on_queries: told the mean of queries made so far, after every call of the program.
+      count: N, seeds at a time.
+      budget: queries of each.
     """
-    devices = jax.local_devices()[: len(seeds)]
-    sharding = NamedSharding(Mesh(np.array(devices), (_AXIS,)), PartitionSpec(_AXIS))
-    padded = np.concatenate([seeds, np.repeat(seeds[-1:], -len(seeds) % len(devices))])
-    placed = jax.device_put(padded.astype(np.uint32), sharding)
-    begin = _spread(functools.partial(_begin, parts), sharding)
-    rounds = math.ceil(budget / _most_queries(parts) / CALLS)
-    go_on = _spread(functools.partial(_go_on, parts, rounds), sharding)
 
-    start = time.perf_counter()
-    begin_compiled = begin.lower(placed).compile()
-    states = jax.eval_shape(begin, placed)
-    states = jax.tree.map(
-        lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=sharding), states
-    )
-    go_on_compiled = go_on.lower(placed, states).compile()
-    compile_seconds = time.perf_counter() - start
+    def __init__(self, parts: TableParts, count: int, budget: int):
+        self._parts, self._budget, self._count = parts, budget, count
+        devices = jax.local_devices()[:count]
+        self._sharding = NamedSharding(Mesh(np.array(devices), (_AXIS,)), PartitionSpec(_AXIS))
+        self._padding = -count % len(devices)
+        rounds = math.ceil(budget / _most_queries(parts) / CALLS)
+        begin = self._spread(functools.partial(_begin, parts))
+        go_on = self._spread(functools.partial(_go_on, parts, rounds))
 
-    start = time.perf_counter()
-    state: Any = begin_compiled(placed)
-    history: list[Asked] = []
-    while not history or not _is_over(parts, state, budget):
-        state, asked = go_on_compiled(placed, state)
-        history.append(_in_order(jax.device_get(asked)))
-        on_queries(int(np.minimum(np.asarray(state.queries), budget).mean()))
-    rows, validated = (
-        np.concatenate(parts, 1)[: len(seeds)] for parts in zip(*history, strict=True)
-    )
-    return Found(
-        queries=_first(rows, budget),
-        updates=np.asarray(jax.vmap(parts.controller.num_updates)(state.controller))[: len(seeds)],
-        final=_last(validated),
-        compile_seconds=compile_seconds,
-        run_seconds=time.perf_counter() - start,
-    )
+        start = time.perf_counter()
+        seeds = self._placed(np.zeros(count))
+        self._begin = begin.lower(seeds).compile()
+        states = jax.tree.map(
+            lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=self._sharding),
+            jax.eval_shape(begin, seeds),
+        )
+        self._go_on = go_on.lower(seeds, states).compile()
+        self.compile_seconds = time.perf_counter() - start
 
+    def run(
+        self, seeds: np.ndarray, on_queries: Callable[[int], None] = lambda queries: None
+    ) -> Found:
+        """Runs these seeds [N] until each has spent its budget or has finished.
 
-def seed_bytes(parts: TableParts, budget: int) -> int:
-    """What a search holds: its state before and after a round, and all that it has asked for."""
-    state = jax.eval_shape(functools.partial(_begin, parts), jax.ShapeDtypeStruct((), np.uint32))
-    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    return 2 * held + 2 * 4 * 2 * max(budget, _most_queries(parts))
+        Args:
+          on_queries: told the mean of queries made so far, after every call of the program.
 
-
-def _begin(parts: TableParts, seed: jax.Array) -> SearchState:
-    return search.init(parts.controller, parts.space, jax.random.key(seed))
-
-
-def _go_on(
-    parts: TableParts, rounds: int, seed: jax.Array, state: SearchState
-) -> tuple[SearchState, tuple[Asked, ...]]:
-    def keep(proposal: Proposal, outcome: Outcome) -> Asked:
-        index = jax.vmap(parts.space.index)(proposal.architecture)
-        row = jnp.where(outcome.ok, index, NO_ROW)
-        validation = proposal.purpose == VALIDATE
-        whole = (proposal.architecture[:, -1] != 0).any(-1)
-        return Asked(
-            row=jnp.where(proposal.mask & ~validation, row, ENDED),
-            validated=jnp.where(proposal.mask & validation & whole, row, ENDED),
+        Returns:
+          What they found, the seconds of compiling among it.
+        """
+        start = time.perf_counter()
+        placed = self._placed(seeds)
+        state: Any = self._begin(placed)
+        history: list[Asked] = []
+        while not history or not self._is_over(state):
+            state, asked = self._go_on(placed, state)
+            history.append(_in_order(jax.device_get(asked)))
+            on_queries(int(np.minimum(np.asarray(state.queries), self._budget).mean()))
+        rows, validated = (
+            np.concatenate(calls, 1)[: self._count] for calls in zip(*history, strict=True)
+        )
+        updates = jax.vmap(self._parts.controller.num_updates)(state.controller)
+        return Found(
+            queries=_first(rows, self._budget),
+            updates=np.asarray(updates)[: self._count],
+            final=_last(validated),
+            compile_seconds=self.compile_seconds,
+            run_seconds=time.perf_counter() - start,
         )
 
-    return search.run_compiled(
-        controller=parts.controller,
-        evaluator=parts.evaluator,
-        reward=parts.reward,
-        root_key=jax.random.key(seed),
-        state=state,
-        rounds=rounds,
-        keep=keep,
-    )
+    def _placed(self, seeds: np.ndarray) -> jax.Array:
+        """On the devices; the last one again until all have as many."""
+        padded = np.concatenate([seeds, np.repeat(seeds[-1:], self._padding)])
+        return jax.device_put(padded.astype(np.uint32), self._sharding)
 
+    def _spread(self, function: Callable[..., Any]) -> Any:
+        """`vmap` over seeds, each device its share, none hears of another."""
+        spread = jax.shard_map(
+            jax.vmap(function),
+            mesh=self._sharding.mesh,
+            in_specs=self._sharding.spec,
+            out_specs=self._sharding.spec,
+            check_vma=False,
+        )
+        return jax.jit(spread)
 
-def _spread(function: Callable[..., Any], sharding: NamedSharding) -> Any:
-    """`vmap` over seeds, each device its share, none hears of another."""
-    spread = jax.shard_map(
-        jax.vmap(function),
-        mesh=sharding.mesh,
-        in_specs=sharding.spec,
-        out_specs=sharding.spec,
-        check_vma=False,
-    )
-    return jax.jit(spread)
-
-
-def _most_queries(parts: TableParts) -> int:
-    """Of one round."""
-    return sum(phase.rows * phase.repeats for phase in parts.controller.round)
-
-
-def _is_over(parts: TableParts, state: SearchState, budget: int) -> bool:
-    finished = jax.vmap(parts.controller.finished)(state.controller)
-    return bool(((state.queries >= budget) | finished).all())
-
-
-def _in_order(asked: tuple[Asked, ...]) -> Asked:
+    def _in_order(asked: tuple[Asked, ...]) -> Asked:
     """Phases [N, rounds, repeats, B] to [N, queries] in the order in which they were asked."""
     columns = []
     for leaves in zip(*asked, strict=True):

@@ -58,15 +58,28 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
         raise UserError(f"{cell.name}: {error}") from None
 
 
-def run(
-    directory: pathlib.Path, job: Job, on_queries: Callable[[int], None] = lambda queries: None
-) -> Part:
-    """Makes a part and keeps it."""
-    made = assemble_cell(job.cell)
-    found = compiled.run_seeds(made, job.seeds, job.cell.budget, on_queries)
-    part = Part(job.seeds, found)
-    parts.write(directory, job.cell.name, part)
-    return part
+class Runner:
+    """Makes parts and keeps them; the program of one serves the next of the same cell."""
+
+    def __init__(self, directory: pathlib.Path):
+        self._directory = directory
+        self._latest: tuple[tuple[str, int], compiled.Searches] | None = None
+
+    def run(self, job: Job, on_queries: Callable[[int], None] = lambda queries: None) -> Part:
+        """Makes a part. See `compiled.Searches.run`.
+
+        Raises:
+          UserError: the cell's settings are not allowed, the part cannot be written.
+        """
+        name = (job.cell.name, len(job.seeds))
+        known = self._latest is not None and self._latest[0] == name
+        if self._latest is None or not known:
+            made = assemble_cell(job.cell)
+            self._latest = name, compiled.Searches(made, len(job.seeds), job.cell.budget)
+        found = self._latest[1].run(job.seeds, on_queries)
+        part = Part(job.seeds, found._replace(compile_seconds=0.0) if known else found)
+        parts.write(self._directory, job.cell.name, part)
+        return part
 
 
 def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:

@@ -29,9 +29,9 @@ def changed(**study):
 
 
 def run_all(directory, plain, jobs=slice(None)):
-    study = config.parse(plain)
+    study, runner = config.parse(plain), run.Runner(directory)
     for job in run.missing(directory, study)[jobs]:
-        run.run(directory, job)
+        runner.run(job)
     return study
 
 
