@@ -123,7 +123,57 @@ class Searches:
         )
         return jax.jit(spread)
 
-    def _in_order(asked: tuple[Asked, ...]) -> Asked:
+    def _is_over(self, state: SearchState) -> bool:
+        finished = jax.vmap(self._parts.controller.finished)(state.controller)
+        return bool(((state.queries >= self._budget) | finished).all())
+
+
+def run_seeds(parts: TableParts, seeds: np.ndarray, budget: int) -> Found:
+    """`Searches` of these seeds [N], once."""
+    return Searches(parts, len(seeds), budget).run(seeds)
+
+
+def seed_bytes(parts: TableParts, budget: int) -> int:
+    """What a search holds: its state before and after a round, and all that it has asked for."""
+    state = jax.eval_shape(functools.partial(_begin, parts), jax.ShapeDtypeStruct((), np.uint32))
+    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    return 2 * held + 2 * 4 * 2 * max(budget, _most_queries(parts))
+
+
+def _begin(parts: TableParts, seed: jax.Array) -> SearchState:
+    return search.init(parts.controller, parts.space, jax.random.key(seed))
+
+
+def _go_on(
+    parts: TableParts, rounds: int, seed: jax.Array, state: SearchState
+) -> tuple[SearchState, tuple[Asked, ...]]:
+    def keep(proposal: Proposal, outcome: Outcome) -> Asked:
+        index = jax.vmap(parts.space.index)(proposal.architecture)
+        row = jnp.where(outcome.ok, index, NO_ROW)
+        validation = proposal.purpose == VALIDATE
+        whole = (proposal.architecture[:, -1] != 0).any(-1)
+        return Asked(
+            row=jnp.where(proposal.mask & ~validation, row, ENDED),
+            validated=jnp.where(proposal.mask & validation & whole, row, ENDED),
+        )
+
+    return search.run_compiled(
+        controller=parts.controller,
+        evaluator=parts.evaluator,
+        reward=parts.reward,
+        root_key=jax.random.key(seed),
+        state=state,
+        rounds=rounds,
+        keep=keep,
+    )
+
+
+def _most_queries(parts: TableParts) -> int:
+    """Of one round."""
+    return sum(phase.rows * phase.repeats for phase in parts.controller.round)
+
+
+def _in_order(asked: tuple[Asked, ...]) -> Asked:
     """Phases [N, rounds, repeats, B] to [N, queries] in the order in which they were asked."""
     columns = []
     for leaves in zip(*asked, strict=True):
