@@ -107,7 +107,7 @@ def test_fewer_seeds_run_together_where_memory_is_short(tmp_path):
         (PLAIN | {"extra": {}}, "config.extra is unknown"),
         ({"study": PLAIN["study"]}, "config.evaluator is missing"),
         (PLAIN | {"controllers": {}}, "config.controllers"),
-        (PLAIN | {"controllers": {"a/b": {}}}, "labels of letters"),
+        (PLAIN | {"controllers": {"a/b": {}, "random_search": {}}}, "labels of letters"),
         (
             PLAIN | {"controllers": {"random_search": {"controller": {"name": "randm_search"}}}},
             "controllers.random_search: .*did you mean 'random_search'",

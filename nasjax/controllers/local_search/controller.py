@@ -42,13 +42,46 @@ def make_local_search(
     slot. After a step, the ones that differ in the same slot are known already and left out. They
     are asked for in random order, so that a budget that ends between them favours none.
     """
-    layers, others = space.num_layers, len(space.operations) - 1
+    return _LocalSearch(space, performance_size).controller()
 
-    def propose_start(key: jax.Array, state: LocalSearchState) -> tuple[Proposal, LocalSearchState]:
-        drawn = space.sample(key)[None]
-        return propose_whole(drawn, performance_size, state.restart), state
+
+class _LocalSearch:
+    """The phases as methods over static settings; all state is an argument."""
+
+    def __init__(self, space: SlotSpace, performance_size: int):
+        self.space, self.performance_size = space, performance_size
+        self.others = len(space.operations) - 1
+
+    def controller(self) -> Controller:
+        neighbours = self.space.num_layers * self.others
+        return Controller(
+            init=self.init,
+            round=(
+                Phase("start", 1, 1, self.propose_start, self.start),
+                Phase("climb", neighbours, 1, self.propose_neighbours, self.climb),
+            ),
+            finished=lambda state: jnp.bool_(False),
+            num_updates=lambda state: jnp.int32(0),
+            learns=False,
+        )
+
+    def init(self, key: jax.Array) -> LocalSearchState:
+        return LocalSearchState(
+            architecture=jnp.ones((self.space.num_layers, self.space.layer_width), jnp.int32),
+            reward=jnp.float32(0),
+            moved=jnp.int32(-1),
+            restart=jnp.bool_(True),
+            num_climbs=jnp.int32(0),
+        )
+
+    def propose_start(
+        self, key: jax.Array, state: LocalSearchState
+    ) -> tuple[Proposal, LocalSearchState]:
+        drawn = self.space.sample(key)[None]
+        return propose_whole(drawn, self.performance_size, state.restart), state
 
     def start(
+        self,
         key: jax.Array,
         state: LocalSearchState,
         proposal: Proposal,
@@ -65,13 +98,16 @@ def make_local_search(
         return jax.tree.map(lambda new, old: jnp.where(state.restart, new, old), begun, state), {}
 
     def propose_neighbours(
-        key: jax.Array, state: LocalSearchState
+        self, key: jax.Array, state: LocalSearchState
     ) -> tuple[Proposal, LocalSearchState]:
-        near = space.neighbours(state.architecture).reshape(layers * others, layers, -1)
-        order = jax.random.permutation(key, layers * others)
-        return propose_whole(near[order], performance_size, order // others != state.moved), state
+        near = self.space.neighbours(state.architecture)
+        near = near.reshape(-1, *near.shape[2:])
+        order = jax.random.permutation(key, len(near))
+        unknown = order // self.others != state.moved
+        return propose_whole(near[order], self.performance_size, unknown), state
 
     def climb(
+        self,
         key: jax.Array,
         state: LocalSearchState,
         proposal: Proposal,
@@ -89,21 +125,3 @@ def make_local_search(
             moved=jnp.where(better, slot, -1).astype(jnp.int32),
             restart=~better,
         ), {}
-
-    shape = (layers, space.layer_width)
-    return Controller(
-        init=lambda key: LocalSearchState(
-            architecture=jnp.ones(shape, jnp.int32),
-            reward=jnp.float32(0),
-            moved=jnp.int32(-1),
-            restart=jnp.bool_(True),
-            num_climbs=jnp.int32(0),
-        ),
-        round=(
-            Phase("start", 1, 1, propose_start, start),
-            Phase("climb", layers * others, 1, propose_neighbours, climb),
-        ),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: jnp.int32(0),
-        learns=False,
-    )

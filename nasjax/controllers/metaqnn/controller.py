@@ -129,22 +129,46 @@ def make_metaqnn(
       budget: networks of the whole search, which the schedule of epsilon is scaled to.
       memory: networks that the replay holds; all by default.
     """
-    layers, end = space.num_layers, len(space.options)
-    capacity = memory or budget
-    epsilons = jnp.asarray(epsilon_of(config, budget))
+    return _Metaqnn(config, space, performance_size, budget, memory or budget).controller()
 
-    def init(key: jax.Array) -> MetaqnnState:
+
+class _Metaqnn:
+    """The phases as methods over static settings; all state is an argument."""
+
+    def __init__(
+        self,
+        config: MetaqnnConfig,
+        space: DiscreteSpace,
+        performance_size: int,
+        budget: int,
+        capacity: int,
+    ):
+        self.config, self.space, self.performance_size = config, space, performance_size
+        self.budget, self.capacity = budget, capacity
+        self.layers, self.end = space.num_layers, len(space.options)
+        self.epsilons = jnp.asarray(epsilon_of(config, budget))
+
+    def controller(self) -> Controller:
+        return Controller(
+            init=self.init,
+            round=(Phase("metaqnn", 1, 1, self.propose, self.update),),
+            finished=lambda state: jnp.bool_(False),
+            num_updates=lambda state: state.models,
+            params=lambda state: {"values": state.values},
+        )
+
+    def init(self, key: jax.Array) -> MetaqnnState:
         return MetaqnnState(
-            values=jnp.full((layers, end + 1, end + 1), config.initial_value),
-            chosen=jnp.full(layers, end, jnp.int32),
-            choices=jnp.full((capacity, layers), end, jnp.int32),
-            rewards=jnp.zeros(capacity),
+            values=jnp.full((self.layers, self.end + 1, self.end + 1), self.config.initial_value),
+            chosen=jnp.full(self.layers, self.end, jnp.int32),
+            choices=jnp.full((self.capacity, self.layers), self.end, jnp.int32),
+            rewards=jnp.zeros(self.capacity),
             models=jnp.int32(0),
         )
 
-    def propose(key: jax.Array, state: MetaqnnState) -> tuple[Proposal, MetaqnnState]:
-        keys = jax.random.split(key, 2 * layers).reshape(layers, 2)
-        epsilon = epsilons[jnp.minimum(state.models, budget - 1)]
+    def propose(self, key: jax.Array, state: MetaqnnState) -> tuple[Proposal, MetaqnnState]:
+        keys = jax.random.split(key, 2 * self.layers).reshape(self.layers, 2)
+        epsilon = self.epsilons[jnp.minimum(state.models, self.budget - 1)]
 
         def choose(layer: int, previous: jax.Array, allowed: jax.Array) -> jax.Array:
             explores = jax.random.bernoulli(keys[layer, 0], epsilon)
@@ -154,28 +178,29 @@ def make_metaqnn(
             ties = jnp.where(best == best.max(), 0.0, -jnp.inf)
             return jax.random.categorical(keys[layer, 1], ties)
 
-        built = sequences.build(space, choose)
-        proposal = propose_whole(built.architecture[None], performance_size)
+        built = sequences.build(self.space, choose)
+        proposal = propose_whole(built.architecture[None], self.performance_size)
         return proposal, state.replace(chosen=built.choices)
 
-    def replay(values: jax.Array, row: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+    def replay(self, values: jax.Array, row: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
         choices, reward = row
-        allowed = sequences.build(space, lambda layer, *_: choices[layer]).allowed
-        return update_values(values, choices, allowed, reward, config=config), None
+        allowed = sequences.build(self.space, lambda layer, *_: choices[layer]).allowed
+        return update_values(values, choices, allowed, reward, config=self.config), None
 
     def update(
+        self,
         key: jax.Array,
         state: MetaqnnState,
         proposal: Proposal,
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[MetaqnnState, Metrics]:
-        place = state.models % capacity
+        place = state.models % self.capacity
         choices = state.choices.at[place].set(state.chosen)
         earned = state.rewards.at[place].set(rewards[0])
-        held = jnp.minimum(state.models + 1, capacity)
-        drawn = jax.random.randint(key, (config.replays,), 0, held)
-        values, _ = jax.lax.scan(replay, state.values, (choices[drawn], earned[drawn]))
+        held = jnp.minimum(state.models + 1, self.capacity)
+        drawn = jax.random.randint(key, (self.config.replays,), 0, held)
+        values, _ = jax.lax.scan(self.replay, state.values, (choices[drawn], earned[drawn]))
         return MetaqnnState(
             values=values,
             chosen=state.chosen,
@@ -183,11 +208,3 @@ def make_metaqnn(
             rewards=earned,
             models=state.models + 1,
         ), {}
-
-    return Controller(
-        init=init,
-        round=(Phase("metaqnn", 1, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: state.models,
-        params=lambda state: {"values": state.values},
-    )

@@ -68,19 +68,42 @@ def make_multi_agent(
     Args:
       budget: queries of the whole search, which epsilon falls over.
     """
-    layers = space.num_layers
-    rounds = max(1, budget // (layers + 1))
+    return _MultiAgent(config, space, performance_size, budget).controller()
 
-    def architecture_of(choices: jax.Array) -> jax.Array:
-        return sequences.build(space, lambda layer, *_: choices[layer]).architecture
 
-    def init(key: jax.Array) -> MultiAgentState:
-        keys = jax.random.split(key, layers)
+class _MultiAgent:
+    """The phases as methods over static settings; all state is an argument."""
+
+    def __init__(
+        self, config: MultiAgentConfig, space: DiscreteSpace, performance_size: int, budget: int
+    ):
+        self.config, self.space, self.performance_size = config, space, performance_size
+        self.layers = space.num_layers
+        self.rounds = max(1, budget // (self.layers + 1))
+
+    def controller(self) -> Controller:
+        return Controller(
+            init=self.init,
+            round=(
+                Phase("agents", self.layers, 1, self.propose_trials, self.learn),
+                Phase("master", 1, 1, self.propose_combination, self.decide),
+            ),
+            finished=lambda state: jnp.bool_(False),
+            num_updates=lambda state: state.round * self.layers,
+            params=lambda state: {"values": state.values},
+        )
+
+    def architecture_of(self, choices: jax.Array) -> jax.Array:
+        return sequences.build(self.space, lambda layer, *_: choices[layer]).architecture
+
+    def init(self, key: jax.Array) -> MultiAgentState:
+        keys = jax.random.split(key, self.layers)
         start = sequences.build(
-            space, lambda layer, _, allowed: jax.random.categorical(keys[layer], _logits(allowed))
+            self.space,
+            lambda layer, _, allowed: jax.random.categorical(keys[layer], _logits(allowed)),
         ).choices
         return MultiAgentState(
-            values=jnp.zeros((layers, len(space.options) + 1)),
+            values=jnp.zeros((self.layers, len(self.space.options) + 1)),
             chosen=start,
             master=start,
             reward=jnp.float32(-jnp.inf),
@@ -88,41 +111,49 @@ def make_multi_agent(
             round=jnp.int32(0),
         )
 
-    def propose_trials(key: jax.Array, state: MultiAgentState) -> tuple[Proposal, MultiAgentState]:
+    def propose_trials(
+        self, key: jax.Array, state: MultiAgentState
+    ) -> tuple[Proposal, MultiAgentState]:
         explore_key, option_key = jax.random.split(key)
-        allowed = sequences.build(space, lambda layer, *_: state.master[layer]).allowed
-        passed = jnp.minimum(state.round / rounds, 1)
-        epsilon = config.first_epsilon + passed * (config.last_epsilon - config.first_epsilon)
-        explores = jax.random.bernoulli(explore_key, epsilon, (layers,))
+        allowed = sequences.build(self.space, lambda layer, *_: state.master[layer]).allowed
+        passed = jnp.minimum(state.round / self.rounds, 1)
+        epsilon = self.config.first_epsilon + passed * (
+            self.config.last_epsilon - self.config.first_epsilon
+        )
+        explores = jax.random.bernoulli(explore_key, epsilon, (self.layers,))
         tried = jax.random.categorical(option_key, _logits(allowed))
         best = jnp.where(allowed, state.values, -jnp.inf).argmax(-1)
         chosen = jnp.where(explores, tried, best).astype(jnp.int32)
-        trials = jnp.where(jnp.eye(layers, dtype=bool), chosen[None], state.master[None])
-        proposal = propose_whole(jax.vmap(architecture_of)(trials), performance_size)
+        trials = jnp.where(jnp.eye(self.layers, dtype=bool), chosen[None], state.master[None])
+        proposal = propose_whole(jax.vmap(self.architecture_of)(trials), self.performance_size)
         return proposal, state.replace(chosen=chosen)
 
     def learn(
+        self,
         key: jax.Array,
         state: MultiAgentState,
         proposal: Proposal,
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[MultiAgentState, Metrics]:
-        place = jnp.arange(layers), state.chosen
+        place = jnp.arange(self.layers), state.chosen
         error = rewards - state.values[place]
-        return state.replace(values=state.values.at[place].add(config.learning_rate * error)), {}
+        return state.replace(
+            values=state.values.at[place].add(self.config.learning_rate * error)
+        ), {}
 
     def propose_combination(
-        key: jax.Array, state: MultiAgentState
+        self, key: jax.Array, state: MultiAgentState
     ) -> tuple[Proposal, MultiAgentState]:
         built = sequences.build(
-            space,
+            self.space,
             lambda layer, _, allowed: jnp.where(allowed, state.values[layer], -jnp.inf).argmax(),
         )
-        proposal = propose_whole(built.architecture[None], performance_size)
+        proposal = propose_whole(built.architecture[None], self.performance_size)
         return proposal, state.replace(combined=built.choices)
 
     def decide(
+        self,
         key: jax.Array,
         state: MultiAgentState,
         proposal: Proposal,
@@ -135,17 +166,6 @@ def make_multi_agent(
             reward=jnp.where(better, rewards[0], state.reward).astype(jnp.float32),
             round=state.round + 1,
         ), {}
-
-    return Controller(
-        init=init,
-        round=(
-            Phase("agents", layers, 1, propose_trials, learn),
-            Phase("master", 1, 1, propose_combination, decide),
-        ),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: state.round * layers,
-        params=lambda state: {"values": state.values},
-    )
 
 
 def _logits(allowed: jax.Array) -> jax.Array:

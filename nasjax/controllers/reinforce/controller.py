@@ -71,41 +71,59 @@ def make_reinforce(
     config: ReinforceConfig, space: DiscreteSpace, *, performance_size: int
 ) -> Controller:
     """The controller; an architecture's reward counts, whatever it is made of."""
-    rows, momentum = config.models_per_update, config.baseline_momentum
-    optimizer = optax.adam(config.learning_rate)
+    return _Reinforce(config, space, performance_size).controller()
 
-    def draw(key: jax.Array, logits: jax.Array) -> Sequence:
-        keys = jax.random.split(key, space.num_layers)
+
+class _Reinforce:
+    """The phases as methods over static settings; all state is an argument."""
+
+    def __init__(self, config: ReinforceConfig, space: DiscreteSpace, performance_size: int):
+        self.space, self.performance_size = space, performance_size
+        self.rows, self.momentum = config.models_per_update, config.baseline_momentum
+        self.optimizer = optax.adam(config.learning_rate)
+
+    def controller(self) -> Controller:
+        return Controller(
+            init=self.init,
+            round=(Phase("reinforce", self.rows, 1, self.propose, self.update),),
+            finished=lambda state: jnp.bool_(False),
+            num_updates=lambda state: state.num_updates,
+            params=lambda state: {"policy": state.logits},
+        )
+
+    def draw(self, key: jax.Array, logits: jax.Array) -> Sequence:
+        keys = jax.random.split(key, self.space.num_layers)
 
         def choose(layer: int, previous: jax.Array, allowed: jax.Array) -> jax.Array:
             return jax.random.categorical(keys[layer], jnp.where(allowed, logits[layer], -jnp.inf))
 
-        return sequences.build(space, choose)
+        return sequences.build(self.space, choose)
 
-    def init(key: jax.Array) -> ReinforceState:
-        logits = jnp.zeros((space.num_layers, len(space.options) + 1))
+    def init(self, key: jax.Array) -> ReinforceState:
+        logits = jnp.zeros((self.space.num_layers, len(self.space.options) + 1))
         return ReinforceState(
             logits=logits,
-            optimizer=optimizer.init(logits),
-            drawn=jax.vmap(draw, (0, None))(jax.random.split(key, rows), logits),
+            optimizer=self.optimizer.init(logits),
+            drawn=jax.vmap(self.draw, (0, None))(jax.random.split(key, self.rows), logits),
             weighted_rewards=jnp.float32(0),
             weights=jnp.float32(0),
             num_updates=jnp.int32(0),
         )
 
-    def propose(key: jax.Array, state: ReinforceState) -> tuple[Proposal, ReinforceState]:
-        drawn = jax.vmap(draw, (0, None))(jax.random.split(key, rows), state.logits)
-        return propose_whole(drawn.architecture, performance_size), state.replace(drawn=drawn)
+    def propose(self, key: jax.Array, state: ReinforceState) -> tuple[Proposal, ReinforceState]:
+        drawn = jax.vmap(self.draw, (0, None))(jax.random.split(key, self.rows), state.logits)
+        return propose_whole(drawn.architecture, self.performance_size), state.replace(drawn=drawn)
 
     def update(
+        self,
         key: jax.Array,
         state: ReinforceState,
         proposal: Proposal,
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[ReinforceState, Metrics]:
-        weighted = momentum * state.weighted_rewards + (1 - momentum) * rewards.mean()
-        weights = momentum * state.weights + (1 - momentum)
+        weighted = self.momentum * state.weighted_rewards + (1 - self.momentum) * rewards.mean()
+        weights = self.momentum * state.weights + (1 - self.momentum)
         baseline = weighted / weights
 
         def loss(logits: jax.Array) -> jax.Array:
@@ -113,7 +131,7 @@ def make_reinforce(
             return -((rewards - baseline) * log_pi).mean()
 
         value, gradient = jax.value_and_grad(loss)(state.logits)
-        updates, moments = optimizer.update(gradient, state.optimizer)
+        updates, moments = self.optimizer.update(gradient, state.optimizer)
         return state.replace(
             logits=optax.apply_updates(state.logits, updates),
             optimizer=moments,
@@ -121,11 +139,3 @@ def make_reinforce(
             weights=weights,
             num_updates=state.num_updates + 1,
         ), {"loss": value, "baseline": baseline}
-
-    return Controller(
-        init=init,
-        round=(Phase("reinforce", rows, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: state.num_updates,
-        params=lambda state: {"policy": state.logits},
-    )
