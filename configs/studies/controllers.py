@@ -2,9 +2,9 @@
 
     python -m launch.study --config=configs/studies/controllers.py --directory=studies/controllers
 
-Every method with the settings of its source; TRL-HPO as published and with its predicted back-up.
-A learner with fewer than 100 updates is marked untrained: at 300 queries TRL-HPO is. 500 seeds;
-TRL-HPO at 15,000 queries takes most of the time, with --config.study.seeds=50 a tenth of it.
+Every method with the settings of its source. A learner with fewer than 100 updates is marked
+untrained: at 300 queries TRL-HPO is. 500 seeds; TRL-HPO at 15,000 queries takes most of the time,
+with --config.study.seeds=50 a tenth of it.
 
 Expected: no run of all cells is recorded yet.
 """
@@ -15,7 +15,7 @@ from configs.studies import settings
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Eight methods, four tables, two budgets."""
+    """Seven methods, four tables, two budgets."""
     c = ml_collections.ConfigDict()
     c.study = dict(
         tables=(
@@ -33,6 +33,5 @@ def get_config() -> ml_collections.ConfigDict:
     c.controllers = settings.SIMPLE | dict(
         multi_agent=dict(controller=dict(name="multi_agent")),
         trl_hpo=settings.trl_hpo(),
-        trl_hpo_predicted=settings.trl_hpo(backup="predicted"),
     )
     return c

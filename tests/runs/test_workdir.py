@@ -53,7 +53,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     config = copy.deepcopy(CONFIG)
     section, _, key = path.partition(".")
     if key:
-        config[section][key] = value
+        config.setdefault(section, {})[key] = value
     else:
         config[section] = value
     return config
