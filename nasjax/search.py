@@ -156,7 +156,7 @@ def run_compiled(
     root_key: jax.Array,
     state: SearchState,
     rounds: int,
-    keep: Callable[[Proposal, Outcome], Any] = lambda proposal, outcome: (),
+    keep: Callable[[SearchState, Proposal, Outcome], Any] = lambda *exchange: (),
 ) -> tuple[SearchState, tuple[Any, ...]]:
     """So many rounds as a pure function, to be jitted and vmapped over (root_key, state).
 
@@ -165,7 +165,8 @@ def run_compiled(
     more, but its rounds still count.
 
     Args:
-      keep: what comes back of an exchange; nothing by default.
+      keep: (state afterwards, proposal, outcome) -> what comes back of an exchange; by default
+        nothing.
 
     Returns:
       The state, and what was kept: a tree for every phase, its leaves [rounds, repeats, ...].
@@ -181,7 +182,7 @@ def run_compiled(
         proposal, state = propose(phase, root_key, state)
         outcome = evaluator.evaluate(seed_key, proposal)
         state = absorb(phase, reward, root_key, state, proposal, outcome)[0]
-        return state, keep(proposal, outcome)
+        return state, keep(state, proposal, outcome)
 
     def one_round(state: SearchState, _: None) -> tuple[SearchState, tuple[Any, ...]]:
         kept = []

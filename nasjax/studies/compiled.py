@@ -40,10 +40,12 @@ class Asked(NamedTuple):
     Attributes:
       row: of the table, or NO_ROW; ENDED where masked, and for validation.
       validated: the same for validation rows that have all layers; ENDED elsewhere.
+      updates: made so far, the same in all rows.
     """
 
     row: Any
     validated: Any
+    updates: Any
 
 
 class Searches:
@@ -95,14 +97,12 @@ class Searches:
             state, asked = self._go_on(placed, state)
             history.append(_in_order(jax.device_get(asked)))
             on_queries(int(np.minimum(np.asarray(state.queries), self._budget).mean()))
-        rows, validated = (
-            np.concatenate(calls, 1)[: self._count] for calls in zip(*history, strict=True)
-        )
-        updates = jax.vmap(self._parts.controller.num_updates)(state.controller)
+        columns = (np.concatenate(calls, 1)[: self._count] for calls in zip(*history, strict=True))
+        queries, updates, final = within(Asked(*columns), self._budget)
         return Found(
-            queries=_first(rows, self._budget),
-            updates=np.asarray(updates)[: self._count],
-            final=_last(validated),
+            queries=queries,
+            updates=updates,
+            final=final,
             compile_seconds=self.compile_seconds,
             run_seconds=time.perf_counter() - start,
         )
@@ -147,7 +147,7 @@ def _begin(parts: TableParts, seed: jax.Array) -> SearchState:
 def _go_on(
     parts: TableParts, rounds: int, seed: jax.Array, state: SearchState
 ) -> tuple[SearchState, tuple[Asked, ...]]:
-    def keep(proposal: Proposal, outcome: Outcome) -> Asked:
+    def keep(state: SearchState, proposal: Proposal, outcome: Outcome) -> Asked:
         index = jax.vmap(parts.space.index)(proposal.architecture)
         row = jnp.where(outcome.ok, index, NO_ROW)
         validation = proposal.purpose == VALIDATE
@@ -155,6 +155,7 @@ def _go_on(
         return Asked(
             row=jnp.where(proposal.mask & ~validation, row, ENDED),
             validated=jnp.where(proposal.mask & validation & whole, row, ENDED),
+            updates=jnp.full(len(row), parts.controller.num_updates(state.controller)),
         )
 
     return search.run_compiled(
@@ -182,16 +183,26 @@ def _in_order(asked: tuple[Asked, ...]) -> Asked:
     return Asked(*columns)
 
 
-def _first(rows: np.ndarray, budget: int) -> np.ndarray:
-    """[N, any] -> [N, budget]: rows closed up over those that are masked; ENDED behind them."""
-    order = np.argsort(rows == ENDED, axis=1, kind="stable")[:, :budget]
-    found = np.take_along_axis(rows, order, axis=1)
-    missing = budget - found.shape[1]
-    return np.pad(found, ((0, 0), (0, missing)), constant_values=ENDED) if missing > 0 else found
+def within(asked: Asked, budget: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What was asked for, learned and validated up to the budget's last query.
 
+    The program goes on for some rounds after it; of these nothing counts.
 
-def _last(validated: np.ndarray) -> np.ndarray:
-    """[N, any] -> [N]: the last row that is one, else NO_ROW."""
-    there = validated >= 0
-    last = validated.shape[1] - 1 - there[:, ::-1].argmax(1)
-    return np.where(there.any(1), validated[np.arange(len(validated)), last], NO_ROW)
+    Args:
+      asked: of N searches, columns [N, T] in the order of time.
+
+    Returns:
+      queries [N, budget], closed up over masked rows, ENDED behind them; updates [N]; final [N],
+      the last validated row or NO_ROW.
+    """
+    is_query = asked.row != ENDED
+    counts = np.cumsum(is_query, axis=1) - is_query < budget  # before the budget was spent
+    order = np.argsort(~(is_query & counts), axis=1, kind="stable")[:, :budget]
+    queries = np.take_along_axis(np.where(counts, asked.row, ENDED), order, axis=1)
+    missing = max(0, budget - queries.shape[1])
+    queries = np.pad(queries, ((0, 0), (0, missing)), constant_values=ENDED)
+    there = counts & (asked.validated >= 0)
+    last = there.shape[1] - 1 - there[:, ::-1].argmax(1)
+    found = asked.validated[np.arange(len(last)), last]
+    updates = np.where(counts, asked.updates, 0).max(1)
+    return queries, updates, np.where(there.any(1), found, NO_ROW)

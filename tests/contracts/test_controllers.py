@@ -108,7 +108,7 @@ def compiled(made, rounds):
             root_key=jax.random.key(seed),
             state=state,
             rounds=rounds,
-            keep=lambda proposal, outcome: (proposal.architecture, proposal.mask),
+            keep=lambda state, proposal, outcome: (proposal.architecture, proposal.mask),
         )
 
     return go_on

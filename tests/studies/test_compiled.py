@@ -128,16 +128,25 @@ def test_how_many_devices_and_seeds_run_together_changes_no_query():
 
 
 def test_masked_rows_are_closed_up_and_what_ended_early_says_so():
-    rows = np.array([[3, ENDED, 4, ENDED, NO_ROW], [ENDED, ENDED, ENDED, 7, ENDED]])
-    np.testing.assert_array_equal(compiled._first(rows, 2), [[3, 4], [7, ENDED]])
-    np.testing.assert_array_equal(compiled._first(rows, 6)[0], [3, 4, -1, -2, -2, -2])
+    row = np.array([[3, ENDED, 4, ENDED, NO_ROW], [ENDED, ENDED, ENDED, 7, ENDED]])
+    nothing = compiled.Asked(row, np.full_like(row, ENDED), np.zeros_like(row))
+    np.testing.assert_array_equal(compiled.within(nothing, 2)[0], [[3, 4], [7, ENDED]])
+    np.testing.assert_array_equal(compiled.within(nothing, 6)[0][0], [3, 4, -1, -2, -2, -2])
 
 
-def test_the_last_validated_row_is_the_final_one():
-    validated = np.array(
-        [[ENDED, 5, ENDED, 6, ENDED], [ENDED] * 5, [9, ENDED, NO_ROW, ENDED, ENDED]]
+def test_nothing_counts_that_came_after_the_budgets_last_query():
+    asked = compiled.Asked(
+        row=np.array([[3, ENDED, 4, 5, ENDED], [3, 4, ENDED, ENDED, 5], [ENDED] * 5]),
+        validated=np.array(
+            [[ENDED, 7, ENDED, ENDED, 8], [ENDED] * 5, [ENDED, 9, NO_ROW, 6, ENDED]]
+        ),
+        updates=np.array([[0, 1, 1, 2, 3], [0, 1, 1, 1, 2], [1, 2, 3, 4, 5]]),
     )
-    np.testing.assert_array_equal(compiled._last(validated), [6, NO_ROW, 9])
+    queries, updates, final = compiled.within(asked, 2)
+    np.testing.assert_array_equal(queries, [[3, 4], [3, 4], [ENDED, ENDED]])
+    # The second query of the first search is its third row; the third search never spends anything.
+    np.testing.assert_array_equal(updates, [1, 1, 5])
+    np.testing.assert_array_equal(final, [7, NO_ROW, 6])
 
 
 @pytest.mark.parametrize(
