@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasjax.spaces.layer_chain import LayerChain, LayerRow
+from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.types import MEASURED, STATUSES
 
 Layers = tuple[tuple[int, ...], ...]
@@ -118,9 +120,10 @@ class Attention(NamedTuple):
 
     actor: np.ndarray
     critic: np.ndarray
-    encodings: np.ndarray  # [S, L, 4] the architecture after each step
+    encodings: np.ndarray  # [S, L, F] the architecture after each step
     round: int
     length: int
+    space: str = "layer_chain"  # its name in the config
 
 
 class Facts(NamedTuple):
@@ -231,14 +234,15 @@ def read_json(path: pathlib.Path, notes: list[str]) -> dict[str, Any]:
     return {}
 
 
-def read_attention(path: pathlib.Path, notes: list[str]) -> Attention | None:
+def read_attention(path: pathlib.Path, space: str, notes: list[str]) -> Attention | None:
     """The arrays of attention.npz; None if it is absent, or (with a note) broken."""
     if not path.is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as arrays:
             actor, critic, encodings = (arrays[k] for k in ("actor", "critic", "encodings"))
-            found = Attention(actor, critic, encodings, int(arrays["round"]), int(arrays["length"]))
+            numbers = int(arrays["round"]), int(arrays["length"])
+            found = Attention(actor, critic, encodings, *numbers, space)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         notes.append("attention.npz could not be read and was left out.")
         return None
@@ -255,6 +259,11 @@ def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def layer_text(layer: tuple[int, ...]) -> str:
-    """One layer [4] of a chain in words, e.g. "conv 16 k3 s1"."""
+def layer_text(layer: tuple[int, ...], space: str = "layer_chain") -> str:
+    """One layer [F] in words, e.g. "conv 16 k3 s1"; of a space with that name in the config."""
+    if space in _SLOTS:
+        return "".join(filled["operation"] for filled in _SLOTS[space].to_layers([layer]))
     return LayerChain((1, 1, 1), 1).to_text([layer])
+
+
+_SLOTS = {"nas_bench_201": NasBench201(), "nas_bench_macro": NasBenchMacro()}

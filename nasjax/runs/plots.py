@@ -129,7 +129,7 @@ def attention_heads(found: Attention, who: str) -> str:
         cell = 7.2 / ((heads + 1) * (size + 1))  # inches; the labels take the rest of the width
         figure, (axes,) = figures.canvas(8.6, 1.7 + cell * (blocks * (size + 2) - 2))
         left, top = _draw_tiles(axes, panels / weights.max((1, 2, 3))[:, None, None, None])
-        labels = _layer_labels(found.encodings[-1], size)
+        labels = _layer_labels(found, size)
         axes.set_yticks([y + k for y in top for k in range(size)], labels * blocks)
         numbers = [str(k + 1) for k in range(size)] * heads
         axes.set_xticks([x + k for x in left for k in range(size)], labels + numbers)
@@ -152,7 +152,8 @@ def attention_steps(found: Attention) -> str:
         figure, (axes,) = figures.canvas(min(8.6, 1.0 + 1.27 * steps), 0.7 + 1.2 * len(rows))
         left, top = _draw_tiles(axes, np.stack([m / m.max() for m in means]), between=1)
         for step, x in enumerate(left):
-            name = layer_text(tuple(found.encodings[step][min(step, size - 1)].tolist()))
+            layer = tuple(found.encodings[step][min(step, size - 1)].tolist())
+            name = layer_text(layer, found.space)
             axes.text(x - 0.5, -0.8, f"{step + 1} {name}", va="bottom", size=7.5)
         numbers = [str(k + 1) for k in range(size)]
         axes.set_xticks([x + k for x in left for k in range(size)], numbers * steps)
@@ -255,6 +256,7 @@ def _draw_tiles(
     return left, top
 
 
-def _layer_labels(encoding: np.ndarray, size: int) -> list[str]:
-    layers = [tuple(int(v) for v in row) for row in encoding[:size]]
-    return [f"{i + 1} {layer_text(row) or 'empty'}" for i, row in enumerate(layers)]
+def _layer_labels(found: Attention, size: int) -> list[str]:
+    """Of the last step's architecture."""
+    layers = [tuple(int(v) for v in row) for row in found.encodings[-1][:size]]
+    return [f"{i + 1} {layer_text(row, found.space) or 'empty'}" for i, row in enumerate(layers)]

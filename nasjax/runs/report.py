@@ -99,7 +99,7 @@ def collect(workdir: pathlib.Path, *, now: float) -> Facts:
         kinds=count_kinds(trajectories),
         pairs=count_pairs(trajectories),
         budget=count_budget(records, summary),
-        attention=read_attention(workdir / "attention.npz", notes),
+        attention=read_attention(workdir / "attention.npz", str(space.get("name")), notes),
         notes=notes,
     )
 

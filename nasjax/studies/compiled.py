@@ -66,7 +66,7 @@ class Searches:
         self._padding = -count % len(devices)
         rounds = math.ceil(budget / _most_queries(parts) / CALLS)
         begin = self._spread(functools.partial(_begin, parts))
-        go_on = self._spread(functools.partial(_go_on, parts, rounds))
+        go_on = self._spread(functools.partial(_go_on, parts, rounds, budget))
 
         start = time.perf_counter()
         seeds = self._placed(np.zeros(count))
@@ -93,8 +93,10 @@ class Searches:
         placed = self._placed(seeds)
         state: Any = self._begin(placed)
         history: list[Asked] = []
-        while not history or not self._is_over(state):
-            state, asked = self._go_on(placed, state)
+        is_over = np.zeros(1, bool)
+        while not is_over.all():
+            state, asked, is_over = self._go_on(placed, state)
+            is_over = np.asarray(is_over)
             history.append(_in_order(jax.device_get(asked)))
             on_queries(int(np.minimum(np.asarray(state.queries), self._budget).mean()))
         columns = (np.concatenate(calls, 1)[: self._count] for calls in zip(*history, strict=True))
@@ -123,10 +125,6 @@ class Searches:
         )
         return jax.jit(spread)
 
-    def _is_over(self, state: SearchState) -> bool:
-        finished = jax.vmap(self._parts.controller.finished)(state.controller)
-        return bool(((state.queries >= self._budget) | finished).all())
-
 
 def run_seeds(parts: TableParts, seeds: np.ndarray, budget: int) -> Found:
     """`Searches` of these seeds [N], once."""
@@ -145,8 +143,10 @@ def _begin(parts: TableParts, seed: jax.Array) -> SearchState:
 
 
 def _go_on(
-    parts: TableParts, rounds: int, seed: jax.Array, state: SearchState
-) -> tuple[SearchState, tuple[Asked, ...]]:
+    parts: TableParts, rounds: int, budget: int, seed: jax.Array, state: SearchState
+) -> tuple[SearchState, tuple[Asked, ...], jax.Array]:
+    """So many rounds more; also what was asked for, by phase, and whether that was enough."""
+
     def keep(state: SearchState, proposal: Proposal, outcome: Outcome) -> Asked:
         index = jax.vmap(parts.space.index)(proposal.architecture)
         row = jnp.where(outcome.ok, index, NO_ROW)
@@ -158,7 +158,7 @@ def _go_on(
             updates=jnp.full(len(row), parts.controller.num_updates(state.controller)),
         )
 
-    return search.run_compiled(
+    state, asked = search.run_compiled(
         controller=parts.controller,
         evaluator=parts.evaluator,
         reward=parts.reward,
@@ -167,6 +167,8 @@ def _go_on(
         rounds=rounds,
         keep=keep,
     )
+    is_over = (state.queries >= budget) | parts.controller.finished(state.controller)
+    return state, asked, is_over
 
 
 def _most_queries(parts: TableParts) -> int:

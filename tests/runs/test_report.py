@@ -10,7 +10,7 @@ import pytest
 from launch import report as launch_report
 from nasjax.errors import UserError
 from nasjax.runs import figures, page, plots, report
-from nasjax.runs.facts import Facts, Pair
+from nasjax.runs.facts import Facts, Pair, layer_text
 from tests.runs import html_elements
 
 NOW = 1_790_000_100.0  # 100 s after the last row: the run counts as running
@@ -343,3 +343,16 @@ def test_command_writes_page_and_picture_and_prints_the_summary(
     assert picture.read_bytes().startswith(b"\x89PNG") and output.is_file()
     with pytest.raises(UserError, match="--output=.*cannot be written"):
         report.write_report(run, run / "missing" / "page.html")
+
+
+@pytest.mark.parametrize(
+    ("layer", "space", "text"),
+    [
+        ((4,), "nas_bench_201", "nor_conv_3x3"),
+        ((1,), "nas_bench_macro", "identity"),
+        ((0,), "nas_bench_201", ""),
+        ((1, 16, 3, 1), "layer_chain", "conv 16 k3 s1"),
+    ],
+)
+def test_a_layer_is_named_as_its_space_names_it(layer, space, text) -> None:
+    assert layer_text(layer, space) == text
