@@ -143,7 +143,7 @@ def assemble(
         evaluator=evaluator.evaluator(),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
         counts_of=counts_of,
-        remember=lambda rows: _remember(evaluator, rows, len(data.validation.labels)),
+        remember=lambda rows: remember_records(evaluator, rows, len(data.validation.labels)),
         test_fn=retrained(train_fn, data, lambda: load_test(data_config, cache_dir)),
     )
 
@@ -252,7 +252,7 @@ def _counts_of(evaluator: TableConfig) -> int | None:
     return evaluator.validation_batch_size if evaluator.noise else None
 
 
-def _remember(evaluator: TrainedEvaluator, rows: Iterable[Any], images: int) -> None:
+def remember_records(evaluator: TrainedEvaluator, rows: Iterable[Any], images: int) -> None:
     """Takes what was measured from rows of `events.jsonl`; `images`: of the validation split."""
     for row in rows:
         if row["event"] == "candidate" and row["status"] in (*MEASURED, "diverged"):
