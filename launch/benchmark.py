@@ -17,6 +17,7 @@ does nothing else, and about half an hour on two cores.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -114,7 +115,8 @@ def _plan(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 def _studies(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Prints a line per method; yields all so far after each."""
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    with contextlib.suppress(RuntimeError):  # where JAX has already begun, as in tests
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     print(studies.header())
     found: dict[str, Any] = {}
     for speed in studies.measure():
