@@ -23,6 +23,7 @@ def get_config(machine: str = "cpu") -> ml_collections.ConfigDict:
         budgets=(15_000,),
         seeds=500 if machine == "accelerator" else 32,
         seeds_per_part=500 if machine == "accelerator" else 32,
+        memory_budget_gib=60.0 if machine == "accelerator" else 4.0,
         reference="trl_hpo",
     )
     c.evaluator = dict(noise=True)
