@@ -62,7 +62,7 @@ def main() -> None:
 def make(directory: pathlib.Path, study: config.Study) -> None:
     """Runs the missing parts of this machine's share."""
     index, count = _share(SHARE.value)
-    jobs = run.missing(directory, study)[index::count]
+    jobs = run.missing(directory, study, index, count)
     runner = run.Runner(directory)
     total = sum(job.cell.budget * len(job.seeds) for job in jobs)
     with tqdm(total=total, unit="query", unit_scale=True, dynamic_ncols=True) as bar:

@@ -13,22 +13,10 @@ from nasjax.evaluation.landscape import make_landscape
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.spaces.unit_box import UnitBox
 from nasjax.types import PROPOSE, Evaluator, Proposal
+from tests.witness import Witness
 
 SPACE = UnitBox(num_layers=2, action_size=2, levels=10)
 BEST = jnp.array([[0.25, 0.75], [0.05, 0.95]])
-
-
-class Witness:
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.exchanges, self.rounds = [], 0
-
-    def on_exchange(self, exchange):
-        self.exchanges.append(exchange)
-
-    def on_round(self, state):
-        self.rounds += 1
 
 
 def run(seed, **budget):

@@ -22,19 +22,27 @@ class Job(NamedTuple):
     seeds: np.ndarray
 
 
-def missing(directory: pathlib.Path, study: Study) -> list[Job]:
+def missing(directory: pathlib.Path, study: Study, index: int = 0, count: int = 1) -> list[Job]:
     """What is not there yet, in the order of the study's cells.
+
+    Args:
+      index, count: only every count-th part from the index-th on, counted over all parts, those
+        that are there included: so a machine that goes on keeps its share.
 
     Raises:
       UserError: a cell's settings are not allowed, a kept file is damaged.
     """
-    jobs = []
+    jobs, number = [], 0
     for cell in study.cells:
         kept = parts.read(directory, cell.name)
-        done = set() if kept is None else set(kept.seeds.tolist())
-        seeds = np.array([seed for seed in range(study.config.seeds) if seed not in done])
+        done = np.array([], int) if kept is None else kept.seeds
         at_once = _seeds_at_once(cell, study)
-        jobs += [Job(cell, seeds[i : i + at_once]) for i in range(0, len(seeds), at_once)]
+        for first in range(0, study.config.seeds, at_once):
+            seeds = np.arange(first, min(first + at_once, study.config.seeds))
+            seeds = np.setdiff1d(seeds, done)
+            if number % count == index and len(seeds):
+                jobs.append(Job(cell, seeds))
+            number += 1
     return jobs
 
 

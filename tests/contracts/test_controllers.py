@@ -13,6 +13,7 @@ from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.types import OK, Evaluator, Outcome
+from tests.witness import Witness
 
 ROUNDS = 6
 SMALL_TRL_HPO = {
@@ -68,19 +69,6 @@ def parts(label, space=SPACE):
         "evaluator": make_table(holed_rows(), SPACE, TableConfig("cifar10")),
         "reward": make_reward(reward_cls()),
     }
-
-
-class Witness:
-    """Keeps the rows of every exchange."""
-
-    def __init__(self):
-        self.exchanges = []
-
-    def on_exchange(self, exchange):
-        self.exchanges.append(exchange)
-
-    def on_round(self, state):
-        pass
 
 
 def begin(made, seed=0, space=SPACE):

@@ -12,6 +12,7 @@ from nasjax.errors import UserError
 from nasjax.studies import compiled
 from nasjax.studies.cell import ENDED, NO_ROW
 from nasjax.studies.statistics import expected_best
+from tests.witness import Witness
 
 TABLES = (
     ("nas_bench_201", "cifar10"),
@@ -66,19 +67,6 @@ def test_the_best_of_so_many_random_ones_is_what_order_statistics_say(table, que
     # Twelve intervals of 99.9 %: one false alarm in 83 changes of what the seeds draw.
     half = scipy.stats.norm.ppf(0.9995) * best.std(ddof=1) / np.sqrt(len(best))
     assert abs(best.mean() - expected_best(values, queries)) < half
-
-
-class Witness:
-    """Keeps exchanges."""
-
-    def __init__(self):
-        self.exchanges = []
-
-    def on_exchange(self, exchange):
-        self.exchanges.append(exchange)
-
-    def on_round(self, state):
-        pass
 
 
 def asked_by_the_host_loop(made, seed, budget):

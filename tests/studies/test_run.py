@@ -28,9 +28,9 @@ def changed(**study):
     return PLAIN | {"study": PLAIN["study"] | study}
 
 
-def run_all(directory, plain, jobs=slice(None)):
+def run_all(directory, plain, jobs=slice(None), share=(0, 1)):
     study, runner = config.parse(plain), run.Runner(directory)
-    for job in run.missing(directory, study)[jobs]:
+    for job in run.missing(directory, study, *share)[jobs]:
         runner.run(job)
     return study
 
@@ -84,7 +84,9 @@ def test_stopped_and_continued_it_is_the_same_study(whole, tmp_path):
 def test_two_machines_halves_merge_by_copying(whole, tmp_path):
     parts = changed(seeds_per_part=3)
     for i in range(2):
-        run_all(tmp_path / str(i), parts, slice(i, None, 2))
+        run_all(tmp_path / str(i), parts, slice(1), share=(i, 2))  # stopped after its first part
+        run_all(tmp_path / str(i), parts, share=(i, 2))
+        assert len(list((tmp_path / str(i)).rglob("*.npz"))) == 2  # of four
     shutil.copytree(tmp_path / "1", tmp_path / "0", dirs_exist_ok=True)
     assert run.missing(tmp_path / "0", config.parse(parts)) == []
     assert aggregates_of(tmp_path / "0", config.parse(PLAIN)) == whole[1]
