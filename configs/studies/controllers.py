@@ -2,7 +2,7 @@
 
     python -m launch.study --config=configs/studies/controllers.py --directory=studies/controllers
 
-Every method with the settings of its source. A learner with fewer than 100 updates is marked
+Every method with its default settings. A learner with fewer than 100 updates is marked
 untrained: at 300 queries TRL-HPO is. 500 seeds; TRL-HPO at 15,000 queries takes most of the time,
 with --config.study.seeds=50 a tenth of it.
 

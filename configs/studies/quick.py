@@ -3,7 +3,7 @@
     python -m launch.study --config=configs/studies/quick.py --directory=studies/quick
 
 Expected: mean reported accuracy at 300 queries of local search 94.30 %, regularised evolution
-94.23 %, REINFORCE 94.06 %, MetaQNN 94.01 %, random search 93.95 %; a minute on 2 CPU cores, nearly
+94.23 %, REINFORCE 94.06 %, MetaQNN 94.01 %, random search 93.95 %; half a minute on 2 CPU cores, nearly
 all of it to compile.
 """
 
@@ -13,7 +13,7 @@ from configs.studies import settings
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Every method with the settings of its source."""
+    """Every method with its default settings, see the READMEs in nasjax/controllers."""
     c = ml_collections.ConfigDict()
     c.study = dict(tables=("nas_bench_201/cifar10",), budgets=(100, 300), seeds=500)
     c.study.update(seeds_per_part=500, reference="random_search")

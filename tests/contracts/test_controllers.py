@@ -40,7 +40,8 @@ CONTROLLERS = {
     "reinforce": {"name": "reinforce", "models_per_update": 2, "learning_rate": 0.1},
     "trl_hpo": SMALL_TRL_HPO,
 }
-# Their numbers are sums of floats, which XLA may order otherwise in another program.
+# Their numbers are sums of floats, which XLA may order otherwise in another program or under vmap.
+# (The one program without vmap was bit-equal for all of them where that was tried, with AVX-512.)
 FLOAT_LEARNERS = ("metaqnn", "reinforce", "trl_hpo")
 SPACE = NasBench201()
 

@@ -37,7 +37,7 @@ PUBLISHED_SCHEDULE = (
 
 @dataclasses.dataclass(frozen=True)
 class MetaqnnConfig:
-    """Section `controller` of a config; defaults are the paper's.
+    """Section `controller` of a config; defaults are the paper's, but for the schedule's scale.
 
     Attributes:
       learning_rate: alpha; discount: gamma.

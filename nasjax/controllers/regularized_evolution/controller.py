@@ -13,7 +13,7 @@ from nasjax.types import Controller, Metrics, MutableSpace, Outcome, Phase, Prop
 
 @dataclasses.dataclass(frozen=True)
 class RegularizedEvolutionConfig:
-    """Section `controller` of a config; defaults as in NAS-Bench-201 (Dong and Yang, 2020).
+    """Section `controller` of a config; defaults are for hundreds of queries.
 
     Attributes:
       population_size: P; the first P architectures are random.

@@ -23,7 +23,7 @@ from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Pro
 
 @dataclasses.dataclass(frozen=True)
 class ReinforceConfig:
-    """Section `controller` of a config; defaults as in NAS-Bench-201's released code.
+    """Section `controller` of a config; defaults are not tuned, see README.
 
     Attributes:
       learning_rate: of Adam.
