@@ -4,7 +4,9 @@
     python -m launch.study --config=configs/studies/trl_hpo_ablation.py:accelerator --directory=...
 
 Heads {1, 2, 4, 8} x blocks {1, 2, 4} x projections {shared, standard}; an MLP of the published
-nets' size; the final accuracy as the only reward; the published stops; the predicted back-up.
+nets' size; the final accuracy as the only reward; the published stops; the predicted back-up;
+both learning rates 10 and 100 times as large (at the published 1e-5 Adam moves no weight of the
+actor by more than about 0.005 in 500 updates).
 15,000 queries each (some 500 updates); 32 seeds on CPU cores, 500 with ":accelerator".
 
 Expected: no run of all cells is recorded yet.
@@ -34,6 +36,8 @@ def get_config(machine: str = "cpu") -> ml_collections.ConfigDict:
         "final_reward": settings.trl_hpo(reward="final_accuracy"),
         "published_stops": settings.trl_hpo(min_gain=0.001, min_accuracy=0.6),
         "predicted_backup": settings.trl_hpo(backup="predicted"),
+        "rates=10x": settings.trl_hpo(actor_learning_rate=1e-4, critic_learning_rate=1e-3),
+        "rates=100x": settings.trl_hpo(actor_learning_rate=1e-3, critic_learning_rate=1e-2),
     }
     for projections in ("shared", "standard"):
         for blocks in (1, 2, 4):
