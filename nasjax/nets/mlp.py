@@ -6,6 +6,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from nasjax.nets.transformer import dropout_masks
+
 
 def hidden_width(num_params: int, num_inputs: int, num_outputs: int) -> int:
     """The width h of two hidden layers for which an MLP comes nearest to so many parameters.
@@ -32,10 +34,11 @@ class Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
-        """[L, E] -> ([num_outputs], attention [0, 0, L, L]: there is none)."""
-        length = len(x)
-        x = x.reshape(-1)
+        """[..., L, E] -> ([..., num_outputs], attention [..., 0, 0, L, L]: there is none)."""
+        *rows, length, width = x.shape
+        x = x.reshape(*rows, length * width)
+        kept = dropout_masks(self, (2, *rows, self.width), self.dropout, train)
         for i in range(2):
-            x = nn.relu(nn.Dense(self.width, name=f"hidden_{i}")(x))
-            x = nn.Dropout(self.dropout, deterministic=not train)(x)
-        return nn.Dense(self.num_outputs, name="head")(x), jnp.zeros((0, 0, length, length))
+            x = nn.relu(nn.Dense(self.width, name=f"hidden_{i}")(x)) * kept[i]
+        empty = jnp.zeros((*rows, 0, 0, length, length))
+        return nn.Dense(self.num_outputs, name="head")(x), empty

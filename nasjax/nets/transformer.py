@@ -28,22 +28,22 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """[L, E] -> ([L, E], attention weights [heads, L, L], rows sum to 1)."""
-        length, width = x.shape
+        """[..., L, E] -> ([..., L, E], attention weights [..., heads, L, L], rows sum to 1)."""
+        width = x.shape[-1]
         head_width = width // self.num_heads
-        heads = x.reshape(length, self.num_heads, head_width)
+        heads = (*x.shape[:-1], self.num_heads, head_width)
         projected = []
         for name in ("query", "key", "value"):
             if self.projections == "shared":
-                projected.append(nn.Dense(head_width, use_bias=False, name=name)(heads))
+                flat = _of_rows(nn.Dense(head_width, use_bias=False, name=name), x.reshape(heads))
             else:
-                flat = nn.Dense(width, use_bias=False, name=name)(x)
-                projected.append(flat.reshape(heads.shape))
+                flat = _of_rows(nn.Dense(width, use_bias=False, name=name), x)
+            projected.append(flat.reshape(heads))
         query, key, value = projected
-        scores = jnp.einsum("qhd,khd->hqk", query, key) / np.sqrt(head_width)
+        scores = jnp.einsum("...qhd,...khd->...hqk", query, key) / np.sqrt(head_width)
         attention = jax.nn.softmax(scores)
-        mixed = jnp.einsum("hqk,khd->qhd", attention, value).reshape(length, width)
-        return nn.Dense(width, name="out")(mixed), attention
+        mixed = jnp.einsum("...hqk,...khd->...qhd", attention, value).reshape(x.shape)
+        return _of_rows(nn.Dense(width, name="out"), mixed), attention
 
 
 class Transformer(nn.Module):
@@ -67,21 +67,41 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
-        """[L, E] -> ([num_outputs], attention [blocks, heads, L, L])."""
-        length, width = x.shape
-        x = x * np.float32(np.sqrt(width)) + sinusoidal_positions(length, width)
+        """[..., L, E] -> ([..., num_outputs], attention [..., blocks, heads, L, L])."""
+        *rows, length, width = x.shape
+        positions = jnp.broadcast_to(sinusoidal_positions(length, width), x.shape)
+        x = x * np.float32(np.sqrt(width)) + positions
+        kept = dropout_masks(self, (2 * self.num_blocks, *x.shape), self.dropout, train)
         recorded = []
         for i in range(self.num_blocks):
             mixed, attention = SelfAttention(
                 self.num_heads, self.projections, name=f"attention_{i}"
             )(x)
             recorded.append(attention)
-            x = self._norm(x + mixed, f"norm_attention_{i}", train)
-            hidden = nn.relu(nn.Dense(self.expansion * width, name=f"expand_{i}")(x))
-            x = x + nn.Dense(width, name=f"contract_{i}")(hidden)
-            x = self._norm(x, f"norm_feed_forward_{i}", train)
-        return nn.Dense(self.num_outputs, name="head")(x.reshape(-1)), jnp.stack(recorded)
+            norm = nn.LayerNorm(epsilon=1e-5, name=f"norm_attention_{i}")
+            x = norm(x + mixed) * kept[2 * i]
+            expand = nn.Dense(self.expansion * width, name=f"expand_{i}")
+            contract = nn.Dense(width, name=f"contract_{i}")
+            norm = nn.LayerNorm(epsilon=1e-5, name=f"norm_feed_forward_{i}")
+            x = norm(x + _of_rows(contract, nn.relu(_of_rows(expand, x)))) * kept[2 * i + 1]
+        head = nn.Dense(self.num_outputs, name="head")
+        return head(x.reshape(*rows, length * width)), jnp.stack(recorded, -4)
 
-    def _norm(self, x: jax.Array, name: str, train: bool) -> jax.Array:
-        x = nn.LayerNorm(epsilon=1e-5, name=name)(x)
-        return nn.Dropout(self.dropout, deterministic=not train)(x)
+
+def dropout_masks(
+    module: nn.Module, shape: tuple[int, ...], rate: float, train: bool
+) -> jax.Array | np.ndarray:
+    """[N, ...]: what N activations are multiplied by: 0, or 1 / (1 - rate); ones unless `train`.
+
+    All of a net's masks are one draw of 16 bits a value: on a CPU the generator, called for every
+    mask apart, took as long as the products of matrices. The rate is met to 1 / 2^17.
+    """
+    if not train or rate == 0:
+        return np.ones((shape[0], *[1] * (len(shape) - 1)), np.float32)
+    bits = jax.random.bits(module.make_rng("dropout"), shape, jnp.uint16)
+    return jnp.where(bits >= round(rate * 2**16), np.float32(1 / (1 - rate)), 0)
+
+
+def _of_rows(dense: nn.Dense, x: jax.Array) -> jax.Array:
+    """[..., inputs] -> [..., outputs] as one product of two matrices, backwards too."""
+    return dense(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], dense.features)

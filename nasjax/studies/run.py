@@ -4,7 +4,6 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from nasjax import assemble
@@ -110,17 +109,10 @@ def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:
                 search_accuracy=made.rows.search_accuracy,
                 reported_accuracy=made.rows.reported_accuracy,
                 learns=made.controller.learns,
-                facts=_facts(made),
+                facts={
+                    f"{name}_params": count
+                    for name, count in compiled.param_counts(made.controller).items()
+                },
             ),
             part,
         )
-
-
-def _facts(made: assemble.TableParts) -> dict[str, int]:
-    """How many values the controller learns, by name."""
-    state = jax.eval_shape(made.controller.init, jax.random.key(0))
-    trees = made.controller.params(state)
-    return {
-        f"{name}_params": sum(leaf.size for leaf in jax.tree.leaves(tree))
-        for name, tree in trees.items()
-    }

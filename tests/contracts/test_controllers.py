@@ -140,17 +140,19 @@ def test_one_program_asks_for_what_the_host_loop_asks_for(label, made, hosted):
         chex.assert_trees_all_equal(state, looped)
 
 
-def test_many_seeds_ask_for_what_each_asks_for_alone(label, made, hosted):
-    seeds = jnp.arange(3)
+def test_many_seeds_ask_for_what_each_asks_for_alone(label, made):
+    """Learners for some rounds only, until a last bit decides what is asked for next."""
+    seeds, rounds = jnp.arange(3), 3 if label in FLOAT_LEARNERS else ROUNDS
     states = jax.vmap(lambda seed: begin(made, seed))(seeds)
-    found, kept = jax.jit(jax.vmap(compiled(made, ROUNDS)))(seeds, states)
-    looped, exchanges = hosted(label)
-    first = [leaf[0] for leaf in jax.tree.leaves(kept)]
-    rounds = 3 if label in FLOAT_LEARNERS else ROUNDS
-    for got, wanted in zip(first, in_phases(made, exchanges), strict=True):
-        np.testing.assert_array_equal(got[:rounds], wanted[:rounds])
-    if label not in FLOAT_LEARNERS:
-        chex.assert_trees_all_equal(jax.tree.map(lambda leaf: leaf[0], found), looped)
+    found, kept = jax.jit(jax.vmap(compiled(made, rounds)))(seeds, states)
+    for seed in (0, 2):
+        looped, exchanges = run(made, begin(made, seed), rounds, seed)
+        of_seed = functools.partial(jax.tree.map, lambda leaf, seed=seed: leaf[seed])
+        chex.assert_trees_all_equal(jax.tree.leaves(of_seed(kept)), in_phases(made, exchanges))
+        if label in FLOAT_LEARNERS:
+            chex.assert_trees_all_close(of_seed(found), looped, atol=1e-5)
+        else:
+            chex.assert_trees_all_equal(of_seed(found), looped)
     assert len({leaf.tobytes() for leaf in np.asarray(jax.tree.leaves(kept)[0])}) == 3
 
 

@@ -115,6 +115,16 @@ def test_how_many_devices_and_seeds_run_together_changes_no_query():
     np.testing.assert_array_equal(together.queries[4], alone.queries[0])
 
 
+def test_searches_that_take_turns_ask_for_the_same(monkeypatch):
+    made = parts(controller=TRL_HPO, budget=40)
+    together = compiled.run_seeds(made, np.arange(4), budget=40)
+    for at_once in (1, 2):
+        held = 4 * sum(compiled.param_counts(made.controller).values())
+        monkeypatch.setattr(compiled, "_STEPPED_BYTES", at_once * held)
+        in_turns = compiled.run_seeds(made, np.arange(4), budget=40)
+        np.testing.assert_array_equal(in_turns.queries, together.queries)
+
+
 def test_masked_rows_are_closed_up_and_what_ended_early_says_so():
     row = np.array([[3, ENDED, 4, ENDED, NO_ROW], [ENDED, ENDED, ENDED, 7, ENDED]])
     nothing = compiled.Asked(row, np.full_like(row, ENDED), np.zeros_like(row))

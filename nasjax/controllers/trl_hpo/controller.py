@@ -250,12 +250,12 @@ class _TrlHpo:
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[TrlHpoState, Metrics]:
-        before = growth.states(state.imr, state.validated)[0]
+        before = growth.states(state.imr, state.validated)
         validated = self.observe(state.validated, outcome, rewards)
-        after = growth.states(state.imr, validated.replace(step=validated.step + 1))[0]
+        after = growth.states(state.imr, validated.replace(step=validated.step + 1))
         metrics = {
-            "attention_actor": self.nets.actor.apply(state.ddpg.target_actor, before)[1],
-            "attention_critic": self.nets.critic.apply(state.ddpg.target_critic, after)[1],
+            "attention_actor": self.nets.actor.apply(state.ddpg.target_actor, before)[1][0],
+            "attention_critic": self.nets.critic.apply(state.ddpg.target_critic, after)[1][0],
         }
         metrics = metrics if self.config.network == "transformer" else {}
         last = validated.step + 1 == self.space.num_layers
@@ -276,7 +276,7 @@ class _TrlHpo:
 
     def act(self, state: TrlHpoState, states: jax.Array) -> jax.Array:
         """[R, L, E] -> [R, A]: the target actor's actions."""
-        return jax.vmap(lambda s: self.nets.actor.apply(state.ddpg.target_actor, s)[0])(states)
+        return self.nets.actor.apply(state.ddpg.target_actor, states)[0]
 
     def learning(self, state: TrlHpoState) -> jax.Array:
         return (state.replay.size >= self.config.min_size) & ~self.finished(state)

@@ -29,6 +29,9 @@ from nasjax.controllers.trl_hpo.imr import Imr, encode_model, write_layer
 from nasjax.controllers.trl_hpo.networks import Net
 from nasjax.types import Metrics
 
+_encode = jax.vmap(encode_model, in_axes=(None, 0, 0, 0))
+_write = jax.vmap(write_layer, in_axes=(None, 0, 0, 0, 0))
+
 
 class Nets(NamedTuple):
     """The two nets, as pure functions."""
@@ -94,18 +97,9 @@ def critic_targets(
 ) -> jax.Array:
     """[N]: r_t + discount_t Q'(s_t, mu'(s_t)), see the top of this file."""
 
-    def bootstrap(
-        actions: jax.Array,
-        performance: jax.Array,
-        length: jax.Array,
-        action: jax.Array,
-        next_performance: jax.Array,
-    ) -> jax.Array:
-        s_t = encode_model(imr, actions, performance, length)
-        s_tp1 = write_layer(imr, s_t, length, action, next_performance)
-        return nets.critic.apply(state.target_critic, s_tp1)[0]
-
-    q_t = jax.vmap(bootstrap)(*batch[:3], batch.backup_action, batch.backup_performance)
+    s_t = _encode(imr, *batch[:3])
+    s_tp1 = _write(imr, s_t, batch.length, batch.backup_action, batch.backup_performance)
+    q_t = nets.critic.apply(state.target_critic, s_tp1)[0]
     after = jnp.where(batch.backup_ok, q_t, invalid)
     return batch.reward + jnp.where(batch.discount > 0, batch.discount * after, 0)
 
@@ -122,16 +116,12 @@ def critic_loss(
 ) -> tuple[jax.Array, jax.Array]:
     """Mean squared error of Q(s_tm1, a_tm1) to its targets [N]; also returns the values [N]."""
 
-    def value(
-        actions: jax.Array, performance: jax.Array, length: jax.Array, key: jax.Array
-    ) -> jax.Array:
-        after = encode_model(imr, actions, performance, length)
-        if backup == "predicted":
-            before = reached(performance, length - 1)
-            after = write_layer(imr, after, length - 1, actions[length - 1], before)
-        return nets.critic.apply_train(params, after, key)
-
-    q_tm1 = jax.vmap(value)(*batch[:3], jax.random.split(key, len(targets)))
+    after = _encode(imr, *batch[:3])
+    if backup == "predicted":
+        before = jax.vmap(reached)(batch.performance, batch.length - 1)
+        a_tm1 = batch.actions[jnp.arange(len(targets)), batch.length - 1]
+        after = _write(imr, after, batch.length - 1, a_tm1, before)
+    q_tm1 = nets.critic.apply_train(params, after, key)
     return jnp.mean((q_tm1 - targets) ** 2), q_tm1
 
 
@@ -148,19 +138,6 @@ def actor_loss(
 ) -> jax.Array:
     """- mean Q(s, mu(s)), over the states that growth goes on from."""
 
-    def value(
-        actions: jax.Array,
-        performance: jax.Array,
-        length: jax.Array,
-        next_performance: jax.Array,
-        key: jax.Array,
-    ) -> jax.Array:
-        actor_key, critic_key = jax.random.split(key)
-        s = encode_model(imr, actions, performance, length)
-        action = nets.actor.apply_train(params, s, actor_key)
-        after = write_layer(imr, s, length, action, next_performance)
-        return nets.critic.apply_train(critic, after, critic_key)
-
     count = len(batch.reward)
     # An invalid layer is written with the performance of the model that it was put on.
     last = batch.performance[jnp.arange(count), batch.length - 1]
@@ -173,7 +150,12 @@ def actor_loss(
         before = (batch.actions, batch.performance, length, seen)
         states = jax.tree.map(lambda *rows: jnp.concatenate(rows), states, before)
         weights = jnp.concatenate([weights, jnp.ones(count)])
-    values = jax.vmap(value)(*states, jax.random.split(key, len(weights)))
+    actions, performance, length, next_performance = states
+    actor_key, critic_key = jax.random.split(key)
+    s = _encode(imr, actions, performance, length)
+    action = nets.actor.apply_train(params, s, actor_key)
+    after = _write(imr, s, length, action, next_performance)
+    values = nets.critic.apply_train(critic, after, critic_key)
     return -(values * weights).sum() / jnp.maximum(weights.sum(), 1)
 
 

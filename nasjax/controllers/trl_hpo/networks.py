@@ -15,11 +15,11 @@ Params = Any
 
 
 class Net(NamedTuple):
-    """A pure function of parameters and one model's state [L, E].
+    """A pure function of parameters and the states [R, L, E] of R models.
 
     init: (key) -> params
-    apply: (params, state) -> (output, attention [blocks, heads, L, L])
-    apply_train: (params, state, key) -> output, with dropout
+    apply: (params, states) -> (outputs [R, ...], attention [R, blocks, heads, L, L])
+    apply_train: (params, states, key) -> outputs [R, ...], with dropout
     """
 
     init: Callable[[jax.Array], Params]
@@ -28,13 +28,13 @@ class Net(NamedTuple):
 
 
 def make_actor(config: TrlHpoConfig, num_layers: int, action_size: int) -> Net:
-    """The policy: [L, E] -> action [A] in [0, 1]."""
+    """The policy: [R, L, E] -> actions [R, A] in [0, 1]."""
     return _make_net(config, num_layers, action_size, nn.sigmoid)
 
 
 def make_critic(config: TrlHpoConfig, num_layers: int) -> Net:
-    """Q(s, a) in [-1, 1], read on the state in which the action's layer is already written."""
-    return _make_net(config, num_layers, 1, lambda x: jnp.tanh(x[0]))
+    """Q(s, a) [R] in [-1, 1], read on states in which the action's layer is already written."""
+    return _make_net(config, num_layers, 1, lambda x: jnp.tanh(x[..., 0]))
 
 
 def _make_net(
@@ -57,15 +57,15 @@ def _make_net(
         size = sum(leaf.size for leaf in jax.tree.leaves(shapes))
         module = Mlp(num_outputs, hidden_width(size, empty.size, num_outputs), config.dropout)
 
-    def apply(params: Params, state: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def apply(params: Params, states: jax.Array) -> tuple[jax.Array, jax.Array]:
         output: jax.Array
         attention: jax.Array
-        output, attention = module.apply(params, state)  # type: ignore[assignment]
+        output, attention = module.apply(params, states)  # type: ignore[assignment]
         return squash(output), attention
 
-    def apply_train(params: Params, state: jax.Array, key: jax.Array) -> jax.Array:
+    def apply_train(params: Params, states: jax.Array, key: jax.Array) -> jax.Array:
         rngs = {"dropout": key}
-        output: jax.Array = module.apply(params, state, train=True, rngs=rngs)[0]
+        output: jax.Array = module.apply(params, states, train=True, rngs=rngs)[0]
         return squash(output)
 
     return Net(lambda key: module.init(key, empty), apply, apply_train)

@@ -97,14 +97,14 @@ def as_imr(encoder: Encoder) -> Imr:
     return Imr(jnp.float32(encoder.action), jnp.float32(encoder.performance))
 
 
-def actor_apply(params: Any, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-    logits = params["weight"] @ state.reshape(-1) + params["bias"]
-    return jax.nn.sigmoid(logits), jnp.zeros((1, 1, L, L))
+def actor_apply(params: Any, states: jax.Array) -> tuple[jax.Array, jax.Array]:
+    logits = states.reshape(len(states), -1) @ params["weight"].T + params["bias"][None]
+    return jax.nn.sigmoid(logits), jnp.zeros((len(states), 1, 1, L, L))
 
 
-def critic_apply(params: Any, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-    logit = params["weight"] @ state.reshape(-1) + params["bias"]
-    return jnp.tanh(logit), jnp.zeros((1, 1, L, L))
+def critic_apply(params: Any, states: jax.Array) -> tuple[jax.Array, jax.Array]:
+    logits = states.reshape(len(states), -1) @ params["weight"] + params["bias"]
+    return jnp.tanh(logits), jnp.zeros((len(states), 1, 1, L, L))
 
 
 def make_nets(actor: Params, critic: Params) -> Nets:
@@ -112,7 +112,7 @@ def make_nets(actor: Params, critic: Params) -> Nets:
 
     def net(params: Params, apply: Callable[..., tuple[jax.Array, jax.Array]]) -> Net:
         single = {name: jnp.float32(value) for name, value in params.items()}
-        return Net(lambda key: single, apply, lambda params, state, key: apply(params, state)[0])
+        return Net(lambda key: single, apply, lambda params, states, key: apply(params, states)[0])
 
     return Nets(net(actor, actor_apply), net(critic, critic_apply))
 

@@ -56,9 +56,8 @@ def test_outputs_are_the_squashed_transformer_in_range(
     def both(params: Any, state: Any, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         return *net.apply(params, state), net.apply_train(params, state, key)
 
-    compiled = jax.jit(jax.vmap(both, in_axes=(None, 0, 0)))
-    keys = jax.random.split(jax.random.key(0), len(states))
-    output, attention, noisy = jax.device_get(compiled(params, states, keys))
+    compiled = jax.jit(both)
+    output, attention, noisy = jax.device_get(compiled(params, states, jax.random.key(0)))
 
     assert output.shape == noisy.shape == (len(states), *shape)
     assert attention.shape == (len(states), CONFIG.num_blocks, CONFIG.num_heads, LAYERS, LAYERS)
@@ -73,7 +72,7 @@ def test_outputs_are_the_squashed_transformer_in_range(
         assert_allclose(attention[i], expected_attention, atol=2e-5)
 
     params["params"]["head"]["kernel"] *= 20  # far into both ends of the range
-    wide, _, noisy_wide = jax.device_get(compiled(params, states, keys))
+    wide, _, noisy_wide = jax.device_get(compiled(params, states, jax.random.key(0)))
     for values in (wide, noisy_wide):
         assert low <= np.min(values) < low + 0.05
         assert high - 0.05 < np.max(values) <= high
