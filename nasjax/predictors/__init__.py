@@ -1,0 +1,1 @@
+"""Predictors of device behaviour (AUTOCoMET, III.C): fitted once, evaluated inside jit."""

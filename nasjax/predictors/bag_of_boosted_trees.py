@@ -1,0 +1,152 @@
+"""The bag of boosted trees (B-o-B): AUTOCoMET's meta-behaviour predictor (III.C, Algorithm 1).
+
+    member_m   boosted trees (XGBoost), fitted on a sample of the measurements without replacement
+    value      the mean of the members, spread their standard deviation
+
+Members take turns between two forms of the same function of the features x, because costs are both:
+
+    sum        w_m x + trees_m(x)        layers add up; w_m is a ridge regression, trees fit the rest
+    product    exp(trees_m(x))           a device is slower by a factor
+
+A single form is a setting. README.md says what each reaches.
+"""
+
+import dataclasses
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.errors import UserError
+from nasjax.predictors import trees
+from nasjax.predictors.predictor import Params, Prediction, Predictor
+from nasjax.predictors.trees import Trees
+
+
+@dataclasses.dataclass(frozen=True)
+class BagOfBoostedTreesConfig:
+    """Settings of the bag and of its trees.
+
+    Attributes:
+      members: of the bag.
+      sample: part of the measurements that each member is fitted on.
+      form: "sum", "product" or "both", taking turns; see above. Products need positive values.
+      rounds: trees of a member; depth: of a tree; learning_rate: of a round.
+      row_sample, column_sample: parts of the rows and of the features that a tree may use.
+    """
+
+    members: int = 10
+    sample: float = 0.9
+    form: Literal["both", "sum", "product"] = "both"
+    rounds: int = 400
+    depth: int = 4
+    learning_rate: float = 0.05
+    row_sample: float = 0.8
+    column_sample: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("members", "rounds"):
+            check(getattr(self, name) >= 1, name, getattr(self, name), ">= 1")
+        check(1 <= self.depth <= 8, "depth", self.depth, "from 1 to 8")
+        for name in ("sample", "learning_rate", "row_sample", "column_sample"):
+            value = getattr(self, name)
+            check(0 < value <= 1, name, value, "above 0, at most 1")
+
+
+def make_bag_of_boosted_trees(config: BagOfBoostedTreesConfig) -> Predictor:
+    """The predictor. Its params: `trees`, and of each member `is_product`, `weights`, `offset`."""
+
+    def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
+        return _fit(config, seed, features, values)
+
+    return Predictor(fit, predict)
+
+
+def predict(params: Params, features: jax.Array) -> Prediction:
+    """Mean and spread of the members, none below the smallest value it was fitted on."""
+    members = of_members(params, features)
+    return Prediction(members.mean(0), members.std(0))
+
+
+def of_members(params: Params, features: jax.Array) -> jax.Array:
+    """[N, F] -> [M, N]: what each member predicts."""
+    margins = trees.evaluate(Trees(**params["trees"]), features)
+    scaled = _scaled(features, params["center"], params["scale"])
+    linear = params["weights"] @ scaled.T + params["offset"][:, None]
+    values = jnp.where(params["is_product"][:, None], jnp.exp(margins), margins + linear)
+    return jnp.maximum(values, params["smallest"])
+
+
+def _scaled(features: Any, center: Any, scale: Any) -> jax.Array:
+    """Features of mean 0 and deviation 1; missing ones are as the mean."""
+    return jnp.where(jnp.isnan(features), 0, (features - center[None]) / scale[None])
+
+
+def _fit(
+    config: BagOfBoostedTreesConfig, seed: int, features: np.ndarray, values: np.ndarray
+) -> Params:
+    xgboost = _xgboost()
+    features = np.asarray(features, np.float32)
+    values = np.asarray(values, np.float64)
+    positive = config.form == "sum" or bool((values > 0).all())
+    check(positive, "values", float(values.min()), 'all above 0 with form="product" or "both"')
+    with np.errstate(invalid="ignore"):
+        center, scale = np.nanmean(features, 0), np.nanstd(features, 0)
+    center, scale = np.nan_to_num(center), np.where(np.nan_to_num(scale) > 0, scale, 1)
+    scaled = np.asarray(_scaled(features, center, scale))
+    rng = np.random.default_rng(seed)
+    count = max(1, round(config.sample * len(values)))
+    boosters, weights, offsets, products = [], [], [], []
+    for member in range(config.members):
+        rows = rng.permutation(len(values))[:count]
+        is_product = config.form == "product" or (config.form == "both" and member % 2 == 0)
+        weight, offset = np.zeros(features.shape[1]), 0.0
+        if is_product:
+            target = np.log(values[rows])
+        else:
+            weight, offset = _ridge(scaled[rows], values[rows])
+            target = values[rows] - scaled[rows] @ weight - offset
+        settings = {
+            "max_depth": config.depth,
+            "eta": config.learning_rate,
+            "subsample": config.row_sample,
+            "colsample_bytree": config.column_sample,
+            "seed": int(rng.integers(2**31)),
+            "nthread": 1,  # more would wait for each other on so few rows
+        }
+        boosters.append(
+            xgboost.train(settings, xgboost.DMatrix(features[rows], target), config.rounds)
+        )
+        weights.append(weight)
+        offsets.append(offset)
+        products.append(is_product)
+    return {
+        "trees": trees.of_xgboost(boosters)._asdict(),
+        "weights": np.array(weights, np.float32),
+        "offset": np.array(offsets, np.float32),
+        "is_product": np.array(products),
+        "center": center.astype(np.float32),
+        "scale": scale.astype(np.float32),
+        "smallest": np.float32(values.min()),
+    }
+
+
+def _ridge(features: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights [F] and offset of a ridge regression, its penalty chosen by leaving one out."""
+    from sklearn.linear_model import RidgeCV
+
+    ridge = RidgeCV(np.logspace(-1, 4, 11)).fit(features, values)
+    return ridge.coef_, float(ridge.intercept_)
+
+
+def _xgboost() -> Any:
+    try:
+        import xgboost
+    except ImportError as error:
+        raise UserError(
+            "fitting boosted trees needs XGBoost, which is not installed; "
+            "pip install 'nasjax[predictors]'"
+        ) from error
+    return xgboost
