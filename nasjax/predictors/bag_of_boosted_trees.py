@@ -3,24 +3,23 @@
     member_m   boosted trees (XGBoost), fitted on a sample of the measurements without replacement
     value      the mean of the members, spread their standard deviation
 
-Members take turns between two forms of the same function of the features x, because costs are both:
+Members take turns between two forms of a function of the features x, because costs are both:
 
-    sum        w_m x + trees_m(x)        layers add up; w_m is a ridge regression, trees fit the rest
-    product    exp(trees_m(x))           a device is slower by a factor
+    sum        w_m x + trees_m(x)     layers add up; w_m is a ridge regression, trees fit the rest
+    product    exp(trees_m(x))        what a device does worse, it does worse by a factor
 
-A single form is a setting. README.md says what each reaches.
+A single form is a setting; so is "trees", trees_m(x) alone: with one member that is XGBoost itself.
 """
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
-from nasjax.errors import UserError
-from nasjax.predictors import trees
+from nasjax.predictors import scaling, trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.predictors.trees import Trees
 
@@ -32,14 +31,15 @@ class BagOfBoostedTreesConfig:
     Attributes:
       members: of the bag.
       sample: part of the measurements that each member is fitted on.
-      form: "sum", "product" or "both", taking turns; see above. Products need positive values.
+      form: see above; with "both" members take turns between "sum" and "product". Products need
+        positive values.
       rounds: trees of a member; depth: of a tree; learning_rate: of a round.
       row_sample, column_sample: parts of the rows and of the features that a tree may use.
     """
 
     members: int = 10
     sample: float = 0.9
-    form: Literal["both", "sum", "product"] = "both"
+    form: Literal["both", "sum", "product", "trees"] = "both"
     rounds: int = 400
     depth: int = 4
     learning_rate: float = 0.05
@@ -73,29 +73,22 @@ def predict(params: Params, features: jax.Array) -> Prediction:
 def of_members(params: Params, features: jax.Array) -> jax.Array:
     """[N, F] -> [M, N]: what each member predicts."""
     margins = trees.evaluate(Trees(**params["trees"]), features)
-    scaled = _scaled(features, params["center"], params["scale"])
+    scaled = scaling.apply(features, params["center"], params["scale"])
     linear = params["weights"] @ scaled.T + params["offset"][:, None]
     values = jnp.where(params["is_product"][:, None], jnp.exp(margins), margins + linear)
     return jnp.maximum(values, params["smallest"])
 
 
-def _scaled(features: Any, center: Any, scale: Any) -> jax.Array:
-    """Features of mean 0 and deviation 1; missing ones are as the mean."""
-    return jnp.where(jnp.isnan(features), 0, (features - center[None]) / scale[None])
-
-
 def _fit(
     config: BagOfBoostedTreesConfig, seed: int, features: np.ndarray, values: np.ndarray
 ) -> Params:
-    xgboost = _xgboost()
+    xgboost = trees.xgboost()
     features = np.asarray(features, np.float32)
     values = np.asarray(values, np.float64)
-    positive = config.form == "sum" or bool((values > 0).all())
+    positive = config.form in ("sum", "trees") or bool((values > 0).all())
     check(positive, "values", float(values.min()), 'all above 0 with form="product" or "both"')
-    with np.errstate(invalid="ignore"):
-        center, scale = np.nanmean(features, 0), np.nanstd(features, 0)
-    center, scale = np.nan_to_num(center), np.where(np.nan_to_num(scale) > 0, scale, 1)
-    scaled = np.asarray(_scaled(features, center, scale))
+    center, scale = scaling.of(features)
+    scaled = np.asarray(scaling.apply(features, center, scale))
     rng = np.random.default_rng(seed)
     count = max(1, round(config.sample * len(values)))
     boosters, weights, offsets, products = [], [], [], []
@@ -103,11 +96,10 @@ def _fit(
         rows = rng.permutation(len(values))[:count]
         is_product = config.form == "product" or (config.form == "both" and member % 2 == 0)
         weight, offset = np.zeros(features.shape[1]), 0.0
-        if is_product:
-            target = np.log(values[rows])
-        else:
-            weight, offset = _ridge(scaled[rows], values[rows])
-            target = values[rows] - scaled[rows] @ weight - offset
+        target = np.log(values[rows]) if is_product else values[rows]
+        if not is_product and config.form != "trees":
+            weight, offset = _ridge(scaled[rows], target)
+            target = target - scaled[rows] @ weight - offset
         settings = {
             "max_depth": config.depth,
             "eta": config.learning_rate,
@@ -127,8 +119,8 @@ def _fit(
         "weights": np.array(weights, np.float32),
         "offset": np.array(offsets, np.float32),
         "is_product": np.array(products),
-        "center": center.astype(np.float32),
-        "scale": scale.astype(np.float32),
+        "center": center,
+        "scale": scale,
         "smallest": np.float32(values.min()),
     }
 
@@ -139,14 +131,3 @@ def _ridge(features: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]
 
     ridge = RidgeCV(np.logspace(-1, 4, 11)).fit(features, values)
     return ridge.coef_, float(ridge.intercept_)
-
-
-def _xgboost() -> Any:
-    try:
-        import xgboost
-    except ImportError as error:
-        raise UserError(
-            "fitting boosted trees needs XGBoost, which is not installed; "
-            "pip install 'nasjax[predictors]'"
-        ) from error
-    return xgboost

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
+from nasjax.errors import UserError
 
 _ROWS = 1024  # evaluated together: what is compared then stays in a core's cache
 
@@ -64,6 +65,22 @@ def _evaluate(trees: Trees, columns: jax.Array) -> jax.Array:
     start = jnp.broadcast_to(trees.base[:, None], (len(trees.base), columns.shape[1]))
     one_by_one = Trees(*(jnp.swapaxes(leaf, 0, 1) for leaf in trees[:-1]), base=None)
     return jax.lax.scan(add, start, one_by_one)[0]
+
+
+def xgboost() -> Any:
+    """The library; only fitting needs it.
+
+    Raises:
+      UserError: it is not installed.
+    """
+    try:
+        import xgboost as library
+    except ImportError as error:
+        raise UserError(
+            "fitting boosted trees needs XGBoost, which is not installed; "
+            "pip install 'nasjax[predictors]'"
+        ) from error
+    return library
 
 
 def of_xgboost(boosters: Sequence[Any]) -> Trees:

@@ -24,6 +24,8 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _KINDS = (parsed.NO_LAYER, parsed.SKIP, parsed.CONV, parsed.CONV, parsed.POOL)
 _KERNELS = (0, 0, 1, 3, 3)
+# What an edge's operation, in their order, adds to the length of a path.
+_LENGTHS = {"layers": (0, 0, 1, 1, 1), "convs": (0, 0, 1, 1, 0), "convs_3x3": (0, 0, 0, 1, 0)}
 _CHANNELS, _CELLS = (16, 32, 64), 5  # of the stages; cells of each
 
 
@@ -43,6 +45,33 @@ class NasBench201(SlotSpace):
         edges = [[f"{name}~{source}" for source, name in enumerate(node)] for node in nodes]
         return "+".join(f"|{'|'.join(node)}|" for node in edges)
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Of `features`."""
+        slots = ["".join(map(str, edge)) for edge in EDGES]
+        chosen = (f"{slot}={operation}" for slot in slots for operation in self.operations)
+        live = (f"{slot}_live" for slot in slots)
+        return (*chosen, *live, *(f"longest_{what}" for what in _LENGTHS), *parsed.AGGREGATES)
+
+    def features(
+        self, architecture: jax.Array, *, image_size: int = 32, num_classes: int = 10
+    ) -> jax.Array:
+        """[L, 1] -> [features] float32: what predictors of device behaviour read.
+
+        The operation of every edge and whether it is live, as zeros and ones; the most layers,
+        convolutions and 3x3 convolutions on a live path through a cell; `parsed.AGGREGATES`.
+        """
+        ops = self._ops(architecture)
+        layers = self.parse_network(architecture, image_size=image_size, num_classes=num_classes)
+        chosen = ops[:, None] == np.arange(len(self.operations))[None]
+        live = live_edges(ops)
+        parts = (chosen.reshape(-1), live, _longest(ops, live), parsed.aggregate(layers))
+        return jnp.concatenate([part.astype(jnp.float32) for part in parts])
+
+    def _ops(self, architecture: jax.Array) -> jax.Array:
+        """[L, 1] -> [L]: index of each edge's operation."""
+        return jnp.where(architecture[:, 0] > 0, architecture[:, 0] - 1, self.filler)
+
     def parse_network(
         self, architecture: jax.Array, *, image_size: int = 32, num_classes: int = 10
     ) -> Layers:
@@ -51,7 +80,7 @@ class NasBench201(SlotSpace):
         Three rows (one a stage) for every edge, then what is the same in all networks. Macs and
         params, summed up, are the benchmark's (bias of the linear layer counted as multiply-adds).
         """
-        ops = jnp.where(architecture[:, 0] > 0, architecture[:, 0] - 1, self.filler)
+        ops = self._ops(architecture)
         of_cells = [
             _of_cell(ops, channels, image_size >> stage) for stage, channels in enumerate(_CHANNELS)
         ]
@@ -75,6 +104,21 @@ def live_edges(ops: jax.Array) -> jax.Array:
     return jnp.stack(
         [is_open[e] & reached[source] & useful[target] for e, (source, target) in enumerate(EDGES)]
     )
+
+
+def _longest(ops: jax.Array, live: jax.Array) -> jax.Array:
+    """[6], [6] -> [len(_LENGTHS)]: the greatest length of a live path from input to output."""
+    lengths = jnp.asarray(list(_LENGTHS.values()), jnp.int32)[:, ops]  # [lengths, edges]
+    nowhere = jnp.full(len(_LENGTHS), -len(EDGES), jnp.int32)
+    longest = {0: jnp.zeros_like(nowhere)}
+    for node in (1, 2, 3):
+        into = [
+            jnp.where(live[edge], longest[source] + lengths[:, edge], nowhere)
+            for edge, (source, target) in enumerate(EDGES)
+            if target == node
+        ]
+        longest[node] = jnp.stack(into).max(0)
+    return jnp.maximum(longest[3], 0)
 
 
 def _of_cell(ops: jax.Array, channels: int, side: int) -> Layers:

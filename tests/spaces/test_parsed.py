@@ -62,3 +62,16 @@ def test_a_prefix_is_closed_by_skips():
     whole = jnp.asarray([[4], [2], [2], [2], [2], [2]], jnp.int32)
     closed, filled = aggregates(jnp.stack([prefix, whole]))
     np.testing.assert_array_equal(closed, filled)
+
+
+def test_features_say_what_is_where_and_the_longest_live_path():
+    # |3x3~0|+|none~0|1x1~1|+|skip~0|none~1|pool~2|: all live ones are 0>1, 1>2, 2>3 and 0>3.
+    cell = jnp.asarray([[4], [1], [3], [2], [1], [5]], jnp.int32)
+    found = dict(zip(SPACE.feature_names, np.asarray(SPACE.features(cell)), strict=True))
+    on = {name for name in SPACE.feature_names[:36] if found[name]}
+    chosen = {"01=nor_conv_3x3", "02=none", "12=nor_conv_1x1", "03=skip_connect", "13=none"}
+    assert on == chosen | {"23=avg_pool_3x3", "01_live", "12_live", "03_live", "23_live"}
+    assert found["longest_layers"] == 3  # 3x3, 1x1, pool
+    assert found["longest_convs"] == 2
+    assert found["longest_convs_3x3"] == 1
+    assert found["live_none_count"] == 0

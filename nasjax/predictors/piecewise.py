@@ -1,0 +1,88 @@
+"""The piece-wise cost: infinite where a device cannot run a network (AUTOCoMET, equation 1).
+
+    y(x) = infinity   where x is in B, what cannot run
+           F(x)       elsewhere
+
+B is learned too: boosted trees tell what can run, the predictor of F sees only what could.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.predictors import trees
+from nasjax.predictors.predictor import Params, Prediction, Predictor
+from nasjax.predictors.trees import Trees
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutabilityConfig:
+    """Settings of the trees that tell what can run.
+
+    Attributes:
+      rounds: trees; depth: of each; learning_rate: of a round.
+    """
+
+    rounds: int = 300
+    depth: int = 6
+    learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        check(self.rounds >= 1, "executability.rounds", self.rounds, ">= 1")
+        check(1 <= self.depth <= 8, "executability.depth", self.depth, "from 1 to 8")
+        rate = self.learning_rate
+        check(0 < rate <= 1, "executability.learning_rate", rate, "above 0, at most 1")
+
+
+def make_piecewise(predictor: Predictor, config: ExecutabilityConfig | None = None) -> Predictor:
+    """The predictor with infinite values where nothing can run.
+
+    Values to fit are infinite there. Its params: `cost`, those of the predictor, and `can_run`,
+    trees, if there was anything that could not.
+
+    Raises:
+      UserError: nothing can run.
+    """
+    settings = config or ExecutabilityConfig()
+
+    def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
+        can_run = np.isfinite(values)
+        check(bool(can_run.any()), "values", "all infinite", "some finite ones")
+        params = {"cost": predictor.fit(seed, features[can_run], values[can_run])}
+        if not can_run.all():
+            params["can_run"] = fit_executability(settings, seed, features, can_run)
+        return params
+
+    def predict(params: Params, features: jax.Array) -> Prediction:
+        cost = predictor.predict(params["cost"], features)
+        if "can_run" not in params:
+            return cost
+        runs = log_odds(params["can_run"], features) > 0
+        return Prediction(jnp.where(runs, cost.value, jnp.inf), jnp.where(runs, cost.spread, 0))
+
+    return Predictor(fit, predict)
+
+
+def fit_executability(
+    config: ExecutabilityConfig, seed: int, features: np.ndarray, can_run: np.ndarray
+) -> Params:
+    """Boosted trees on [N, F], [N] bool; both classes weigh the same."""
+    xgboost = trees.xgboost()
+    weights = np.where(can_run, 1 / max(can_run.sum(), 1), 1 / max((~can_run).sum(), 1))
+    data = xgboost.DMatrix(features, can_run, weight=weights * len(can_run) / 2)
+    settings = {
+        "objective": "binary:logistic",
+        "max_depth": config.depth,
+        "eta": config.learning_rate,
+        "seed": seed,
+        "nthread": 1,
+    }
+    return trees.of_xgboost([xgboost.train(settings, data, config.rounds)])._asdict()
+
+
+def log_odds(params: Params, features: jax.Array) -> jax.Array:
+    """[N, F] -> [N]: above 0 where it can run rather than not."""
+    return trees.evaluate(Trees(**params), features)[0]

@@ -1,0 +1,105 @@
+"""A random forest (Breiman, 2001): fitted by scikit-learn, evaluated in JAX."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.predictors.predictor import Params, Prediction, Predictor
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomForestConfig:
+    """Settings of the forest.
+
+    Attributes:
+      members: trees.
+      column_sample: part of the features that a split may use.
+    """
+
+    members: int = 100
+    column_sample: float = 0.5
+
+    def __post_init__(self) -> None:
+        check(self.members >= 1, "members", self.members, ">= 1")
+        part = self.column_sample
+        check(0 < part <= 1, "column_sample", part, "above 0, at most 1")
+
+
+def make_random_forest(config: RandomForestConfig) -> Predictor:
+    """The predictor. Its params: nodes of all trees [M, most nodes], and their depth."""
+
+    def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
+        from sklearn.ensemble import RandomForestRegressor
+
+        forest = RandomForestRegressor(
+            config.members, max_features=config.column_sample, random_state=seed
+        ).fit(features, values)
+        return _nodes([tree.tree_ for tree in forest.estimators_])
+
+    return Predictor(fit, predict)
+
+
+def predict(params: Params, features: jax.Array) -> Prediction:
+    """Mean and spread of the trees."""
+    members = jax.vmap(_walk, in_axes=(0, 0, 0, 0, 0, None, None))(
+        *(params[name] for name in ("feature", "threshold", "left", "right", "value")),
+        params["depth"],
+        features,
+    )
+    return Prediction(members.mean(0), members.std(0))
+
+
+def _walk(
+    feature: jax.Array,
+    threshold: jax.Array,
+    left: jax.Array,
+    right: jax.Array,
+    value: jax.Array,
+    depth: jax.Array,
+    features: jax.Array,
+) -> jax.Array:
+    """One tree [nodes] -> [N]. A leaf is its own child; missing values go right, as NaN does."""
+    rows = jnp.arange(len(features))
+
+    def down(step: jax.Array, node: jax.Array) -> jax.Array:
+        goes_left = features[rows, feature[node]] <= threshold[node]
+        return jnp.where(goes_left, left[node], right[node])
+
+    return value[jax.lax.fori_loop(0, depth, down, jnp.zeros(len(features), jnp.int32))]
+
+
+def _nodes(forest: list[Any]) -> Params:
+    """Trees of scikit-learn as arrays; thresholds rounded down, so float32 compares the same."""
+    most = max(tree.node_count for tree in forest)
+
+    def stacked(of_tree: Any, dtype: type) -> np.ndarray:
+        padded = np.zeros((len(forest), most), dtype)
+        for row, tree in zip(padded, forest, strict=True):
+            row[: tree.node_count] = of_tree(tree)
+        return padded
+
+    def child(name: str) -> np.ndarray:
+        def of_tree(tree: Any) -> np.ndarray:
+            children = getattr(tree, name)
+            return np.where(children < 0, np.arange(tree.node_count), children)
+
+        return stacked(of_tree, np.int32)
+
+    def threshold(tree: Any) -> np.ndarray:
+        rounded = tree.threshold.astype(np.float32)
+        return np.where(
+            rounded > tree.threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded
+        )
+
+    return {
+        "feature": stacked(lambda tree: np.maximum(tree.feature, 0), np.int32),
+        "threshold": stacked(threshold, np.float32),
+        "left": child("children_left"),
+        "right": child("children_right"),
+        "value": stacked(lambda tree: tree.value[:, 0, 0], np.float32),
+        "depth": np.int32(max(tree.max_depth for tree in forest)),
+    }

@@ -1,0 +1,150 @@
+"""What every predictor must do, and what each computes against its library."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nasjax.errors import UserError
+from nasjax.predictors import scaling
+from nasjax.predictors.bag_of_boosted_trees import (
+    BagOfBoostedTreesConfig,
+    make_bag_of_boosted_trees,
+    of_members,
+)
+from nasjax.predictors.piecewise import ExecutabilityConfig, make_piecewise
+from nasjax.predictors.random_forest import RandomForestConfig, make_random_forest
+from nasjax.predictors.support_vectors import SupportVectorsConfig, make_support_vectors
+
+pytest.importorskip("xgboost")
+
+PREDICTORS = {
+    "bag_of_boosted_trees": make_bag_of_boosted_trees(BagOfBoostedTreesConfig(4, rounds=80)),
+    "random_forest": make_random_forest(RandomForestConfig(20)),
+    "support_vectors": make_support_vectors(SupportVectorsConfig()),
+}
+
+
+def measurements(count, seed=0, missing=0.0):
+    """A cost that is a sum of layers' costs, times a factor: between 1 and about 30."""
+    rng = np.random.default_rng(seed)
+    features = rng.integers(0, 4, (count, 5)).astype(np.float32)
+    values = 1 + features @ [1.0, 2.0, 0.5, 0.0, 1.0] * (1 + 0.3 * features[:, 3])
+    features[rng.random(features.shape) < missing] = np.nan
+    return features, values
+
+
+@functools.cache
+def fitted(name, missing=0.0):
+    return PREDICTORS[name].fit(0, *measurements(300, missing=missing))
+
+
+@pytest.fixture(params=sorted(PREDICTORS))
+def name(request):
+    return request.param
+
+
+def test_most_of_the_variance_of_unseen_rows_is_explained(name):
+    features, values = measurements(500, seed=1)
+    found = jax.jit(PREDICTORS[name].predict)(fitted(name), features)
+    residual = np.mean((np.asarray(found.value) - values) ** 2)
+    assert residual < 0.1 * values.var()
+    assert (np.asarray(found.spread) >= 0).all()
+
+
+def test_the_same_seed_fits_the_same(name):
+    again = PREDICTORS[name].fit(0, *measurements(300))
+    jax.tree.map(np.testing.assert_array_equal, again, fitted(name))
+
+
+def test_rows_are_predicted_as_each_alone_and_under_vmap(name):
+    features, _ = measurements(6, seed=2)
+    predict = functools.partial(PREDICTORS[name].predict, fitted(name))
+    together = jax.jit(predict)(features).value
+    alone = jax.jit(jax.vmap(predict))(features[:, None]).value[:, 0]
+    np.testing.assert_allclose(alone, together, rtol=1e-5)
+
+
+def test_missing_features_are_no_obstacle():
+    features, values = measurements(300, seed=1, missing=0.1)
+    params = fitted("bag_of_boosted_trees", missing=0.1)
+    found = jax.jit(PREDICTORS["bag_of_boosted_trees"].predict)(params, features)
+    assert np.mean((np.asarray(found.value) - values) ** 2) < 0.5 * values.var()
+
+
+def test_a_member_is_its_form_of_xgboosts_trees():
+    import xgboost
+
+    features, values = measurements(300)
+    settings = BagOfBoostedTreesConfig(1, sample=1.0, rounds=30, row_sample=1.0, column_sample=1.0)
+    plain = {"max_depth": 4, "eta": 0.05, "nthread": 1}
+    unseen = measurements(50, seed=3)[0]
+
+    def by_hand(target):
+        booster = xgboost.train(plain, xgboost.DMatrix(features, target), 30)
+        return booster.predict(xgboost.DMatrix(unseen))
+
+    def member(form):
+        import dataclasses
+
+        bag = make_bag_of_boosted_trees(dataclasses.replace(settings, form=form))
+        params = bag.fit(0, features, values)
+        return params, of_members(params, unseen)[0]
+
+    np.testing.assert_allclose(member("trees")[1], by_hand(values), rtol=1e-5)
+    np.testing.assert_allclose(member("product")[1], np.exp(by_hand(np.log(values))), rtol=1e-5)
+    params, found = member("sum")
+    line = lambda rows: (  # noqa: E731
+        np.asarray(scaling.apply(rows, params["center"], params["scale"])) @ params["weights"][0]
+        + params["offset"][0]
+    )
+    wanted = line(unseen) + by_hand(values - line(features))
+    np.testing.assert_allclose(found, np.maximum(wanted, values.min()), rtol=1e-4)
+
+
+def test_the_forest_and_the_support_vectors_are_scikit_learns():
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.svm import SVR
+
+    features, values = measurements(300)
+    unseen = np.random.default_rng(4).uniform(0, 3, (200, 5)).astype(np.float32)
+    forest = RandomForestRegressor(20, max_features=0.5, random_state=0).fit(features, values)
+    found = PREDICTORS["random_forest"].predict(fitted("random_forest"), jnp.asarray(unseen))
+    np.testing.assert_allclose(found.value, forest.predict(unseen), rtol=1e-5)
+    of_trees = np.stack([tree.predict(unseen) for tree in forest.estimators_])
+    np.testing.assert_allclose(found.spread, of_trees.std(0), rtol=1e-3, atol=1e-4)
+
+    mean, deviation = features.mean(0), features.std(0)
+    machine = SVR(C=10, epsilon=0.05, gamma=1 / 5)
+    machine.fit((features - mean) / deviation, (values - values.mean()) / values.std())
+    wanted = machine.predict((unseen - mean) / deviation) * values.std() + values.mean()
+    found = PREDICTORS["support_vectors"].predict(fitted("support_vectors"), jnp.asarray(unseen))
+    np.testing.assert_allclose(found.value, wanted, rtol=1e-3)
+
+
+def test_what_cannot_run_is_infinite_and_the_rest_is_as_without_it():
+    features, values = measurements(400)
+    cannot = features[:, 0] == 3
+    values = np.where(cannot, np.inf, values)
+    bag = PREDICTORS["bag_of_boosted_trees"]
+    piecewise = make_piecewise(bag, ExecutabilityConfig(rounds=30))
+    params = piecewise.fit(0, features, values)
+    unseen = measurements(200, seed=5)[0]
+    found = jax.jit(piecewise.predict)(params, unseen)
+    np.testing.assert_array_equal(np.isinf(found.value), unseen[:, 0] == 3)
+    alone = bag.predict(bag.fit(0, features[~cannot], values[~cannot]), jnp.asarray(unseen))
+    runs = unseen[:, 0] != 3
+    np.testing.assert_allclose(found.value[runs], alone.value[runs], rtol=1e-5)
+
+
+def test_a_mistake_ends_in_one_line():
+    features, values = measurements(20)
+    bag = PREDICTORS["bag_of_boosted_trees"]
+    with pytest.raises(UserError, match="values=.*all above 0"):
+        bag.fit(0, features, values - 50)
+    with pytest.raises(UserError, match="all infinite"):
+        make_piecewise(bag).fit(0, features, np.full(20, np.inf))
+    with pytest.raises(UserError, match="depth=9; it must be from 1 to 8"):
+        BagOfBoostedTreesConfig(depth=9)
