@@ -1,28 +1,37 @@
-"""Queries per second of compiled searches, and of plain Python on the same table, one seed."""
+"""Queries per second of compiled searches, and of plain Python on the same table, one seed.
+
+TRL-HPO's plain loop is PyTorch's, eager, on one thread (more wait for each other in nets so small);
+without PyTorch it is left out.
+"""
 
 import functools
-from collections.abc import Iterator
-from typing import NamedTuple
+import importlib.util
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks import plain_search
 from benchmarks.machine import seconds
+from configs.studies import settings
 from nasjax import assemble
 from nasjax.spaces.slots import SlotSpace
 from nasjax.studies import compiled
 
 SEEDS, BUDGET, PLAIN_SECONDS = 500, 300, 2.0
 SPACE, DATA_SET = "nas_bench_201", "cifar10"
-SETTINGS = {"random_search": {"models_per_round": 1}}
+TRL_HPO_SEEDS, TRL_HPO_BUDGET = 64, 1_500
 
 
 class Speed(NamedTuple):
-    """One method. Queries per second of SEEDS searches in one program, compilation apart, and of
-    the plain loop; best accuracies in the mean, to see that both do the same.
+    """One method: queries per second of `seeds` searches of `budget` queries in one program,
+    compilation apart, and of the plain loop; best accuracies in the mean, to see that both do the
+    same.
     """
 
     method: str
+    seeds: int
+    budget: int
     compile_seconds: float
     compiled: float
     plain: float
@@ -36,37 +45,65 @@ class Speed(NamedTuple):
 
 
 def measure() -> Iterator[Speed]:
-    """The methods of `plain_search`, one after another."""
+    """The methods of `plain_search`, one after another, then TRL-HPO."""
     for name in plain_search.SEARCHES:
-        controller = {"name": name, **SETTINGS.get(name, {})}
-        sections = {
-            "space": {"name": SPACE},
-            "evaluator": {"data_set": DATA_SET},
-            "controller": controller,
-            "reward": {"name": "accuracy"},
-        }
-        made = assemble.assemble_table(sections, BUDGET)
-        found = compiled.run_seeds(made, np.arange(SEEDS), BUDGET)
-        accuracies = made.rows.search_accuracy
-        plain_best, plain_seconds = _plain(name, accuracies.tolist(), made.space)
-        yield Speed(
-            method=name,
-            compile_seconds=found.compile_seconds,
-            compiled=SEEDS * BUDGET / found.run_seconds,
-            plain=len(plain_best) * BUDGET / plain_seconds,
-            best_compiled=float(accuracies[found.queries].max(1).mean()),
-            best_plain=float(np.mean(plain_best)),
-        )
+        plain = functools.partial(_python, name)
+        yield _measure(name, settings.SIMPLE[name], plain, SEEDS, BUDGET)
+    if importlib.util.find_spec("torch"):
+        yield _measure("trl_hpo", settings.trl_hpo(), _torch, TRL_HPO_SEEDS, TRL_HPO_BUDGET)
 
 
-def _plain(name: str, accuracies: list[float], space: SlotSpace) -> tuple[list[float], float]:
+def _python(name: str, accuracies: list[float], space: SlotSpace, seed: int) -> float:
+    table = plain_search.Table(accuracies, len(space.operations), space.num_layers, BUDGET)
+    return max(plain_search.run(name, table, seed))
+
+
+def _torch(accuracies: list[float], space: SlotSpace, seed: int) -> float:
+    import torch
+
+    from benchmarks import plain_trl_hpo
+
+    torch.set_num_threads(1)
+    found = plain_trl_hpo.run(accuracies, seed, TRL_HPO_BUDGET)
+    return max(accuracies[query] for query in found.queries)
+
+
+def _measure(
+    method: str,
+    parts: dict[str, Any],
+    plain: Callable[[list[float], SlotSpace, int], float],
+    seeds: int,
+    budget: int,
+) -> Speed:
+    """Both ways.
+
+    Args:
+      plain: (accuracies of the table, space, seed) -> the best one found.
+    """
+    sections = {"space": {"name": SPACE}, "evaluator": {"data_set": DATA_SET}}
+    made = assemble.assemble_table({"reward": {"name": "accuracy"}, **sections, **parts}, budget)
+    found = compiled.run_seeds(made, np.arange(seeds), budget)
+    accuracies = made.rows.search_accuracy
+    plain_best, plain_seconds = _plain(functools.partial(plain, accuracies.tolist(), made.space))
+    return Speed(
+        method=method,
+        seeds=seeds,
+        budget=budget,
+        compile_seconds=found.compile_seconds,
+        compiled=seeds * budget / found.run_seconds,
+        plain=len(plain_best) * budget / plain_seconds,
+        best_compiled=float(accuracies[found.queries].max(1).mean()),
+        best_plain=float(np.mean(plain_best)),
+    )
+
+
+def _plain(search: Callable[[int], float]) -> tuple[list[float], float]:
     """The bests of plain searches for some seconds, one seed after another, and those seconds."""
     bests: list[float] = []
     taken = 0.0
 
     def one(seed: int) -> None:
-        table = plain_search.Table(accuracies, len(space.operations), space.num_layers, BUDGET)
-        bests.append(max(plain_search.run(name, table, seed)))
+        bests.append(search(seed))
 
     while taken < PLAIN_SECONDS:
         taken += seconds(functools.partial(one, len(bests)))
@@ -75,14 +112,14 @@ def _plain(name: str, accuracies: list[float], space: SlotSpace) -> tuple[list[f
 
 def line(speed: Speed) -> str:
     """The figures as text."""
-    return (
-        f"{speed.method:>22} {speed.compiled:12,.0f} {speed.plain:10,.0f} {speed.ratio:8.0f} "
-        f"{speed.compile_seconds:8.1f} {speed.best_compiled:9.2%} {speed.best_plain:9.2%}"
-    )
+    rates = f"{speed.compiled:12,.0f} {speed.plain:10,.0f} {speed.ratio:8.0f}"
+    bests = f"{speed.best_compiled:9.2%} {speed.best_plain:9.2%}"
+    size = f"{speed.method:>22} {speed.seeds:5} {speed.budget:6}"
+    return f"{size} {rates} {speed.compile_seconds:8.1f} {bests}"
 
 
 def header() -> str:
     """Of the lines."""
-    names = ("queries/s", "plain", "ratio", "compile s", "best", "plain")
-    columns = "{:>12} {:>10} {:>8} {:>8} {:>9} {:>9}".format(*names)
-    return f"{SEEDS} seeds of {BUDGET} queries on {SPACE}, {DATA_SET}\n{'':>22} {columns}"
+    names = ("seeds", "budget", "queries/s", "plain", "ratio", "compile s", "best", "plain")
+    columns = "{:>5} {:>6} {:>12} {:>10} {:>8} {:>8} {:>9} {:>9}".format(*names)
+    return f"{SPACE}, {DATA_SET}\n{'':>22} {columns}"
