@@ -1,5 +1,6 @@
 """What every predictor must do, and what each computes against its library."""
 
+import dataclasses
 import functools
 
 import jax
@@ -9,6 +10,10 @@ import pytest
 
 from nasjax.errors import UserError
 from nasjax.predictors import scaling
+from nasjax.predictors.bag_of_boosted_mlps import (
+    BagOfBoostedMlpsConfig,
+    make_bag_of_boosted_mlps,
+)
 from nasjax.predictors.bag_of_boosted_trees import (
     BagOfBoostedTreesConfig,
     make_bag_of_boosted_trees,
@@ -22,6 +27,9 @@ pytest.importorskip("xgboost")
 
 PREDICTORS = {
     "bag_of_boosted_trees": make_bag_of_boosted_trees(BagOfBoostedTreesConfig(4, rounds=80)),
+    "bag_of_boosted_mlps": make_bag_of_boosted_mlps(
+        BagOfBoostedMlpsConfig(2, rounds=2, width=16, epochs=60, batch_size=32)
+    ),
     "random_forest": make_random_forest(RandomForestConfig(20)),
     "support_vectors": make_support_vectors(SupportVectorsConfig()),
 }
@@ -87,8 +95,6 @@ def test_a_member_is_its_form_of_xgboosts_trees():
         return booster.predict(xgboost.DMatrix(unseen))
 
     def member(form):
-        import dataclasses
-
         bag = make_bag_of_boosted_trees(dataclasses.replace(settings, form=form))
         params = bag.fit(0, features, values)
         return params, of_members(params, unseen)[0]
@@ -96,10 +102,11 @@ def test_a_member_is_its_form_of_xgboosts_trees():
     np.testing.assert_allclose(member("trees")[1], by_hand(values), rtol=1e-5)
     np.testing.assert_allclose(member("product")[1], np.exp(by_hand(np.log(values))), rtol=1e-5)
     params, found = member("sum")
-    line = lambda rows: (  # noqa: E731
-        np.asarray(scaling.apply(rows, params["center"], params["scale"])) @ params["weights"][0]
-        + params["offset"][0]
-    )
+
+    def line(rows):
+        scaled = np.asarray(scaling.apply(rows, params["center"], params["scale"]))
+        return scaled @ params["weights"][0] + params["offset"][0]
+
     wanted = line(unseen) + by_hand(values - line(features))
     np.testing.assert_allclose(found, np.maximum(wanted, values.min()), rtol=1e-4)
 
@@ -122,6 +129,26 @@ def test_the_forest_and_the_support_vectors_are_scikit_learns():
     wanted = machine.predict((unseen - mean) / deviation) * values.std() + values.mean()
     found = PREDICTORS["support_vectors"].predict(fitted("support_vectors"), jnp.asarray(unseen))
     np.testing.assert_allclose(found.value, wanted, rtol=1e-3)
+
+
+def test_a_boosted_member_is_the_mean_and_its_shrunk_nets():
+    params = fitted("bag_of_boosted_mlps")
+    features, _ = measurements(7, seed=4)
+    x = (features - params["center"]) / params["scale"]
+    members = []
+    for member in range(2):
+        total = np.zeros(7)
+        for boost in range(2):
+            hidden = x
+            for name in ("hidden_0", "hidden_1", "head"):
+                layer = {k: v[member, boost] for k, v in params["nets"]["params"][name].items()}
+                hidden = hidden @ layer["kernel"] + layer["bias"]
+                hidden = np.maximum(hidden, 0) if name != "head" else hidden
+            total += 0.7 * hidden[:, 0]
+        members.append(total * measurements(300)[1].std() + measurements(300)[1].mean())
+    found = PREDICTORS["bag_of_boosted_mlps"].predict(params, jnp.asarray(features))
+    np.testing.assert_allclose(found.value, np.mean(members, 0), rtol=1e-4)
+    np.testing.assert_allclose(found.spread, np.std(members, 0), rtol=1e-2, atol=1e-4)
 
 
 def test_what_cannot_run_is_infinite_and_the_rest_is_as_without_it():

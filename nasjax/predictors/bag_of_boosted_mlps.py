@@ -1,0 +1,137 @@
+"""The bag of boosted multi-layer perceptrons: the other inner form of AUTOCoMET's B-o-B (III.C).
+
+    f_m,0 = mean of the member's sample
+    f_m,k = f_m,k-1 + shrinkage MLP_m,k(x)     MLP_m,k fitted to what f_m,k-1 leaves over
+
+All members are fitted in one program, vmapped. One member and one round are a plain MLP.
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nasjax.config import check
+from nasjax.predictors import scaling
+from nasjax.predictors.predictor import Params, Prediction, Predictor
+
+
+@dataclasses.dataclass(frozen=True)
+class BagOfBoostedMlpsConfig:
+    """Settings of the bag and of its nets.
+
+    Attributes:
+      members: of the bag; sample: part of the measurements that each is fitted on.
+      rounds: nets of a member; shrinkage: of each net's answer.
+      width: of a net's two hidden layers.
+      epochs: of Adam with a cosine-decayed learning_rate; batch_size: rows of a step.
+    """
+
+    members: int = 5
+    sample: float = 0.9
+    rounds: int = 4
+    shrinkage: float = 0.7
+    width: int = 64
+    epochs: int = 100
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+
+    def __post_init__(self) -> None:
+        for name in ("members", "rounds", "width", "epochs", "batch_size"):
+            check(getattr(self, name) >= 1, name, getattr(self, name), ">= 1")
+        for name in ("sample", "shrinkage"):
+            check(0 < getattr(self, name) <= 1, name, getattr(self, name), "above 0, at most 1")
+        check(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
+
+
+class _Net(nn.Module):
+    """[N, F] -> [N]."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for i in range(2):
+            x = nn.relu(nn.Dense(self.width, name=f"hidden_{i}")(x))
+        return nn.Dense(1, name="head")(x)[:, 0]
+
+
+def make_bag_of_boosted_mlps(config: BagOfBoostedMlpsConfig) -> Predictor:
+    """The predictor. Its params: `nets`, leaves [M, rounds, ...], and the scaling of both sides."""
+
+    def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
+        features, values = np.asarray(features, np.float32), np.asarray(values, np.float64)
+        center, scale = scaling.of(features)
+        mean, deviation = values.mean(), values.std() or 1.0
+        x = scaling.apply(features, center, scale)
+        y = jnp.asarray((values - mean) / deviation, jnp.float32)
+        keys = jax.random.split(jax.random.key(seed), config.members)
+        nets = jax.jit(jax.vmap(_fit_member, in_axes=(None, 0, None, None)), static_argnums=0)(
+            config, keys, x, y
+        )
+        return {
+            "nets": jax.tree.map(np.asarray, nets),
+            "center": center,
+            "scale": scale,
+            "mean": np.float32(mean),
+            "deviation": np.float32(deviation),
+            "shrinkage": np.float32(config.shrinkage),
+        }
+
+    return Predictor(fit, predict)
+
+
+def predict(params: Params, features: jax.Array) -> Prediction:
+    """Mean and spread of the members."""
+    x = scaling.apply(features, params["center"], params["scale"])
+    nets = params["nets"]
+    width = nets["params"]["hidden_0"]["bias"].shape[-1]
+    answer = jax.vmap(jax.vmap(_Net(width).apply, in_axes=(0, None)), in_axes=(0, None))
+    members = params["shrinkage"] * answer(nets, x).sum(1)
+    members = members * params["deviation"] + params["mean"]
+    return Prediction(members.mean(0), members.std(0))
+
+
+def _fit_member(config: BagOfBoostedMlpsConfig, key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
+    """One member's nets, leaves [rounds, ...]; the key is consumed."""
+    sample_key, init_key, order_key = jax.random.split(key, 3)
+    count = max(1, round(config.sample * len(y)))
+    rows = jax.random.permutation(sample_key, len(y))[:count]
+    x, y = x[rows], y[rows]
+    net = _Net(config.width)
+    initial = jax.vmap(net.init, in_axes=(0, None))(
+        jax.random.split(init_key, config.rounds), x[:1]
+    )
+    drawn = jax.random.uniform(order_key, (config.rounds, config.epochs, count))
+
+    def one_round(rest: jax.Array, start: tuple[Any, jax.Array]) -> tuple[jax.Array, Any]:
+        params = _fit_net(config, *start, x, rest)
+        return rest - config.shrinkage * net.apply(params, x), params
+
+    return jax.lax.scan(one_round, y, (initial, drawn.argsort(axis=2)))[1]
+
+
+def _fit_net(
+    config: BagOfBoostedMlpsConfig, params: Any, orders: jax.Array, x: jax.Array, y: jax.Array
+) -> Any:
+    """Adam on the mean squared error, the rows in these orders [epochs, N]."""
+    net = _Net(config.width)
+    size = min(config.batch_size, len(y))
+    steps = len(y) // size
+    batches = orders[:, : steps * size].reshape(config.epochs * steps, size)
+    schedule = optax.cosine_decay_schedule(config.learning_rate, len(batches))
+    optimizer = optax.adam(schedule)
+
+    def loss(params: Any, batch: jax.Array) -> jax.Array:
+        return jnp.mean((net.apply(params, x[batch]) - y[batch]) ** 2)
+
+    def step(carry: tuple[Any, Any], batch: jax.Array) -> tuple[tuple[Any, Any], None]:
+        params, state = carry
+        updates, state = optimizer.update(jax.grad(loss)(params, batch), state)
+        return (optax.apply_updates(params, updates), state), None
+
+    return jax.lax.scan(step, (params, optimizer.init(params)), batches)[0][0]
