@@ -34,14 +34,14 @@ SPACE = SlotSpace(("a", "b", "c"), num_layers=4, filler=0)
 WORTH = np.random.default_rng(3).permutation(SPACE.size).astype(np.float32) / SPACE.size
 
 
-def outcome_of(proposal):
-    worth = jnp.asarray(WORTH)[jax.vmap(SPACE.index)(proposal.architecture)]
+def outcome_of(proposal, table=WORTH):
+    worth = jnp.asarray(table)[jax.vmap(SPACE.index)(proposal.architecture)]
     rows = len(worth)
     status = jnp.full(rows, OK)
     return Outcome(worth[:, None], worth, jnp.zeros((rows, 0)), status)
 
 
-def exchanges(controller, rounds, seed=0):
+def exchanges(controller, rounds, seed=0, table=WORTH):
     """(phase name, state before, proposal, outcome, state after) of every exchange."""
     key = jax.random.key(seed)
     state = controller.init(jax.random.fold_in(key, 0))
@@ -49,7 +49,7 @@ def exchanges(controller, rounds, seed=0):
     for i, (phase, propose, update) in enumerate(phases * rounds):
         propose_key, update_key = jax.random.split(jax.random.fold_in(key, i + 1))
         proposal, proposed = propose(propose_key, state)
-        outcome = outcome_of(proposal)
+        outcome = outcome_of(proposal, table)
         after, _ = update(update_key, proposed, proposal, outcome, outcome.accuracy)
         yield phase.name, state, proposal, outcome, after
         state = after
@@ -90,6 +90,15 @@ def test_local_search_takes_the_path_of_plain_python_and_asks_for_nothing_twice_
     assert len(climbs) > 4
     for path in climbs[:-1]:
         assert path == climb(path[0])
+
+
+def test_local_search_starts_again_where_no_neighbour_is_better():
+    controller = make_local_search(LocalSearchConfig(), SPACE, performance_size=1)
+    plateau = exchanges(controller, rounds=4, table=np.full_like(WORTH, 0.5))
+    for i, (name, _, proposal, _, after) in enumerate(plateau):
+        assert bool(after.restart) == (name == "climb")
+        assert int(after.num_climbs) == 1 + i // 2
+        assert proposal.mask.all()
 
 
 def test_the_oldest_makes_way_for_a_child_of_the_best_of_the_sample():
@@ -160,10 +169,11 @@ def test_what_reinforce_draws_follows_its_logits():
     np.testing.assert_allclose(shares, np.tile([[0.6], [0.3], [0.1]], 4), atol=0.04)
 
 
-def test_values_are_updated_from_the_last_transition_back():
-    # Two layers of two options, alpha 0.5, gamma 1, all 0.5 before, r = 1; chosen: 0, then 1.
-    # Q(1, 0, 1) = 0.5 + 0.5 (1 - 0.5) = 0.75; then Q(0, none, 0) = 0.5 + 0.5 (0.75 - 0.5) = 0.625.
-    config = MetaqnnConfig(learning_rate=0.5)
+@pytest.mark.parametrize(("discount", "first"), [(1.0, 0.625), (0.5, 0.4375)])
+def test_values_are_updated_from_the_last_transition_back(discount, first):
+    # Two layers of two options, alpha 0.5, all 0.5 before, r = 1; chosen: 0, then 1.
+    # Q(1, 0, 1) = 0.5 + 0.5 (1 - 0.5) = 0.75; then Q(0, none, 0) = 0.5 + 0.5 (gamma 0.75 - 0.5).
+    config = MetaqnnConfig(learning_rate=0.5, discount=discount)
     values = update_values(
         jnp.full((2, 3, 3), 0.5),
         jnp.array([0, 1]),
@@ -172,7 +182,7 @@ def test_values_are_updated_from_the_last_transition_back():
         config=config,
     )
     expected = np.full((2, 3, 3), 0.5)
-    expected[1, 0, 1], expected[0, 2, 0] = 0.75, 0.625
+    expected[1, 0, 1], expected[0, 2, 0] = 0.75, first
     np.testing.assert_allclose(values, expected)
 
 
