@@ -15,6 +15,7 @@ from nasjax.controllers.trl_hpo.ddpg import (
     Batch,
     DdpgState,
     Nets,
+    critic_loss,
     critic_targets,
     init_ddpg,
     update,
@@ -291,3 +292,52 @@ def test_the_backup_of_an_end_never_matters(actor_state: ActorState) -> None:
         for batch in (rows, changed)
     ]
     jax.tree.map(assert_array_equal, *answers)
+
+
+def test_dropout_is_on_in_both_losses_and_off_in_the_targets() -> None:
+    # A dropout that halves: of the actor's action, and of what the critic says of it.
+    _, actor, critic = draw(0)
+    encoder, state, learner = initial(0, "next")
+
+    def halved(apply: Callable[..., tuple[jax.Array, jax.Array]]) -> Callable[..., jax.Array]:
+        return lambda params, state, key: 0.5 * apply(params, state)[0]
+
+    nets = make_nets(actor, critic)
+    nets = Nets(
+        nets.actor._replace(apply_train=halved(actor_apply)),
+        nets.critic._replace(apply_train=halved(critic_apply)),
+    )
+    rows = draw_rows(10, 0.9)
+    step = jax.jit(functools.partial(update, nets=nets, config=config("next"), invalid=INVALID))
+    after, metrics = step(jax.random.key(0), state, as_imr(encoder), as_batch(rows))
+    targets = [numpy_ddpg.target(learner.target_critic, encoder, row, INVALID) for row in rows]
+    values = [
+        0.5 * numpy_ddpg.q(critic, numpy_ddpg.judged(encoder, row, "trained")) for row in rows
+    ]
+    assert_allclose(metrics["target_mean"], np.mean(targets), atol=1e-5)
+    assert_allclose(metrics["q_mean"], np.mean(values), atol=1e-5)
+    stepped = {name: np.float64(value) for name, value in after.critic.items()}
+    terms = numpy_ddpg.actor_terms(encoder, rows, "next", "trained")
+    judged = [
+        0.5
+        * numpy_ddpg.q(stepped, numpy_ddpg.write(encoder, s, i, 0.5 * numpy_ddpg.mu(actor, s), p))
+        for s, i, p in terms
+    ]
+    assert_allclose(metrics["actor_loss"], -np.mean(judged), atol=1e-5)
+
+
+def test_every_transition_has_a_dropout_of_its_own() -> None:
+    # A critic that says its dropout's draw: of equal transitions the values differ.
+    encoder, actor, critic = draw(0)
+    nets = make_nets(actor, critic)
+    drawn = nets.critic._replace(apply_train=lambda params, state, key: jax.random.uniform(key))
+    batch = as_batch([draw_rows(10, 0.9)[0]] * N)
+    _, values = critic_loss(
+        critic,
+        as_imr(encoder),
+        batch,
+        jnp.zeros(N),
+        jax.random.key(0),
+        nets=nets._replace(critic=drawn),
+    )
+    assert len(set(values.tolist())) == N

@@ -156,6 +156,12 @@ def test_the_score_is_the_accuracy_of_the_latest_prefix_that_did_not_lower_it() 
     assert_allclose(after.score, [0.5, 0.72, 0.73, 0.5])
 
 
+def test_what_failed_does_not_score_even_where_failing_costs_nothing() -> None:
+    seen = outcome(np.zeros((ROWS, BATCHES)), (INVALID, OK, DIVERGED, OVER_MEMORY))
+    after = OBSERVE(grown(400, 2), seen, np.zeros(ROWS, np.float32), **NEVER)
+    assert_allclose(after.score, [0.5, 0.72, 0.5, 0.5])
+
+
 def test_an_episode_starts_with_nothing() -> None:
     state = growth.start(ROWS, SPACE, BATCHES)
     assert state.actions.shape == (4, 6, 4) and state.performance.shape == (4, 6, 32)
