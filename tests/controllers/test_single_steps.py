@@ -8,6 +8,7 @@ import pytest
 from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
 from nasjax.controllers.metaqnn.controller import MetaqnnConfig, make_metaqnn
 from nasjax.controllers.multi_agent.controller import MultiAgentConfig, make_multi_agent
+from nasjax.controllers.proposals import propose_whole
 from nasjax.controllers.regularized_evolution.controller import (
     RegularizedEvolutionConfig,
     make_regularized_evolution,
@@ -15,7 +16,7 @@ from nasjax.controllers.regularized_evolution.controller import (
 from nasjax.controllers.reinforce.controller import ReinforceConfig, make_reinforce
 from nasjax.rl.sequences import Sequence
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import INVALID, OK, Outcome
+from nasjax.types import INVALID, OK, PROPOSE, Outcome
 
 SPACE = SlotSpace(("a", "b", "c"), num_layers=4, filler=0)
 DRAWS = 4000
@@ -31,6 +32,14 @@ def draw(phase, state):
     keys = jax.random.split(jax.random.key(1), DRAWS)
     proposals, _ = jax.jit(jax.vmap(phase.propose, (0, None)))(keys, state)
     return np.asarray(proposals.architecture)[..., 0] - 1
+
+
+def test_a_whole_architecture_is_a_query_without_a_baseline():
+    architecture = jnp.ones((2, 4, 1), jnp.int32)
+    proposal = propose_whole(architecture, 3, jnp.array([True, False]))
+    assert proposal.purpose.tolist() == [PROPOSE] * 2
+    assert proposal.mask.tolist() == [True, False]
+    np.testing.assert_array_equal(proposal.baseline, np.zeros((2, 3)))
 
 
 def test_any_neighbour_may_be_the_first_that_is_asked_for():
