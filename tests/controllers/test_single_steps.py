@@ -181,7 +181,7 @@ def test_a_network_is_replayed_as_often_as_set():
 def test_the_newest_network_is_among_those_replayed():
     controller = make_metaqnn(MetaqnnConfig(replays=30), SPACE, performance_size=1, budget=27)
     state = remember(controller, [0, 1], [0.9, 0.8])
-    # Thirty of two miss one of them once in a thousand million.
+    # Thirty of two miss one of them once in 500 million.
     assert float(state.values[3, 0, 0]) > 0.5 and float(state.values[3, 1, 1]) > 0.5
 
 
