@@ -1,17 +1,22 @@
 """Searches in one program: what comes back is what was asked; random search is uniform."""
 
 import functools
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
 from nasjax import assemble, search
+from nasjax.controllers.proposals import propose_whole
 from nasjax.errors import UserError
+from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.studies import compiled
 from nasjax.studies.cell import ENDED, NO_ROW
 from nasjax.studies.statistics import expected_best
+from nasjax.types import INVALID, OK, VALIDATE, Controller, Evaluator, Outcome, Phase
 from tests.witness import Witness
 
 TABLES = (
@@ -134,7 +139,7 @@ def test_nothing_counts_that_came_after_the_budgets_last_query():
     asked = compiled.Asked(
         row=np.array([[3, ENDED, 4, 5, ENDED], [3, 4, ENDED, ENDED, 5], [ENDED] * 5]),
         validated=np.array(
-            [[ENDED, 7, ENDED, ENDED, 8], [ENDED] * 5, [ENDED, 9, NO_ROW, 6, ENDED]]
+            [[ENDED, 7, ENDED, ENDED, 8], [ENDED] * 5, [ENDED, 9, 6, NO_ROW, ENDED]]
         ),
         updates=np.array([[0, 1, 1, 2, 3], [0, 1, 1, 1, 2], [1, 2, 3, 4, 5]]),
     )
@@ -143,6 +148,72 @@ def test_nothing_counts_that_came_after_the_budgets_last_query():
     # The second query of the first search is its third row; the third search never spends anything.
     np.testing.assert_array_equal(updates, [1, 1, 5])
     np.testing.assert_array_equal(final, [7, NO_ROW, 6])
+
+
+class Scripted(NamedTuple):
+    """Which round it is, and whether the next row to validate is a prefix."""
+
+    round: jax.Array
+    prefix: jax.Array
+
+
+def scripted(rounds):
+    """Asks for rows 0 and 1, 2, 4 and 5, 6 ..., validates 100, 101 ..., is over after so many.
+
+    Row 1 has no entry. Behind every row validated comes one of its prefixes.
+    """
+    table, architectures = parts(), jnp.asarray(NasBench201().of_index(np.arange(200)))
+
+    def ask(key, state):
+        index = 2 * state.round + jnp.arange(2)
+        mask = (state.round < rounds) & (index % 4 != 3)
+        return propose_whole(architectures[index], 1, mask), state
+
+    def validate(key, state):
+        whole = architectures[100 + state.round]
+        asked = whole.at[-1].set(jnp.where(state.prefix, 0, whole[-1]))
+        proposal = propose_whole(asked[None], 1, state.round < rounds)
+        return proposal._replace(purpose=jnp.full(1, VALIDATE)), state
+
+    def advance(key, state, *exchange):
+        return Scripted(state.round + state.prefix, ~state.prefix), {}
+
+    def evaluate(seed_key, proposal):
+        missing = jax.vmap(NasBench201().index)(proposal.architecture) == 1
+        rows = len(missing)
+        accuracy = jnp.full(rows, 0.5)
+        status = jnp.where(missing, INVALID, OK)
+        return Outcome(accuracy[:, None], accuracy, jnp.zeros((rows, 0)), status)
+
+    controller = Controller(
+        init=lambda key: Scripted(jnp.int32(0), jnp.bool_(False)),
+        round=(
+            Phase("ask", 2, 1, ask, lambda key, state, *exchange: (state, {})),
+            Phase("validate", 1, 2, validate, advance),
+        ),
+        finished=lambda state: state.round >= rounds,
+        num_updates=lambda state: 10 * state.round,
+    )
+    return table._replace(controller=controller, evaluator=Evaluator(evaluate, pure=True))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "queries", "updates", "final"),
+    [
+        # It has finished long before the budget is spent.
+        (3, [0, NO_ROW, 2, 4, 5, ENDED, ENDED], 30, 102),
+        # The budget's last query is one of round 4, after four rounds' updates.
+        (9, [0, NO_ROW, 2, 4, 5, 6, 8], 40, 103),
+    ],
+)
+def test_a_script_is_reported_as_it_was_written(rounds, queries, updates, final):
+    calls = iter(range(20))  # more, and it does not end
+    found = compiled.Searches(scripted(rounds), 3, budget=7).run(
+        np.arange(3), lambda queries: next(calls)
+    )
+    np.testing.assert_array_equal(found.queries, [queries] * 3)
+    np.testing.assert_array_equal(found.updates, [updates] * 3)
+    np.testing.assert_array_equal(found.final, [final] * 3)
 
 
 @pytest.mark.parametrize(
