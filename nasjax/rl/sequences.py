@@ -42,6 +42,7 @@ def build(space: DiscreteSpace, choose: Choose) -> Sequence:
         only_end = jnp.arange(end + 1) == end
         mask = jnp.where(ended, only_end, space.allowed(architecture, jnp.int32(i)))
         choice = choose(i, previous, mask).astype(jnp.int32)
+        choice = jnp.where(ended, end, choice)  # whoever chooses need not look at the mask
         ended = choice == end
         layer = jnp.where(ended, 0, options[jnp.minimum(choice, end - 1)])
         architecture = architecture.at[i].set(layer)

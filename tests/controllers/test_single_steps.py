@@ -199,7 +199,7 @@ def agents(**settings):
     return make_multi_agent(MultiAgentConfig(**settings), SPACE, performance_size=1, budget=50)
 
 
-@pytest.mark.parametrize(("rounds", "epsilon"), [(0, 0.8), (5, 0.5), (10, 0.2), (20, 0.2)])
+@pytest.mark.parametrize(("rounds", "epsilon"), [(0, 0.8), (3, 0.6), (9, 0.2), (20, 0.2)])
 def test_agents_try_their_best_but_for_an_epsilon_that_falls_over_the_budget(rounds, epsilon):
     controller = agents(first_epsilon=0.8, last_epsilon=0.2)
     state = begin(controller)

@@ -116,7 +116,7 @@ class _MultiAgent:
     ) -> tuple[Proposal, MultiAgentState]:
         explore_key, option_key = jax.random.split(key)
         allowed = sequences.build(self.space, lambda layer, *_: state.master[layer]).allowed
-        passed = jnp.minimum(state.round / self.rounds, 1)
+        passed = jnp.minimum(state.round / max(1, self.rounds - 1), 1)
         epsilon = self.config.first_epsilon + passed * (
             self.config.last_epsilon - self.config.first_epsilon
         )
