@@ -70,7 +70,7 @@ def _torch(accuracies: list[float], space: SlotSpace, seed: int) -> float:
 
 def _measure(
     method: str,
-    parts: dict[str, Any],
+    parts: Any,
     plain: Callable[[list[float], SlotSpace, int], float],
     seeds: int,
     budget: int,

@@ -1,4 +1,4 @@
-"""Every concrete space, controller, evaluator and reward by its name in a config.
+"""Every concrete space, controller, evaluator, reward and predictor by its name in a config.
 
 Adding a member is one entry here: its name, its settings, and who builds it.
 """
@@ -23,12 +23,24 @@ from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.errors import UserError
 from nasjax.evaluation.table import TableConfig
 from nasjax.evaluation.trained.evaluator import TrainedConfig
+from nasjax.predictors.bag_of_boosted_mlps import (
+    BagOfBoostedMlpsConfig,
+    make_bag_of_boosted_mlps,
+)
+from nasjax.predictors.bag_of_boosted_trees import (
+    BagOfBoostedTreesConfig,
+    make_bag_of_boosted_trees,
+)
+from nasjax.predictors.graph_convolution import GraphConvolutionConfig, make_graph_convolution
+from nasjax.predictors.predictor import Predictor
+from nasjax.predictors.random_forest import RandomForestConfig, make_random_forest
+from nasjax.predictors.support_vectors import SupportVectorsConfig, make_support_vectors
 from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
 from nasjax.spaces.layer_chain import LayerChainConfig
-from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import Controller, Reward
@@ -98,6 +110,12 @@ def _multi_agent(config: MultiAgentConfig, request: Request) -> Controller:
     return make_multi_agent(config, request.space, performance_size=size, budget=budget)
 
 
+def _graph_convolution(config: GraphConvolutionConfig, space: Any) -> Predictor:
+    is_cell = isinstance(space, NasBench201)
+    check(is_cell, "predictors", "graph_convolution", "another one: this space has no cells")
+    return make_graph_convolution(config, EDGES, len(space.operations))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Nothing:
     """A section with nothing but a name."""
@@ -124,10 +142,23 @@ REWARDS: dict[str, tuple[type, Callable[[Any], Reward]]] = {
     "final_accuracy": (FinalAccuracyConfig, make_final_accuracy),
     "weighted_product": (WeightedProductConfig, make_weighted_product),
 }
+PREDICTORS: dict[str, tuple[type, Callable[[Any, Any], Predictor]]] = {
+    "bag_of_boosted_mlps": (
+        BagOfBoostedMlpsConfig,
+        lambda config, space: make_bag_of_boosted_mlps(config),
+    ),
+    "bag_of_boosted_trees": (
+        BagOfBoostedTreesConfig,
+        lambda config, space: make_bag_of_boosted_trees(config),
+    ),
+    "graph_convolution": (GraphConvolutionConfig, _graph_convolution),
+    "random_forest": (RandomForestConfig, lambda config, space: make_random_forest(config)),
+    "support_vectors": (SupportVectorsConfig, lambda config, space: make_support_vectors(config)),
+}
 
 
 def parse_member(section: str, values: Any) -> tuple[str, Any]:
-    """The name and the settings of a section `space`, `controller`, `evaluator` or `reward`.
+    """The name and the settings of a section `space`, `controller` and so on.
 
     Raises:
       UserError: the name or a key is unknown or missing, a value is not allowed.
@@ -147,4 +178,5 @@ _SETTINGS: dict[str, dict[str, type]] = {
     "controller": {name: settings for name, (settings, _) in CONTROLLERS.items()},
     "evaluator": EVALUATORS,
     "reward": {name: settings for name, (settings, _) in REWARDS.items()},
+    "predictor": {name: settings for name, (settings, _) in PREDICTORS.items()},
 }

@@ -7,16 +7,16 @@ All members are fitted in one program, vmapped. One member and one round are a p
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from nasjax.config import check
-from nasjax.predictors import scaling
+from nasjax.predictors import adam, scaling
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 
@@ -60,6 +60,11 @@ class _Net(nn.Module):
         return nn.Dense(1, name="head")(x)[:, 0]
 
 
+def _apply(width: int, params: Any, x: jax.Array) -> jax.Array:
+    answer: jax.Array = _Net(width).apply(params, x)  # type: ignore[assignment]
+    return answer
+
+
 def make_bag_of_boosted_mlps(config: BagOfBoostedMlpsConfig) -> Predictor:
     """The predictor. Its params: `nets`, leaves [M, rounds, ...], and the scaling of both sides."""
 
@@ -70,9 +75,7 @@ def make_bag_of_boosted_mlps(config: BagOfBoostedMlpsConfig) -> Predictor:
         x = scaling.apply(features, center, scale)
         y = jnp.asarray((values - mean) / deviation, jnp.float32)
         keys = jax.random.split(jax.random.key(seed), config.members)
-        nets = jax.jit(jax.vmap(_fit_member, in_axes=(None, 0, None, None)), static_argnums=0)(
-            config, keys, x, y
-        )
+        nets = _fit_members(config, keys, x, y)
         return {
             "nets": jax.tree.map(np.asarray, nets),
             "center": center,
@@ -90,10 +93,18 @@ def predict(params: Params, features: jax.Array) -> Prediction:
     x = scaling.apply(features, params["center"], params["scale"])
     nets = params["nets"]
     width = nets["params"]["hidden_0"]["bias"].shape[-1]
-    answer = jax.vmap(jax.vmap(_Net(width).apply, in_axes=(0, None)), in_axes=(0, None))
-    members = params["shrinkage"] * answer(nets, x).sum(1)
+    of_member = jax.vmap(functools.partial(_apply, width), in_axes=(0, None))
+    members = params["shrinkage"] * jax.vmap(of_member, in_axes=(0, None))(nets, x).sum(1)
     members = members * params["deviation"] + params["mean"]
     return Prediction(members.mean(0), members.std(0))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _fit_members(
+    config: BagOfBoostedMlpsConfig, keys: jax.Array, x: jax.Array, y: jax.Array
+) -> Any:
+    """Leaves [M, rounds, ...]; the keys are consumed."""
+    return jax.vmap(functools.partial(_fit_member, config), in_axes=(0, None, None))(keys, x, y)
 
 
 def _fit_member(config: BagOfBoostedMlpsConfig, key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
@@ -109,29 +120,14 @@ def _fit_member(config: BagOfBoostedMlpsConfig, key: jax.Array, x: jax.Array, y:
     drawn = jax.random.uniform(order_key, (config.rounds, config.epochs, count))
 
     def one_round(rest: jax.Array, start: tuple[Any, jax.Array]) -> tuple[jax.Array, Any]:
-        params = _fit_net(config, *start, x, rest)
-        return rest - config.shrinkage * net.apply(params, x), params
+        params = adam.fit(
+            functools.partial(_apply, config.width),
+            *start,
+            x,
+            rest,
+            batch_size=config.batch_size,
+            learning_rate=config.learning_rate,
+        )
+        return rest - config.shrinkage * _apply(config.width, params, x), params
 
     return jax.lax.scan(one_round, y, (initial, drawn.argsort(axis=2)))[1]
-
-
-def _fit_net(
-    config: BagOfBoostedMlpsConfig, params: Any, orders: jax.Array, x: jax.Array, y: jax.Array
-) -> Any:
-    """Adam on the mean squared error, the rows in these orders [epochs, N]."""
-    net = _Net(config.width)
-    size = min(config.batch_size, len(y))
-    steps = len(y) // size
-    batches = orders[:, : steps * size].reshape(config.epochs * steps, size)
-    schedule = optax.cosine_decay_schedule(config.learning_rate, len(batches))
-    optimizer = optax.adam(schedule)
-
-    def loss(params: Any, batch: jax.Array) -> jax.Array:
-        return jnp.mean((net.apply(params, x[batch]) - y[batch]) ** 2)
-
-    def step(carry: tuple[Any, Any], batch: jax.Array) -> tuple[tuple[Any, Any], None]:
-        params, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(params, batch), state)
-        return (optax.apply_updates(params, updates), state), None
-
-    return jax.lax.scan(step, (params, optimizer.init(params)), batches)[0][0]

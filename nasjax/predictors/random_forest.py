@@ -45,31 +45,20 @@ def make_random_forest(config: RandomForestConfig) -> Predictor:
 
 def predict(params: Params, features: jax.Array) -> Prediction:
     """Mean and spread of the trees."""
-    members = jax.vmap(_walk, in_axes=(0, 0, 0, 0, 0, None, None))(
-        *(params[name] for name in ("feature", "threshold", "left", "right", "value")),
-        params["depth"],
-        features,
-    )
+    trees = {name: leaf for name, leaf in params.items() if name != "depth"}
+    members = jax.vmap(_walk, in_axes=(0, None, None))(trees, params["depth"], features)
     return Prediction(members.mean(0), members.std(0))
 
 
-def _walk(
-    feature: jax.Array,
-    threshold: jax.Array,
-    left: jax.Array,
-    right: jax.Array,
-    value: jax.Array,
-    depth: jax.Array,
-    features: jax.Array,
-) -> jax.Array:
+def _walk(tree: Params, depth: jax.Array, features: jax.Array) -> jax.Array:
     """One tree [nodes] -> [N]. A leaf is its own child; missing values go right, as NaN does."""
     rows = jnp.arange(len(features))
 
     def down(step: jax.Array, node: jax.Array) -> jax.Array:
-        goes_left = features[rows, feature[node]] <= threshold[node]
-        return jnp.where(goes_left, left[node], right[node])
+        goes_left = features[rows, tree["feature"][node]] <= tree["threshold"][node]
+        return jnp.where(goes_left, tree["left"][node], tree["right"][node])
 
-    return value[jax.lax.fori_loop(0, depth, down, jnp.zeros(len(features), jnp.int32))]
+    return tree["value"][jax.lax.fori_loop(0, depth, down, jnp.zeros(len(features), jnp.int32))]
 
 
 def _nodes(forest: list[Any]) -> Params:

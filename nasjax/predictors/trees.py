@@ -63,7 +63,7 @@ def _evaluate(trees: Trees, columns: jax.Array) -> jax.Array:
         return sums + value[:, 0], None
 
     start = jnp.broadcast_to(trees.base[:, None], (len(trees.base), columns.shape[1]))
-    one_by_one = Trees(*(jnp.swapaxes(leaf, 0, 1) for leaf in trees[:-1]), base=None)
+    one_by_one = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), trees._replace(base=None))
     return jax.lax.scan(add, start, one_by_one)[0]
 
 
@@ -96,12 +96,14 @@ def of_xgboost(boosters: Sequence[Any]) -> Trees:
     stacked = []
     for trees in of_members:
         complete = [_complete(tree, depth) for tree in trees]
-        nothing = Trees(*(np.zeros_like(part) for part in complete[0][:-1]), base=0)
-        complete += [nothing] * (most - len(trees))
-        columns = list(zip(*complete, strict=True))[:-1]
-        stacked.append([np.stack(column) for column in columns])
+        nothing = jax.tree.map(np.zeros_like, complete[0])
+        stacked.append(_stack(complete + [nothing] * (most - len(trees))))
     base = np.array([_base(model) for model in models], np.float32)
-    return Trees(*(np.stack(column) for column in zip(*stacked, strict=True)), base=base)
+    return _stack(stacked)._replace(base=base)
+
+
+def _stack(trees: Sequence[Trees]) -> Trees:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
 
 
 def _base(model: dict[str, Any]) -> float:

@@ -5,7 +5,7 @@ expansion ratio, skip, channels, height, width, input and output volume; beside 
 from these (multiply-adds, parameters) and whether the layer's output reaches the network's.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ NO_LAYER, SKIP, CONV, POOL, LINEAR, INVERTED_RESIDUAL = range(len(KINDS))
 
 
 class Layers(NamedTuple):
-    """R layers of one network, in the order in which they are computed; all leaves [R].
+    """R layers of one network, in the order in which they are computed; arrays [R].
 
     Attributes:
       kind: int32, index of KINDS; "none" gives zeros to what reads it.
@@ -29,21 +29,21 @@ class Layers(NamedTuple):
       live: bool, its output depends on the image and the network's output depends on it.
     """
 
-    kind: jax.Array
-    kernel: jax.Array
-    stride: jax.Array
-    padding: jax.Array
-    expansion: jax.Array
-    skip: jax.Array
-    channels: jax.Array
-    height: jax.Array
-    width: jax.Array
-    input_volume: jax.Array
-    output_volume: jax.Array
-    macs: jax.Array
-    params: jax.Array
-    repeats: jax.Array
-    live: jax.Array
+    kind: Any
+    kernel: Any
+    stride: Any
+    padding: Any
+    expansion: Any
+    skip: Any
+    channels: Any
+    height: Any
+    width: Any
+    input_volume: Any
+    output_volume: Any
+    macs: Any
+    params: Any
+    repeats: Any
+    live: Any
 
 
 SUMS = ("macs", "params", "output_volume", "live_macs", "live_output_volume", "largest_volume")

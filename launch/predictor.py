@@ -1,0 +1,66 @@
+"""Fits predictors of device behaviour to measurements, compares them, and writes a report.
+
+python -m launch.predictor --config=configs/predictors/table2.py --directory=predictors/table2
+python -m launch.predictor --config=... --directory=... --json=table2.json
+
+Every fit is kept as soon as it is made: whatever stops it, the same command goes on.
+"""
+
+import pathlib
+
+from absl import flags, logging
+from ml_collections import config_flags
+from tqdm import tqdm
+
+from launch import command_line
+from nasjax.errors import UserError
+from nasjax.runs.workdir import Workdir, write_json
+from nasjax.studies.predictors import config, fits, summary
+
+CONFIG = config_flags.DEFINE_config_file(
+    "config",
+    None,
+    "What to compare, e.g. configs/predictors/table2.py; --config.KEY=VALUE changes it.",
+    lock_config=False,
+    accept_new_attributes=True,
+)
+DIRECTORY = flags.DEFINE_string("directory", None, "The study's directory, new or to go on in.")
+JSON = flags.DEFINE_string("json", None, "A file to write every figure to as well.")
+
+
+def main() -> None:
+    """Checks the config, makes what is missing, sums up."""
+    if CONFIG.value is None or not DIRECTORY.value:
+        raise UserError(
+            "--config=configs/predictors/NAME.py and --directory=DIRECTORY are needed; see --help"
+        )
+    logging.set_verbosity(logging.WARNING)
+    study = config.parse(CONFIG.value.to_dict())
+    data = fits.measured(study)
+    directory = pathlib.Path(DIRECTORY.value)
+    workdir = Workdir(directory, study.resolved, flag="directory")
+    try:
+        with tqdm(fits.missing(directory, study), unit="fit", dynamic_ncols=True) as bar:
+            for job in bar:
+                bar.set_description(f"{job.label} {job.cost.rpartition('/')[2]}")
+                fits.make(directory, study, data, job)
+        more = fits.further(study, data)
+    except command_line.Interrupted:
+        command_line.end(
+            f"stopped; finished fits are kept in {directory}, the same command goes on",
+            command_line.INTERRUPTED,
+        )
+    page, written = summary.write(directory, study, more)
+    if JSON.value:
+        written.append(pathlib.Path(JSON.value))
+        try:
+            write_json(written[-1], page)
+        except OSError as error:
+            raise UserError(f"cannot write --json={JSON.value}: {error.strerror}") from error
+    print(summary.markdown(page))
+    print("\n".join(f"wrote     {path}" for path in written))
+    workdir.close()
+
+
+if __name__ == "__main__":
+    command_line.start(main)

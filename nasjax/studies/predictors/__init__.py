@@ -1,0 +1,1 @@
+"""Studies of predictors: config -> fits (one a method, target and seed) -> summary."""

@@ -1,0 +1,89 @@
+"""The config of a study of predictors."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from nasjax import members
+from nasjax.config import check, parse_section
+from nasjax.errors import UserError
+from nasjax.predictors.predictor import Predictor
+from nasjax.spaces.nas_bench_201 import NasBench201
+
+SECTIONS = ("comparison", "predictors")
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonConfig:
+    """Section `comparison` of a config.
+
+    Attributes:
+      data_set: whose networks of NAS-Bench-201 were measured.
+      costs: targets, e.g. "hw_nas_bench/edgegpu_latency_ms"; one predictor each.
+      train: architectures that a predictor is fitted on, of those that the device can run; all
+        others test it.
+      seeds: splits, and fits on them.
+      executability: a cost that is infinite where the device cannot run a cell; None: left out.
+      executability_train: numbers of cells that what can run is learned from.
+      in_jit: label of a predictor to time on all architectures and targets; None: left out.
+    """
+
+    data_set: str
+    costs: tuple[str, ...]
+    train: int = 900
+    seeds: int = 5
+    executability: str | None = None
+    executability_train: tuple[int, ...] = (3_000, 12_500)
+    in_jit: str | None = None
+
+    def __post_init__(self) -> None:
+        check(bool(self.costs), "comparison.costs", self.costs, "one cost or more")
+        for name in ("train", "seeds"):
+            check(getattr(self, name) >= 1, f"comparison.{name}", getattr(self, name), ">= 1")
+        few = all(1 <= count < NasBench201().size for count in self.executability_train)
+        allowed = f"each from 1 to {NasBench201().size - 1}"
+        check(few, "comparison.executability_train", self.executability_train, allowed)
+
+
+class PredictorStudy(NamedTuple):
+    """A checked config.
+
+    Attributes:
+      comparison: its section; space: whose architectures are measured.
+      predictors: by label; settings: of each, its name and every default filled in.
+      resolved: the whole config, plain data.
+    """
+
+    comparison: ComparisonConfig
+    space: NasBench201
+    predictors: dict[str, Predictor]
+    settings: dict[str, dict[str, Any]]
+    resolved: dict[str, Any]
+
+
+def parse(config: Mapping[str, Any]) -> PredictorStudy:
+    """Checks a study's config.
+
+    Raises:
+      UserError: a section, key, name or value is unknown, missing or not allowed.
+    """
+    for key in (*config, *SECTIONS):
+        if key not in SECTIONS or key not in config:
+            what = "is missing" if key in SECTIONS else "is unknown"
+            raise UserError(f"config.{key} {what}; a study of predictors has {', '.join(SECTIONS)}")
+    comparison = parse_section(ComparisonConfig, config["comparison"], "comparison")
+    labels = config["predictors"]
+    check(bool(labels), "predictors", {}, "one predictor or more")
+    timed, known = comparison.in_jit, f"None or one of {', '.join(labels)}"
+    check(timed is None or timed in labels, "comparison.in_jit", timed, known)
+    space = NasBench201()
+    predictors, settings = {}, {}
+    for label, section in labels.items():
+        try:
+            name, parsed = members.parse_member("predictor", section)
+            predictors[label] = members.PREDICTORS[name][1](parsed, space)
+        except UserError as error:
+            raise UserError(f"config.predictors.{label}: {error}") from None
+        settings[label] = {"name": name, **dataclasses.asdict(parsed)}
+    resolved = {"comparison": dataclasses.asdict(comparison), "predictors": settings}
+    return PredictorStudy(comparison, space, predictors, settings, resolved)

@@ -1,0 +1,157 @@
+"""Sums up what is there of a study of predictors: a page of JSON, a report and pictures."""
+
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nasjax.errors import UserError
+from nasjax.runs import figures
+from nasjax.runs.figures import BLUE, PAPER
+from nasjax.runs.workdir import versions, write_json
+from nasjax.studies.predictors import fits
+from nasjax.studies.predictors.config import PredictorStudy
+
+PAGE, REPORT = "predictors.json", "report.md"
+SIMULATED = ("eyeriss", "fpga")  # computed by formulas, where others were measured
+_MOST_POINTS = 3_000  # of a response plot
+
+
+def write(
+    directory: pathlib.Path, study: PredictorStudy, more: dict[str, Any]
+) -> tuple[dict[str, Any], list[pathlib.Path]]:
+    """Writes the files; returns the page and their paths.
+
+    The page: versions, commit and machine; `table2` {label: {r2_mean, r2_worst, rmse, ...}}, see
+    `table2`; `devices` {label: {cost: {score: mean over splits}}}; and `more`, by name.
+
+    Raises:
+      UserError: nothing is there yet, a file is damaged or cannot be written.
+    """
+    rows = pd.DataFrame(fits.read(directory))
+    if rows.empty:
+        raise UserError(f"{directory} holds no finished fit yet")
+    page = {
+        **versions(),
+        "written": time.strftime("%Y-%m-%d %H:%M"),
+        "table2": table2(rows),
+        "devices": _by_device(rows),
+        **more,
+    }
+    written = [directory / PAGE, directory / REPORT]
+    try:
+        write_json(written[0], page)
+        written[1].write_text(markdown(page), encoding="utf-8")
+        for label in page["table2"]:
+            written.append(_response_png(directory, label, study.comparison.costs))
+    except OSError as error:
+        raise UserError(f"cannot write to {directory}: {error.strerror}") from error
+    return page, written
+
+
+def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """A row a predictor, the best mean R2 first.
+
+    r2_mean: mean over devices of the mean over splits; r2_sd: deviation over splits of the mean
+    over devices; r2_worst: that of the worst device; r2_lowest: of the worst device and split;
+    r2_measured, r2_simulated: means over devices of one kind; rmse, mape, within_10, spearman,
+    kendall: means; fit_seconds, microseconds (of a prediction among all tested ones),
+    single_microseconds (alone): medians.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for label, of_label in rows.groupby("label", sort=False):
+        devices = of_label.groupby("cost")["r2"].mean()
+        is_simulated = devices.index.str.contains("|".join(SIMULATED))
+        by_split = of_label.groupby("seed")["r2"].mean()
+        means = {
+            name: of_label.groupby("cost")[name].mean().mean()
+            for name in ("rmse", "mape", "within_5", "within_10", "spearman", "kendall")
+        }
+        medians = {
+            name: of_label[name].median()
+            for name in ("fit_seconds", "microseconds", "single_microseconds")
+        }
+        found[str(label)] = {
+            "splits": int(of_label["seed"].nunique()),
+            "r2_mean": devices.mean(),
+            "r2_sd": by_split.std(ddof=1) if len(by_split) > 1 else 0.0,
+            "r2_worst": devices.min(),
+            "r2_lowest": of_label["r2"].min(),
+            "r2_measured": devices[~is_simulated].mean(),
+            "r2_simulated": devices[is_simulated].mean() if is_simulated.any() else None,
+            **means,
+            **medians,
+        }
+    best_first = sorted(found, key=lambda label: -found[label]["r2_mean"])
+    return {
+        label: {
+            name: value if value is None else round(float(value), 6)
+            for name, value in found[label].items()
+        }
+        for label in best_first
+    }
+
+
+def _by_device(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    names = ["r2", "rmse", "mape", "spearman"]
+    means = rows.groupby(["label", "cost"], sort=False)[names].mean().round(6)
+    devices: dict[str, dict[str, dict[str, float]]] = {}
+    for (label, cost), scores in means.iterrows():
+        devices.setdefault(label, {})[cost] = scores.to_dict()
+    return devices
+
+
+def markdown(page: dict[str, Any]) -> str:
+    """The report as text."""
+    columns = ("R2", "sd", "worst device", "measured", "simulated", "RMSE", "within 10 %")
+    head = f"| predictor | {' | '.join(columns)} | fit s | us each | us alone |"
+    lines = ["# Predictors", "", head, "|" + " --- |" * (len(columns) + 4)]
+    for label, row in page["table2"].items():
+        simulated = "" if row["r2_simulated"] is None else f"{row['r2_simulated']:.4f}"
+        lines.append(
+            f"| {label} | {row['r2_mean']:.4f} | {row['r2_sd']:.4f} | {row['r2_worst']:.4f} "
+            f"| {row['r2_measured']:.4f} | {simulated} | {row['rmse']:.4g} "
+            f"| {100 * row['within_10']:.0f} % | {row['fit_seconds']:.2g} "
+            f"| {row['microseconds']:.2g} | {row['single_microseconds']:.3g} |"
+        )
+    costs = list(next(iter(page["devices"].values())))
+    short = [cost.rpartition("/")[2] for cost in costs]
+    lines += ["", "R2 by device:", "", f"| predictor | {' | '.join(short)} |"]
+    lines.append("|" + " --- |" * (len(costs) + 1))
+    for label in page["table2"]:
+        of_label = page["devices"][label]
+        cells = [f"{of_label[cost]['r2']:.4f}" if cost in of_label else "" for cost in costs]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
+    for name in ("executability", "in_jit"):
+        if name in page:
+            facts = ", ".join(f"{key} {value}" for key, value in page[name].items())
+            lines += ["", f"{name.replace('_', ' ')}: {facts}"]
+    lines += [""] + [f"![{label}](response_{label}.png)" for label in page["table2"]]
+    about = [f"{key}: {page[key]}" for key in ("commit", "written") if key in page]
+    return "\n".join([*lines, "", ", ".join(about), ""])
+
+
+def _response_png(directory: pathlib.Path, label: str, costs: tuple[str, ...]) -> pathlib.Path:
+    """Predicted against measured, a panel a device, of the first split (the paper's appendix)."""
+    path = directory / f"response_{label}.png"
+    with figures.style(PAPER):
+        columns = min(3, len(costs))
+        size = 2.9 * columns, 2.7 * -(-len(costs) // columns)
+        figure, axes = figures.canvas(*size, columns, len(costs))
+        for axis, cost in zip(axes, costs, strict=True):
+            kept = directory / fits.PREDICTIONS / f"{label}--{cost.replace('/', '--')}.npz"
+            axis.set_title(cost.rpartition("/")[2])
+            if not kept.exists():
+                continue
+            with np.load(kept, allow_pickle=False) as arrays:
+                measured, value = arrays["measured"][:_MOST_POINTS], arrays["value"][:_MOST_POINTS]
+            axis.plot(measured, value, ".", ms=2, alpha=0.3, color=BLUE, rasterized=True)
+            ends = [measured.min(), measured.max()]
+            axis.plot(ends, ends, lw=0.8, color=PAPER.ink)
+            axis.set_xlabel("measured")
+            axis.set_ylabel("predicted")
+        figure.set_facecolor("white")
+        figure.savefig(path, format="png", dpi=110)
+    return path

@@ -1,0 +1,111 @@
+"""Studies of predictors: one fit after another, going on, and what a mistake says."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nasjax.errors import UserError
+from nasjax.studies.predictors import config, fits, summary
+
+pytest.importorskip("xgboost")
+
+COSTS = ("hw_nas_bench/fpga_latency_ms", "hw_nas_bench/edgetpu_latency_ms")
+
+
+def small(**comparison):
+    changed = {"data_set": "cifar10", "costs": COSTS, "train": 60, "seeds": 2} | comparison
+    return {
+        "comparison": changed,
+        "predictors": {
+            "few_trees": {"name": "bag_of_boosted_trees", "members": 2, "rounds": 20},
+            "svr": {"name": "support_vectors"},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def data():
+    return fits.measured(config.parse(small()))
+
+
+def test_a_split_is_the_same_for_all_and_leaves_out_what_cannot_run(data):
+    train, test = fits.split(data.costs[:, 1], 60, seed=1)
+    again, _ = fits.split(data.costs[:, 1], 60, seed=1)
+    np.testing.assert_array_equal(train, again)
+    assert len(train) == 60
+    # 15,625 cells, of which the Edge TPU cannot run 4,699.
+    assert len(test) == 15_625 - 4_699 - 60
+    assert not set(train) & set(test)
+    assert np.isfinite(data.costs[np.concatenate([train, test]), 1]).all()
+
+
+def test_a_study_that_goes_on_makes_what_is_missing_and_sums_up(data, tmp_path):
+    study = config.parse(small(executability=COSTS[1], executability_train=(300,), in_jit="svr"))
+    jobs = fits.missing(tmp_path, study)
+    assert len(jobs) == 2 * 2 * 2
+    for job in jobs[:3]:
+        fits.make(tmp_path, study, data, job)
+    with (tmp_path / fits.FITS).open("a") as file:
+        file.write('{"label": "svr", "co')  # stopped while it wrote
+    assert fits.missing(tmp_path, study) == jobs[3:]
+    page, written = summary.write(tmp_path, study, fits.further(study, data))
+    assert json.loads((tmp_path / summary.PAGE).read_text()) == page
+    assert set(page["table2"]) == {"few_trees", "svr"}
+    assert 0.5 < page["executability"]["balanced_accuracy"] <= 1
+    assert page["in_jit"]["seconds_15625x2"] > 0
+    assert all(path.stat().st_size for path in written)
+
+
+def test_scores_are_averaged_over_splits_and_then_over_devices():
+    rows = pd.DataFrame(
+        [
+            {"label": "one", "cost": cost, "seed": seed, "r2": r2, **dict.fromkeys(REST, 1.0)}
+            for cost, seed, r2 in [
+                ("a/pixel3", 0, 0.8),
+                ("a/pixel3", 1, 0.9),
+                ("a/fpga", 0, 1.0),
+                ("a/fpga", 1, 0.9),
+            ]
+        ]
+    )
+    found = summary.table2(rows)["one"]
+    assert found["r2_mean"] == pytest.approx(0.9)  # of .85 and .95
+    assert found["r2_worst"] == found["r2_measured"] == pytest.approx(0.85)
+    assert found["r2_simulated"] == pytest.approx(0.95)
+    assert found["r2_lowest"] == pytest.approx(0.8)
+    assert found["r2_sd"] == pytest.approx(0.0)  # splits have .9 each
+
+
+REST = (
+    *("rmse", "mape", "within_5", "within_10", "spearman", "kendall"),
+    *("fit_seconds", "microseconds", "single_microseconds"),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"costs": ()}, r"comparison.costs=\(\)"),
+        ({"train": 0}, "comparison.train=0; it must be >= 1"),
+        ({"in_jit": "gcn"}, "comparison.in_jit='gcn'; .*few_trees, svr"),
+        ({"executability_train": (15_625,)}, "15624"),
+        ({"costs": ("hw_nas_bench/toaster_latency_ms",)}, "toaster.*known"),
+        ({"train": 11_000}, "comparison.train=11000; it must be below 10926"),
+        ({"data_set": "svhn"}, "svhn"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(change, message):
+    with pytest.raises(UserError, match=message):
+        fits.measured(config.parse(small(**change)))
+
+
+def test_a_wrong_predictor_is_named():
+    wrong = small()
+    wrong["predictors"]["svr"] = {"name": "support_vectors", "penalty": -1.0}
+    with pytest.raises(UserError, match="config.predictors.svr: .*penalty=-1.0; it must be > 0"):
+        config.parse(wrong)
+    wrong["predictors"]["svr"] = {"name": "nearest_neighbour"}
+    with pytest.raises(UserError, match="nearest_neighbour.*support_vectors"):
+        config.parse(wrong)
