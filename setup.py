@@ -39,13 +39,22 @@ BASE = [
     "tqdm>=4.66",
 ]
 
+# The build without GPU libraries (300 MB less); there is none for macOS, where the other has none.
+XGBOOST = [
+    "xgboost-cpu>=3.1,<4; sys_platform != 'darwin'",
+    "xgboost>=3.1,<4; sys_platform == 'darwin'",
+]
+
 EXTRAS = {
+    # Fitting boosted trees; nothing else needs it, fitted ones are evaluated in JAX.
+    "predictors": XGBOOST,
     "dev": [
         "flashbax==0.1.3",
         "import-linter>=2.5,<3",
         "mypy>=2.4,<3",
         "pytest>=9,<10",
         "ruff>=0.17,<0.18",
+        *XGBOOST,
     ],
     # The stock CPU build of TensorFlow, which tfds needs to prepare a data set, not to read one.
     "prepare": ["tensorflow-cpu>=2.20,<2.22"],

@@ -1,6 +1,9 @@
 """Studies of predictors: one fit after another, going on, and what a mistake says."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -109,3 +112,44 @@ def test_a_wrong_predictor_is_named():
     wrong["predictors"]["svr"] = {"name": "nearest_neighbour"}
     with pytest.raises(UserError, match="nearest_neighbour.*support_vectors"):
         config.parse(wrong)
+
+
+ROOT = Path(__file__).parents[3]
+CONFIG = """
+import ml_collections
+
+def get_config():
+    return ml_collections.ConfigDict(%r)
+"""
+
+
+def command(*flags):
+    return subprocess.run(
+        [sys.executable, "-m", "launch.predictor", *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_compares_goes_on_and_says_what_it_wrote(tmp_path):
+    path = tmp_path / "small.py"
+    path.write_text(CONFIG % small(seeds=1))
+    flags = (f"--config={path}", f"--directory={tmp_path / 'study'}", f"--json={tmp_path}/all.json")
+    done = command(*flags)
+    assert done.returncode == 0, done.stderr
+    assert "| few_trees |" in done.stdout
+    assert set(json.loads((tmp_path / "all.json").read_text())["table2"]) == {"few_trees", "svr"}
+    kept = (tmp_path / "study" / fits.FITS).read_text()
+    assert command(*flags).returncode == 0
+    assert (tmp_path / "study" / fits.FITS).read_text() == kept
+    other = command(*flags, "--config.comparison.train=70")
+    (line,) = [line for line in other.stderr.splitlines() if line.startswith("error")]
+    assert other.returncode == 2 and "comparison.train" in line
+
+
+def test_the_command_without_a_config_says_what_it_needs():
+    done = command()
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --config=configs/predictors/NAME.py and --directory")
