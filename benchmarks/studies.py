@@ -49,8 +49,13 @@ def measure() -> Iterator[Speed]:
     for name in plain_search.SEARCHES:
         plain = functools.partial(_python, name)
         yield _measure(name, settings.SIMPLE[name], plain, SEEDS, BUDGET)
-    if importlib.util.find_spec("torch"):
+    if has_torch():
         yield _measure("trl_hpo", settings.trl_hpo(), _torch, TRL_HPO_SEEDS, TRL_HPO_BUDGET)
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed."""
+    return importlib.util.find_spec("torch") is not None
 
 
 def _python(name: str, accuracies: list[float], space: SlotSpace, seed: int) -> float:

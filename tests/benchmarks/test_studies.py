@@ -12,7 +12,7 @@ def test_every_method_is_measured_both_ways_and_finds_the_same(monkeypatch, tmp_
     monkeypatch.setattr(studies, "SEEDS", 60)
     monkeypatch.setattr(studies, "BUDGET", 30)
     monkeypatch.setattr(studies, "PLAIN_SECONDS", 0.02)
-    monkeypatch.setattr(studies.importlib.util, "find_spec", lambda name: None)  # no PyTorch
+    monkeypatch.setattr(studies, "has_torch", lambda: False)
     methods = {name: plain_search.SEARCHES[name] for name in ("random_search", "reinforce")}
     monkeypatch.setattr(plain_search, "SEARCHES", methods)
     path = tmp_path / "out.json"

@@ -79,7 +79,7 @@ def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
             "r2_sd": by_split.std(ddof=1) if len(by_split) > 1 else 0.0,
             "r2_worst": devices.min(),
             "r2_lowest": of_label["r2"].min(),
-            "r2_measured": devices[~is_simulated].mean(),
+            "r2_measured": devices[~is_simulated].mean() if not is_simulated.all() else None,
             "r2_simulated": devices[is_simulated].mean() if is_simulated.any() else None,
             **means,
             **medians,
@@ -109,10 +109,11 @@ def markdown(page: dict[str, Any]) -> str:
     head = f"| predictor | {' | '.join(columns)} | fit s | us each | us alone |"
     lines = ["# Predictors", "", head, "|" + " --- |" * (len(columns) + 4)]
     for label, row in page["table2"].items():
-        simulated = "" if row["r2_simulated"] is None else f"{row['r2_simulated']:.4f}"
+        kinds = [row["r2_measured"], row["r2_simulated"]]
+        measured, simulated = ("" if r2 is None else f"{r2:.4f}" for r2 in kinds)
         lines.append(
             f"| {label} | {row['r2_mean']:.4f} | {row['r2_sd']:.4f} | {row['r2_worst']:.4f} "
-            f"| {row['r2_measured']:.4f} | {simulated} | {row['rmse']:.4g} "
+            f"| {measured} | {simulated} | {row['rmse']:.4g} "
             f"| {100 * row['within_10']:.0f} % | {row['fit_seconds']:.2g} "
             f"| {row['microseconds']:.2g} | {row['single_microseconds']:.3g} |"
         )

@@ -15,7 +15,6 @@ from nasjax.controllers.trl_hpo.ddpg import (
     Batch,
     DdpgState,
     Nets,
-    critic_loss,
     critic_targets,
     init_ddpg,
     update,
@@ -324,20 +323,3 @@ def test_dropout_is_on_in_both_losses_and_off_in_the_targets() -> None:
         for s, i, p in terms
     ]
     assert_allclose(metrics["actor_loss"], -np.mean(judged), atol=1e-5)
-
-
-def test_every_transition_has_a_dropout_of_its_own() -> None:
-    # A critic that says its dropout's draw: of equal transitions the values differ.
-    encoder, actor, critic = draw(0)
-    nets = make_nets(actor, critic)
-    drawn = nets.critic._replace(apply_train=lambda params, state, key: jax.random.uniform(key))
-    batch = as_batch([draw_rows(10, 0.9)[0]] * N)
-    _, values = critic_loss(
-        critic,
-        as_imr(encoder),
-        batch,
-        jnp.zeros(N),
-        jax.random.key(0),
-        nets=nets._replace(critic=drawn),
-    )
-    assert len(set(values.tolist())) == N

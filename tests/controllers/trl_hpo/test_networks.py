@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -76,3 +77,10 @@ def test_outputs_are_the_squashed_transformer_in_range(
     for values in (wide, noisy_wide):
         assert low <= np.min(values) < low + 0.05
         assert high - 0.05 < np.max(values) <= high
+
+
+def test_every_row_has_a_dropout_of_its_own() -> None:
+    net = make_critic(CONFIG, LAYERS)
+    same = jnp.ones((8, LAYERS, CONFIG.embed_size))
+    values = jax.jit(net.apply_train)(net.init(jax.random.key(0)), same, jax.random.key(1))
+    assert len(set(values.tolist())) == 8
