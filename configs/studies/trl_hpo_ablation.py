@@ -9,7 +9,8 @@ both learning rates 10 and 100 times as large (at the published 1e-5 Adam moves 
 actor by more than about 0.005 in 500 updates).
 15,000 queries each (some 500 updates); 32 seeds on CPU cores, 500 with ":accelerator".
 
-Expected: no run of all cells is recorded yet.
+Expected: on NAS-Bench-201 no arm differs from the published nets (all at 94.0 to 94.2 %) but the
+published stops (93.5 %); docs/trl_hpo_ablation.md names the run. An hour and a half on 2 CPU cores.
 """
 
 import ml_collections

@@ -19,8 +19,8 @@ from nasjax.types import VALIDATE, Controller, Outcome, Proposal, SearchState
 CALLS = 8  # of a program per search: for progress, and so that little is lost
 _AXIS = "seeds"
 # Of parameters that searches stepped together on a CPU core may have. (TRL-HPO's nets have 0.6 MB:
-# of 100 seeds on two cores with 1 MiB of cache each, four at a time make 1.2 times the queries
-# per second of all fifty of a core. Without parameters, more at a time is always faster.)
+# of 100 seeds on two cores with 1 MiB of cache each, four at a time made 1.2 times the queries
+# per second of all fifty of a core, one run.)
 _STEPPED_BYTES = 2_500_000
 
 
