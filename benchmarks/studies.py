@@ -50,6 +50,8 @@ def measure() -> Iterator[Speed]:
         plain = functools.partial(_python, name)
         yield _measure(name, settings.SIMPLE[name], plain, SEEDS, BUDGET)
     if has_torch():
+        import benchmarks.plain_trl_hpo  # noqa: F401  (PyTorch takes seconds to load)
+
         yield _measure("trl_hpo", settings.trl_hpo(), _torch, TRL_HPO_SEEDS, TRL_HPO_BUDGET)
 
 
