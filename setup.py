@@ -39,7 +39,7 @@ BASE = [
     "tqdm>=4.66",
 ]
 
-# The build without GPU libraries (300 MB less); there is none for macOS, where the other has none.
+# The build without GPU code (the other's wheel for Linux has 132 MB); there is none for macOS.
 XGBOOST = [
     "xgboost-cpu>=3.1,<4; sys_platform != 'darwin'",
     "xgboost>=3.1,<4; sys_platform == 'darwin'",

@@ -1,7 +1,6 @@
 """Queries per second of compiled searches, and of plain Python on the same table, one seed.
 
-TRL-HPO's plain loop is PyTorch's, eager, on one thread (more wait for each other in nets so small);
-without PyTorch it is left out.
+TRL-HPO's plain loop is PyTorch's, eager, on one thread; without PyTorch it is left out.
 """
 
 import functools

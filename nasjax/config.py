@@ -4,7 +4,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -39,6 +39,14 @@ def parse_section(cls: type[T], section: Mapping[str, Any], path: str) -> T:
         elif field.default is dataclasses.MISSING:
             raise UserError(f"config.{path}.{name} is missing; it is a {_spell(hints[name])}")
     return cls(**values)
+
+
+def check_sections(config: Mapping[str, Any], sections: Sequence[str], what: str) -> None:
+    """Raises a UserError unless the config has these sections and no others."""
+    for key in (*config, *sections):
+        if key not in sections or key not in config:
+            is_what = "is missing" if key in sections else "is unknown"
+            raise UserError(f"config.{key} {is_what}; {what} has {', '.join(sections)}")
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

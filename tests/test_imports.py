@@ -13,6 +13,7 @@ SEARCH_PATH = (
     "nasjax.assemble",
     "nasjax.controllers",
     "nasjax.evaluation",
+    "nasjax.predictors",
     "nasjax.rewards",
     "nasjax.search",
     "nasjax.spaces",

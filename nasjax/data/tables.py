@@ -32,6 +32,9 @@ _DATA_SETS = {
     "nas_bench_macro": ("cifar10",),
 }
 
+# Data set -> side of its images, classes.
+IMAGES = {"cifar10": (32, 10), "cifar100": (32, 100), "imagenet16": (16, 120)}
+
 # (table, data set) -> a cost's prefix -> (folder, array) that has it, one row per architecture.
 _COSTS = {
     # HELP's nets take 32x32 images; ImageNet16-120 has 16x16.

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.nets.dropout import dropout_masks
+
 
 def sinusoidal_positions(length: int, width: int) -> np.ndarray:
     """[length, width] float32: sin and cos of pos / 10000^(2i / width) (Vaswani et al., 3.5)."""
@@ -86,20 +88,6 @@ class Transformer(nn.Module):
             x = norm(x + _of_rows(contract, nn.relu(_of_rows(expand, x)))) * kept[2 * i + 1]
         head = nn.Dense(self.num_outputs, name="head")
         return head(x.reshape(*rows, length * width)), jnp.stack(recorded, -4)
-
-
-def dropout_masks(
-    module: nn.Module, shape: tuple[int, ...], rate: float, train: bool
-) -> jax.Array | np.ndarray:
-    """[N, ...]: what N activations are multiplied by: 0, or 1 / (1 - rate); ones unless `train`.
-
-    All of a net's masks are one draw of 16 bits a value: on a CPU the generator, called for every
-    mask apart, took as long as the products of matrices. The rate is met to 1 / 2^17.
-    """
-    if not train or rate == 0:
-        return np.ones((shape[0], *[1] * (len(shape) - 1)), np.float32)
-    bits = jax.random.bits(module.make_rng("dropout"), shape, jnp.uint16)
-    return jnp.where(bits >= round(rate * 2**16), np.float32(1 / (1 - rate)), 0)
 
 
 def _of_rows(dense: nn.Dense, x: jax.Array) -> jax.Array:

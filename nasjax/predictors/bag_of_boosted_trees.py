@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
+from nasjax.errors import UserError
 from nasjax.predictors import scaling, trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.predictors.trees import Trees
@@ -86,7 +87,10 @@ def _fit(
     features = np.asarray(features, np.float32)
     values = np.asarray(values, np.float64)
     positive = config.form in ("sum", "trees") or bool((values > 0).all())
-    check(positive, "values", float(values.min()), 'all above 0 with form="product" or "both"')
+    if not positive:
+        raise UserError(
+            f"the smallest value to fit is {values.min()}; products need values above 0"
+        )
     center, scale = scaling.of(features)
     scaled = np.asarray(scaling.apply(features, center, scale))
     rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
+from nasjax.errors import UserError
 from nasjax.predictors import trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.predictors.trees import Trees
@@ -50,7 +51,8 @@ def make_piecewise(predictor: Predictor, config: ExecutabilityConfig | None = No
 
     def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         can_run = np.isfinite(values)
-        check(bool(can_run.any()), "values", "all infinite", "some finite ones")
+        if not can_run.any():
+            raise UserError("all values to fit are infinite: nothing can run")
         params = {"cost": predictor.fit(seed, features[can_run], values[can_run])}
         if not can_run.all():
             params["can_run"] = fit_executability(settings, seed, features, can_run)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nasjax import assemble
-from nasjax.config import check, parse_section
+from nasjax.config import check, check_sections, parse_section
 from nasjax.errors import UserError
 
 SECTIONS = ("study", "evaluator", "controllers")
@@ -79,10 +79,7 @@ def parse(config: Mapping[str, Any]) -> Study:
     Raises:
       UserError: a section, key or value is unknown, missing or not allowed.
     """
-    for key in (*config, *SECTIONS):
-        if key not in SECTIONS or key not in config:
-            what = "is missing" if key in SECTIONS else "is unknown"
-            raise UserError(f"config.{key} {what}; a study has {', '.join(SECTIONS)}")
+    check_sections(config, SECTIONS, "a study")
     study = parse_section(StudyConfig, config["study"], "study")
     controllers = config["controllers"]
     check(bool(controllers), "controllers", {}, "one controller or more")

@@ -169,9 +169,9 @@ def test_what_cannot_run_is_infinite_and_the_rest_is_as_without_it():
 def test_a_mistake_ends_in_one_line():
     features, values = measurements(20)
     bag = PREDICTORS["bag_of_boosted_trees"]
-    with pytest.raises(UserError, match="values=.*all above 0"):
+    with pytest.raises(UserError, match="smallest value to fit is -.*above 0"):
         bag.fit(0, features, values - 50)
-    with pytest.raises(UserError, match="all infinite"):
+    with pytest.raises(UserError, match="all values to fit are infinite"):
         make_piecewise(bag).fit(0, features, np.full(20, np.inf))
     with pytest.raises(UserError, match="depth=9; it must be from 1 to 8"):
         BagOfBoostedTreesConfig(depth=9)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nasjax import members
-from nasjax.config import check, parse_section
+from nasjax.config import check, check_sections, parse_section
 from nasjax.errors import UserError
 from nasjax.predictors.predictor import Predictor
 from nasjax.spaces.nas_bench_201 import NasBench201
@@ -67,10 +67,7 @@ def parse(config: Mapping[str, Any]) -> PredictorStudy:
     Raises:
       UserError: a section, key, name or value is unknown, missing or not allowed.
     """
-    for key in (*config, *SECTIONS):
-        if key not in SECTIONS or key not in config:
-            what = "is missing" if key in SECTIONS else "is unknown"
-            raise UserError(f"config.{key} {what}; a study of predictors has {', '.join(SECTIONS)}")
+    check_sections(config, SECTIONS, "a study of predictors")
     comparison = parse_section(ComparisonConfig, config["comparison"], "comparison")
     labels = config["predictors"]
     check(bool(labels), "predictors", {}, "one predictor or more")

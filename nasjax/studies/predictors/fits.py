@@ -13,14 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
-from nasjax.data.tables import load_table
+from nasjax.data.tables import IMAGES, load_table
 from nasjax.errors import UserError
 from nasjax.predictors import piecewise, scores
 from nasjax.predictors.piecewise import ExecutabilityConfig
 from nasjax.predictors.predictor import Params, Predictor
+from nasjax.runs.workdir import write_json
 from nasjax.studies.predictors.config import PredictorStudy
 
-FITS, PREDICTIONS = "fits.jsonl", "predictions"
+FITS, PREDICTIONS = "fits", "predictions"
 _TIMED = 5  # repeats, of which the median counts
 
 
@@ -54,8 +55,7 @@ def measured(study: PredictorStudy) -> Measured:
     comparison, space = study.comparison, study.space
     table = load_table("nas_bench_201", comparison.data_set, comparison.costs)
     architectures = jnp.asarray(table.ops.astype(np.int32)[..., None] + 1)
-    image_size = 16 if comparison.data_set == "imagenet16" else 32
-    classes = {"cifar10": 10, "cifar100": 100, "imagenet16": 120}[comparison.data_set]
+    image_size, classes = IMAGES[comparison.data_set]
     features = jax.jit(
         jax.vmap(
             lambda architecture: space.features(
@@ -82,18 +82,17 @@ def missing(directory: pathlib.Path, study: PredictorStudy) -> list[Job]:
 
 
 def read(directory: pathlib.Path) -> list[dict[str, Any]]:
-    """The fits that are there, a dict each; a last line that was cut off is left out."""
-    path = directory / FITS
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    """The fits that are there, a dict each.
+
+    Raises:
+      UserError: a file is damaged.
+    """
     rows = []
-    for number, line in enumerate(lines, 1):
+    for path in sorted((directory / FITS).glob("*.json")):
         try:
-            rows.append(json.loads(line))
+            rows.append(json.loads(path.read_text(encoding="utf-8")))
         except ValueError as error:
-            if number < len(lines):
-                raise UserError(f"{path}:{number} is damaged; remove that line") from error
+            raise UserError(f"{path} is damaged; remove it, and it is made again") from error
     return rows
 
 
@@ -118,14 +117,18 @@ def make(directory: pathlib.Path, study: PredictorStudy, data: Measured, job: Jo
         "microseconds": _seconds(lambda: predict(params, features)) / len(test) * 1e6,
         "single_microseconds": _seconds(lambda: predict(params, features[:1])) * 1e6,
     }
+    for folder in (FITS, PREDICTIONS):
+        (directory / folder).mkdir(parents=True, exist_ok=True)
     if job.seed == 0:
-        folder = directory / PREDICTIONS
-        folder.mkdir(exist_ok=True)
-        name = f"{job.label}--{job.cost.replace('/', '--')}.npz"
-        np.savez_compressed(
-            folder / name, allow_pickle=False, measured=values[test], **found._asdict()
-        )
-    _append(directory, row)
+        path = predictions_path(directory, job.label, job.cost)
+        np.savez_compressed(path, allow_pickle=False, measured=values[test], **found._asdict())
+    cost = job.cost.replace("/", "--")
+    write_json(directory / FITS / f"{job.label}--{cost}--{job.seed}.json", row)
+
+
+def predictions_path(directory: pathlib.Path, label: str, cost: str) -> pathlib.Path:
+    """Where the first split's predictions are kept."""
+    return directory / PREDICTIONS / f"{label}--{cost.replace('/', '--')}.npz"
 
 
 def split(costs: np.ndarray, train: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -202,11 +205,3 @@ def _seconds(call: Callable[[], Any]) -> float:
         jax.block_until_ready(call())
         taken.append(time.perf_counter() - start)
     return statistics.median(taken)
-
-
-def _append(directory: pathlib.Path, row: dict[str, Any]) -> None:
-    try:
-        with (directory / FITS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {directory / FITS}: {error.strerror}") from error

@@ -87,7 +87,7 @@ def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     best_first = sorted(found, key=lambda label: -found[label]["r2_mean"])
     return {
         label: {
-            name: value if value is None else round(float(value), 6)
+            name: round(value, 6) if isinstance(value, float) else value
             for name, value in found[label].items()
         }
         for label in best_first
@@ -142,7 +142,7 @@ def _response_png(directory: pathlib.Path, label: str, costs: tuple[str, ...]) -
         size = 2.9 * columns, 2.7 * -(-len(costs) // columns)
         figure, axes = figures.canvas(*size, columns, len(costs))
         for axis, cost in zip(axes, costs, strict=True):
-            kept = directory / fits.PREDICTIONS / f"{label}--{cost.replace('/', '--')}.npz"
+            kept = fits.predictions_path(directory, label, cost)
             axis.set_title(cost.rpartition("/")[2])
             if not kept.exists():
                 continue

@@ -50,8 +50,6 @@ def test_a_study_that_goes_on_makes_what_is_missing_and_sums_up(data, tmp_path):
     assert len(jobs) == 2 * 2 * 2
     for job in jobs[:3]:
         fits.make(tmp_path, study, data, job)
-    with (tmp_path / fits.FITS).open("a") as file:
-        file.write('{"label": "svr", "co')  # stopped while it wrote
     assert fits.missing(tmp_path, study) == jobs[3:]
     page, written = summary.write(tmp_path, study, fits.further(study, data))
     assert json.loads((tmp_path / summary.PAGE).read_text()) == page
@@ -141,9 +139,10 @@ def test_the_command_compares_goes_on_and_says_what_it_wrote(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "| few_trees |" in done.stdout
     assert set(json.loads((tmp_path / "all.json").read_text())["table2"]) == {"few_trees", "svr"}
-    kept = (tmp_path / "study" / fits.FITS).read_text()
+    kept = fits.read(tmp_path / "study")
+    assert len(kept) == 4
     assert command(*flags).returncode == 0
-    assert (tmp_path / "study" / fits.FITS).read_text() == kept
+    assert fits.read(tmp_path / "study") == kept  # times and all: nothing was made again
     other = command(*flags, "--config.comparison.train=70")
     (line,) = [line for line in other.stderr.splitlines() if line.startswith("error")]
     assert other.returncode == 2 and "comparison.train" in line
@@ -153,3 +152,10 @@ def test_the_command_without_a_config_says_what_it_needs():
     done = command()
     assert done.returncode == 2
     assert done.stderr.startswith("error: --config=configs/predictors/NAME.py and --directory")
+
+
+def test_a_damaged_fit_is_named(tmp_path):
+    (tmp_path / fits.FITS).mkdir()
+    (tmp_path / fits.FITS / "svr--a--0.json").write_text("{")
+    with pytest.raises(UserError, match="svr--a--0.json is damaged"):
+        fits.read(tmp_path)

@@ -1,0 +1,20 @@
+"""Dropout (Srivastava et al., 2014), all of a net's at once."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def dropout_masks(
+    module: nn.Module, shape: tuple[int, ...], rate: float, train: bool
+) -> jax.Array | np.ndarray:
+    """[N, ...]: what N activations are multiplied by: 0, or 1 / (1 - rate); ones unless `train`.
+
+    One draw of 16 bits a value, so the rate is met to 1 / 2^17: on a CPU the generator costs much
+    per call.
+    """
+    if not train or rate == 0:
+        return np.ones((shape[0], *[1] * (len(shape) - 1)), np.float32)
+    bits = jax.random.bits(module.make_rng("dropout"), shape, jnp.uint16)
+    return jnp.where(bits >= round(rate * 2**16), np.float32(1 / (1 - rate)), 0)
