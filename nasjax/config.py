@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -47,6 +48,12 @@ def check_sections(config: Mapping[str, Any], sections: Sequence[str], what: str
         if key not in sections or key not in config:
             is_what = "is missing" if key in sections else "is unknown"
             raise UserError(f"config.{key} {is_what}; {what} has {', '.join(sections)}")
+
+
+def check_label(path: str, label: str) -> None:
+    """Raises a UserError unless the label may name a file."""
+    plain = re.fullmatch(r"[\w.,=+-]+", label) is not None
+    check(plain, path, label, "labels of letters, digits and _ . , = + -")
 
 
 def unknown(what: str, name: str, known: list[str]) -> str:

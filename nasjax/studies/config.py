@@ -1,12 +1,11 @@
 """A study's config: controllers x tables x budgets, and how many seeds of each."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nasjax import assemble
-from nasjax.config import check, check_sections, parse_section
+from nasjax.config import check, check_label, check_sections, parse_section
 from nasjax.errors import UserError
 
 SECTIONS = ("study", "evaluator", "controllers")
@@ -117,8 +116,7 @@ def _cell(
 def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any]) -> dict[str, Any]:
     """Sections of a controller's entry with every default filled in."""
     where = f"controllers.{label}"
-    plain = re.fullmatch(r"[\w.,=+-]+", label) is not None
-    check(plain, "controllers", label, "labels of letters, digits and _ . , = + -")
+    check_label("controllers", label)
     for key in parts:
         check(key in ("controller", "reward"), where, key, "sections controller and reward")
     check("data_set" not in evaluator, "evaluator", "data_set", "in study.tables instead")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nasjax import members
-from nasjax.config import check, check_sections, parse_section
+from nasjax.config import check, check_label, check_sections, parse_section
 from nasjax.errors import UserError
 from nasjax.predictors.predictor import Predictor
 from nasjax.spaces.nas_bench_201 import NasBench201
@@ -40,9 +40,10 @@ class ComparisonConfig:
         check(bool(self.costs), "comparison.costs", self.costs, "one cost or more")
         for name in ("train", "seeds"):
             check(getattr(self, name) >= 1, f"comparison.{name}", getattr(self, name), ">= 1")
-        few = all(1 <= count < NasBench201().size for count in self.executability_train)
-        allowed = f"each from 1 to {NasBench201().size - 1}"
-        check(few, "comparison.executability_train", self.executability_train, allowed)
+        seen = self.executability_train
+        good = bool(seen) and all(1 <= count < NasBench201().size for count in seen)
+        allowed = f"one number or more, each from 1 to {NasBench201().size - 1}"
+        check(good, "comparison.executability_train", seen, allowed)
 
 
 class PredictorStudy(NamedTuple):
@@ -76,6 +77,7 @@ def parse(config: Mapping[str, Any]) -> PredictorStudy:
     space = NasBench201()
     predictors, settings = {}, {}
     for label, section in labels.items():
+        check_label("predictors", label)
         try:
             name, parsed = members.parse_member("predictor", section)
             predictors[label] = members.PREDICTORS[name][1](parsed, space)

@@ -92,6 +92,7 @@ REST = (
         ({"train": 0}, "comparison.train=0; it must be >= 1"),
         ({"in_jit": "gcn"}, "comparison.in_jit='gcn'; .*few_trees, svr"),
         ({"executability_train": (15_625,)}, "15624"),
+        ({"executability_train": ()}, "one number or more"),
         ({"costs": ("hw_nas_bench/toaster_latency_ms",)}, "toaster.*known"),
         ({"train": 11_000}, "comparison.train=11000; it must be below 10926"),
         ({"data_set": "svhn"}, "svhn"),
@@ -107,6 +108,10 @@ def test_a_wrong_predictor_is_named():
     wrong["predictors"]["svr"] = {"name": "support_vectors", "penalty": -1.0}
     with pytest.raises(UserError, match="config.predictors.svr: .*penalty=-1.0; it must be > 0"):
         config.parse(wrong)
+    slashed = small()
+    slashed["predictors"]["a/b"] = {"name": "support_vectors"}
+    with pytest.raises(UserError, match="predictors='a/b'; it must be labels of letters"):
+        config.parse(slashed)
     wrong["predictors"]["svr"] = {"name": "nearest_neighbour"}
     with pytest.raises(UserError, match="nearest_neighbour.*support_vectors"):
         config.parse(wrong)
