@@ -1,7 +1,6 @@
 """Sums up what is there of a study of predictors: a page of JSON, a report and pictures."""
 
 import pathlib
-import time
 from typing import Any
 
 import numpy as np
@@ -10,45 +9,26 @@ import pandas as pd
 from nasjax.errors import UserError
 from nasjax.runs import figures
 from nasjax.runs.figures import BLUE, PAPER
-from nasjax.runs.workdir import versions, write_json
 from nasjax.studies.predictors import fits
 from nasjax.studies.predictors.config import PredictorStudy
 
-PAGE, REPORT = "predictors.json", "report.md"
 SIMULATED = ("eyeriss", "fpga")  # computed by formulas, where others were measured
 _MOST_POINTS = 3_000  # of a response plot
 
 
-def write(
-    directory: pathlib.Path, study: PredictorStudy, more: dict[str, Any]
-) -> tuple[dict[str, Any], list[pathlib.Path]]:
-    """Writes the files; returns the page and their paths.
+def page(directory: pathlib.Path, study: PredictorStudy, more: dict[str, Any]) -> dict[str, Any]:
+    """What is there.
 
-    The page: versions, commit and machine; `table2` {label: {r2_mean, r2_worst, rmse, ...}}, see
-    `table2`; `devices` {label: {cost: {score: mean over splits}}}; and `more`, by name.
+    `table2` {label: {r2_mean, r2_worst, rmse, ...}}, see `table2`; `devices` {label: {cost: {score:
+    mean over splits}}}; and `more`, by name.
 
     Raises:
-      UserError: nothing is there yet, a file is damaged or cannot be written.
+      UserError: nothing is there yet, or a file is damaged.
     """
     rows = pd.DataFrame(fits.read(directory))
     if rows.empty:
         raise UserError(f"{directory} holds no finished fit yet")
-    page = {
-        **versions(),
-        "written": time.strftime("%Y-%m-%d %H:%M"),
-        "table2": table2(rows),
-        "devices": _by_device(rows),
-        **more,
-    }
-    written = [directory / PAGE, directory / REPORT]
-    try:
-        write_json(written[0], page)
-        written[1].write_text(markdown(page), encoding="utf-8")
-        for label in page["table2"]:
-            written.append(_response_png(directory, label, study.comparison.costs))
-    except OSError as error:
-        raise UserError(f"cannot write to {directory}: {error.strerror}") from error
-    return page, written
+    return {"table2": table2(rows), "devices": _by_device(rows), **more}
 
 
 def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -130,8 +110,14 @@ def markdown(page: dict[str, Any]) -> str:
             facts = ", ".join(f"{key} {value}" for key, value in page[name].items())
             lines += ["", f"{name.replace('_', ' ')}: {facts}"]
     lines += [""] + [f"![{label}](response_{label}.png)" for label in page["table2"]]
-    about = [f"{key}: {page[key]}" for key in ("commit", "written") if key in page]
-    return "\n".join([*lines, "", ", ".join(about), ""])
+    return "\n".join([*lines, ""])
+
+
+def pngs(
+    directory: pathlib.Path, study: PredictorStudy, page: dict[str, Any]
+) -> list[pathlib.Path]:
+    """The response plots, one a predictor."""
+    return [_response_png(directory, label, study.comparison.costs) for label in page["table2"]]
 
 
 def _response_png(directory: pathlib.Path, label: str, costs: tuple[str, ...]) -> pathlib.Path:
