@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from nasjax.errors import UserError
 from nasjax.runs.workdir import versions, write_json
-from nasjax.studies.predictors import config, fits, summary, unseen, unseen_summary
+from nasjax.studies.predictors import config, fits, further, summary, unseen, unseen_summary
 
 PAGE, REPORT = "predictors.json", "report.md"
 
@@ -50,7 +50,7 @@ def _comparison(settings: Mapping[str, Any]) -> Study:
     data = fits.measured(study)
 
     def sum_up(directory: pathlib.Path) -> Found:
-        page = summary.page(directory, study, fits.further(study, data))
+        page = summary.page(directory, study, further.further(directory, study, data))
         return Found(page, summary.markdown(page), summary.pngs(directory, study, page))
 
     return Study(

@@ -3,11 +3,10 @@
 import functools
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nasjax.data.tables import IMAGES, load_table
+from nasjax.predictors.features import features_of
 from nasjax.spaces.nas_bench_201 import NasBench201
 
 SOURCES = ("nas_bench_201",)
@@ -40,10 +39,7 @@ def load(name: str, costs: tuple[str, ...], data_set: str = "cifar10") -> Source
     space = NasBench201()
     table = load_table(name, data_set, costs)
     image_size, classes = IMAGES[data_set]
-    architectures = jnp.asarray(table.ops.astype(np.int32)[..., None] + 1)
-    features = jax.jit(
-        jax.vmap(functools.partial(space.features, image_size=image_size, num_classes=classes))
-    )(architectures)
+    features = features_of(space, table.ops.astype(np.int32)[..., None] + 1, data_set)
     return Source(
         np.asarray(features),
         space.feature_names,
