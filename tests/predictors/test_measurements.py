@@ -1,0 +1,163 @@
+"""Folders of measurements: what was written is read, packed or not; what is wrong is one line."""
+
+import gzip
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+from nasjax.errors import UserError
+from nasjax.predictors import devices, measurements
+from nasjax.predictors.devices import Setting
+from nasjax.predictors.measurements import COLUMNS, Measurements
+
+NAN, INF = float("nan"), float("inf")
+NCNN = pathlib.Path(__file__).parents[2] / "third_party" / "ncnn_devices"
+NETWORKS = pd.DataFrame({"network": ["small", "007"], "macs_M": [1.5, 20.0], "layers": [3.0, None]})
+DESCRIBED = {
+    "phone": {"kind": "cpu", "mobile": 1, "cores": 8, "clock_ghz": 2.5, "title": "A phone"},
+    "card": {"kind": "gpu", "compute_units": 3584},
+}
+ROWS = pd.DataFrame(
+    [
+        ("small", "phone", 1, 4, 32, "latency", 2.25, "ms", "first"),
+        ("007", "card", 64, None, None, "latency", INF, "ms", "second"),
+        ("small", "card", 64, None, None, "energy", 0.125, "mJ", "third"),
+    ],
+    columns=[*COLUMNS, "remark"],
+)
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    measurements.write(tmp_path / "measured", NETWORKS, DESCRIBED, ROWS)
+    return tmp_path / "measured"
+
+
+def pack(folder: pathlib.Path) -> pathlib.Path:
+    """Leaves the rows as a packed file only."""
+    packed = folder / "measurements.csv.gz"
+    packed.write_bytes(gzip.compress((folder / "measurements.csv").read_bytes()))
+    (folder / "measurements.csv").unlink()
+    return packed
+
+
+def assert_is_what_was_written(found: Measurements) -> None:
+    assert found.networks == ("small", "007")
+    assert found.feature_names == ("macs_M", "layers")
+    assert_array_equal(found.features, np.array([[1.5, 3], [20, NAN]], np.float32))
+    assert found.settings == (Setting("phone", 1, 4, 32), Setting("card", 64, None, None))
+    assert_array_equal(found.network, [0, 1, 0])
+    assert_array_equal(found.setting, [0, 1, 1])
+    assert found.target.tolist() == ["latency_ms", "latency_ms", "energy_mJ"]
+    assert_array_equal(found.values, [2.25, INF, 0.125])
+    # Image size and classes were not given, so they are missing.
+    #        cpu gpu d n f a  mobile cores units clock mem band batch threads bits
+    phone = [1, 0, 0, 0, 0, 0, 1, 8, NAN, 2.5, NAN, NAN, 1, 4, 32, NAN, NAN]
+    card = [0, 1, 0, 0, 0, 0, NAN, NAN, 3584, NAN, NAN, NAN, 64, NAN, NAN, NAN, NAN]
+    assert_array_equal(found.contexts, np.array([phone, card], np.float32))
+
+
+def test_what_was_written_is_read(folder: pathlib.Path) -> None:
+    assert_is_what_was_written(measurements.read(folder))
+
+
+def test_packed_rows_are_the_same_and_plain_ones_come_first(folder: pathlib.Path) -> None:
+    packed = pack(folder)
+    assert_is_what_was_written(measurements.read(folder))
+    measurements.write(folder, NETWORKS, DESCRIBED, ROWS[:1])
+    assert packed.exists() and len(measurements.read(folder).values) == 1
+
+
+def test_the_task_is_in_every_context(folder: pathlib.Path) -> None:
+    contexts = measurements.read(folder, image_size=32, classes=100).contexts
+    assert_array_equal(contexts[:, -2:], [[32, 100], [32, 100]])
+
+
+def test_an_input_is_the_networks_features_and_its_context(folder: pathlib.Path) -> None:
+    found = measurements.read(folder)
+    inputs = found.inputs()
+    assert inputs.shape == (3, 2 + len(devices.CONTEXT))
+    for row, (network, setting) in enumerate([(0, 0), (1, 1), (0, 1)]):
+        assert_array_equal(inputs[row, :2], found.features[network])
+        assert_array_equal(inputs[row, 2:], found.contexts[setting])
+
+
+def test_rows_of_one_target_are_kept_in_order(folder: pathlib.Path) -> None:
+    found = measurements.read(folder)
+    latency = found.of_target("latency_ms")
+    assert_array_equal(latency.values, [2.25, INF])
+    assert_array_equal(latency.network, [0, 1])
+    assert latency.features is found.features
+    with pytest.raises(UserError, match="target='power_W'; there are energy_mJ, latency_ms"):
+        found.of_target("power_W")
+
+
+def replace(name: str, old: str, new: str):
+    """A damage: the text in a file of the folder is another."""
+
+    def damage(folder: pathlib.Path) -> None:
+        content = (folder / name).read_text()
+        assert old in content
+        (folder / name).write_text(content.replace(old, new))
+
+    return damage
+
+
+def cut(folder: pathlib.Path) -> None:
+    packed = pack(folder)
+    packed.write_bytes(packed.read_bytes()[:-12])
+
+
+def flip(folder: pathlib.Path) -> None:
+    packed = pack(folder)
+    content = bytearray(packed.read_bytes())
+    content[20] ^= 255
+    packed.write_bytes(content)
+
+
+CSV = "measurements.csv"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / CSV).unlink(), "cannot read the measurements .*measurements.csv: No such"),
+        (lambda f: (f / "networks.csv").unlink(), "cannot read .*networks.csv: No such file"),
+        (lambda f: (f / "devices.json").unlink(), "cannot read .*devices.json: No such file"),
+        (lambda f: (f / CSV).write_text(""), "measurements.csv is no table of comma-separated"),
+        (replace(CSV, "unit", "units"), "measurements.csv lacks the column 'unit'; it needs netw"),
+        (replace("networks.csv", "network", "net"), "networks.csv lacks the column 'network'"),
+        (replace(CSV, "small,phone", "large,phone"), "network='large' is not in networks.csv"),
+        (replace(CSV, "007,card", "7,card"), "network='7' is not in networks.csv"),
+        (replace(CSV, "small,phone", "small,tablet"), "device='tablet' is not in devices.json"),
+        (replace(CSV, "small,phone", ",phone"), "network='nan' is not in networks.csv"),
+        (replace(CSV, "2.25", "fast"), "measurements.csv, line 2: value='fast'; it must be a num"),
+        (replace(CSV, "0.125", ""), "measurements.csv, line 4: value is missing; inf: the device"),
+        (replace(CSV, "phone,1,", "phone,one,"), "measurements.csv, line 2: batch='one'; it must"),
+        (replace("networks.csv", "20.0", "many"), "networks.csv, line 3: macs_M='many'; it must"),
+        (replace("devices.json", '"gpu"', '"tpu"'), "devices.card needs a 'kind', one of cpu, gpu"),
+        (cut, "measurements.csv.gz is no table of comma-separated values"),
+        (flip, "measurements.csv.gz"),
+        (lambda f: pack(f).write_bytes(b"network,device"), "cannot read .*csv.gz: Not a gzipped"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_said_in_one_line(
+    folder: pathlib.Path, damage, message: str
+) -> None:
+    damage(folder)
+    with pytest.raises(UserError, match=message) as caught:
+        measurements.read(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_complete_rows_are_written(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="measurements lacks the column 'batch'"):
+        measurements.write(tmp_path, NETWORKS, DESCRIBED, ROWS.drop(columns="batch"))
+    with pytest.raises(UserError, match="networks lacks the column 'network'"):
+        measurements.write(tmp_path, NETWORKS.drop(columns="network"), DESCRIBED, ROWS)
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="cannot write the measurements .*taken: File exists"):
+        measurements.write(tmp_path / "taken", NETWORKS, DESCRIBED, ROWS)
