@@ -161,3 +161,94 @@ def test_only_complete_rows_are_written(tmp_path: pathlib.Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="cannot write the measurements .*taken: File exists"):
         measurements.write(tmp_path / "taken", NETWORKS, DESCRIBED, ROWS)
+
+
+@pytest.fixture(scope="module")
+def ncnn() -> Measurements:
+    return measurements.read(NCNN)
+
+
+# (part of a device's name, network, threads, precision, latency in ms), as ncnn's README prints.
+@pytest.mark.parametrize(
+    ("device", "network", "threads", "bits", "latency_ms"),
+    [
+        ("Threadripper 3970X (Zen2 3.7 GHz ~ 4.5 GHz x 32)", "squeezenet", 1, None, 11.78),
+        ("Threadripper 3970X (Zen2 3.7 GHz ~ 4.5 GHz x 32)", "vgg16", 1, None, 217.87),
+        ("Quadro RTX 8000 (TU102 SM x 72 + Tensor Core x 576) GPU", "mobilenet", None, None, 0.91),
+        ("NVIDIA RTX3090 (GA102 SM x 82 + Tensor Core 328) GPU", "resnet50", None, None, 5.80),
+        ("Radeon Vega 8 1.1GHz 8CU)", "resnet50_int8", 4, 8, 168.68),
+        ("Radeon Vega 8 1.1GHz 8CU) GPU", "squeezenet", None, None, 6.91),
+    ],
+)
+def test_ncnns_latencies_are_those_of_its_readme(
+    ncnn: Measurements, device: str, network: str, threads, bits, latency_ms: float
+) -> None:
+    places = [
+        place
+        for place, setting in enumerate(ncnn.settings)
+        if setting.device.endswith(device)
+        and (setting.batch, setting.threads, setting.precision_bits) == (1, threads, bits)
+    ]
+    rows = np.isin(ncnn.setting, places) & (ncnn.network == ncnn.networks.index(network))
+    assert latency_ms in ncnn.values[rows].tolist()
+
+
+def test_ncnns_rows_are_complete(ncnn: Measurements) -> None:
+    assert len(ncnn.networks) == 32 and len(ncnn.values) == 7678
+    assert set(ncnn.target.tolist()) == {"latency_ms"}
+    assert np.isfinite(ncnn.features).all() and np.isfinite(ncnn.values).all()
+    # Published: 1.8 billion multiply-adds of ResNet-18, 15.5 of VGG-16.
+    macs = ncnn.features[:, ncnn.feature_names.index("macs")]
+    published = {"resnet18": 1.8e9, "vgg16": 15.5e9}
+    for network, expected in published.items():
+        np.testing.assert_allclose(macs[ncnn.networks.index(network)], expected, rtol=0.02)
+
+
+def test_no_gpu_has_a_latency_of_a_quantised_network(ncnn: Measurements) -> None:
+    """ncnn computes those on the CPU, whatever it is asked for."""
+    on_gpu = ncnn.contexts[ncnn.setting, devices.CONTEXT.index("is_gpu")] == 1
+    quantised = ncnn.features[ncnn.network, ncnn.feature_names.index("int8")] == 1
+    assert on_gpu.sum() == 1178 and quantised.sum() > 1000
+    assert not (on_gpu & quantised).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # One kind of cores, two kinds, one of them alone, a core without its number.
+        ("Raspberry Pi 5 Broadcom BCM2712, Cortex-A76 (ARMv8) (2.4GHz x 4)", (1, 4, 2.4)),
+        ("Rockchip RK3399 (Cortex-A72 1.8GHz x 2 + Cortex-A53 1.5GHz x 4)", (1, 6, 1.8)),
+        ("Rockchip RK3399 (Cortex-A72 1.8GHz x 2 + Cortex-A53 1.5GHz x 4) little", (1, 4, 1.5)),
+        ("Qualcomm SM8150-AC Snapdragon 855+ (Kyro485 2.96 GHz + 2.42 GHz", (1, 8, 2.96)),
+        # Boost after base; MHz; the number first; words; numbers that are names.
+        ("AMD Ryzen 5700g (Zen3 3.8 GHz ~ 4.6 GHz x 8)", (0, 8, 4.6)),
+        ("Z7-Lite 7020 XC7Z020CLG400-2 (Cortex-A9 766MHz x 2)", (1, 2, 0.766)),
+        ("Amlogic S805 (Cortex-A5, 4 × 1.536GHz)", (1, 4, 1.536)),
+        ("OrangePi5 Plus, Rockchip RK3588 (Quad Core A76 2.4GHz + Quad", (1, 8, 2.4)),
+        ("RDK X3 Module (Cortex-A53 1.5GHz x 4) aarch64", (1, 4, 1.5)),
+        ("Intel Atom x5-Z8350", (1, None, None)),
+        # Unknown: laptops' place, instances' processors.
+        ("MacBook Pro (15-inch, 2019) - 2.6GHz six cores Intel Core i7", (None, 6, 2.6)),
+        ("AWS c5.4xlarge Instance", (0, None, None)),
+        # GPUs: multiprocessors, compute units, the GPU's clock and not the CPU's.
+        ("NVIDIA RTX3090 (GA102 SM x 82 + Tensor Core 328) GPU", (0, 82, None)),
+        ("Radxa Orion O6 (Big Cortex‑A720 2.6Ghz x4 + Medium", (1, 12, 2.6)),
+        ("NVIDIA Jetson AGX Orin (Cortex-A78AE 2.2 GHz x 12 + Ampere@1.3 GHz", (1, 12, 2.2)),
+    ],
+)
+def test_ncnns_devices_are_what_their_titles_say(name: str, expected: tuple) -> None:
+    described = devices.read(NCNN / "devices.json")["devices"]
+    found = next(described[title] for title in sorted(described) if title.startswith(name))
+    assert tuple(found.get(key) for key in ("mobile", "cores", "clock_ghz")) == expected
+
+
+def test_ncnns_gpus_have_the_gpus_numbers() -> None:
+    described = devices.read(NCNN / "devices.json")["devices"]
+    gpus = {name: numbers for name, numbers in described.items() if numbers["kind"] == "gpu"}
+    (orin,) = [numbers for name, numbers in gpus.items() if "AGX Orin" in name]
+    (vega,) = [numbers for name, numbers in gpus.items() if "Radeon Vega 8" in name]
+    (tesla,) = [numbers for name, numbers in gpus.items() if "V100-PCIE-32GB" in name]
+    assert orin == {"kind": "gpu", "mobile": 1, "clock_ghz": 1.3}
+    assert vega == {"kind": "gpu", "mobile": 1, "cores": 8, "clock_ghz": 1.1}
+    assert tesla == {"kind": "gpu", "mobile": 0, "cores": 80, "memory_gib": 32}
+    assert len(gpus) == 47 and len(described) == 144
