@@ -71,6 +71,16 @@ def test_packed_rows_are_the_same_and_plain_ones_come_first(folder: pathlib.Path
     assert packed.exists() and len(measurements.read(folder).values) == 1
 
 
+def test_names_of_digits_stay_names(tmp_path: pathlib.Path) -> None:
+    networks = NETWORKS.assign(network=["7", "007"])
+    described = {"3090": DESCRIBED["card"], "1e5": DESCRIBED["phone"]}
+    rows = ROWS[:2].assign(network=["007", "7"], device=["1e5", "3090"])
+    measurements.write(tmp_path, networks, described, rows)
+    found = measurements.read(tmp_path)
+    assert found.networks == ("7", "007") and found.network.tolist() == [1, 0]
+    assert [setting.device for setting in found.settings] == ["1e5", "3090"]
+
+
 def test_the_task_is_in_every_context(folder: pathlib.Path) -> None:
     contexts = measurements.read(folder, image_size=32, classes=100).contexts
     assert_array_equal(contexts[:, -2:], [[32, 100], [32, 100]])
