@@ -182,6 +182,50 @@ def left_out(inputs: Any, filters: Any, stride: Any, side: Any) -> Layers:
     return where(same, identity(filters, side), conv(inputs, filters, 1, stride, side))
 
 
+def chain(
+    shape: tuple[int, int, int],
+    kind: jax.Array,
+    channels: jax.Array,
+    kernel: jax.Array,
+    stride: jax.Array,
+    padding: jax.Array,
+    bias: jax.Array,
+) -> Layers:
+    """Plain layers, one after another, on images of any height and width and of any padding.
+
+    Args:
+      shape: height, width and channels of the image.
+      kind: [R], of NO_LAYER (skipped), CONV (with bias), POOL and LINEAR (of all values).
+      channels: [R], filters or neurons.
+      kernel, stride, padding: [R], of CONV and POOL.
+      bias: [R] bool, of LINEAR.
+    """
+    spatial, is_linear = (kind == CONV) | (kind == POOL), kind == LINEAR
+
+    def step(read: jax.Array, row: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        kind, channels, kernel, stride, padding = row
+        sides = (read[:2] + 2 * padding - kernel) // jnp.maximum(stride, 1) + 1
+        depth = jnp.where(kind == POOL, read[2], channels)
+        image = jnp.append(jnp.where(kind == LINEAR, 1, sides), depth)
+        written = jnp.where(kind == NO_LAYER, read, image)
+        return written, (read, written)
+
+    rows = kind, channels, kernel, stride, padding
+    _, (read, written) = jax.lax.scan(step, jnp.asarray(shape, jnp.int32), rows)
+    height, width, depth = written.T
+    volumes = read.prod(1), written.prod(1)
+    weights = jnp.where(kind == CONV, kernel**2 * read[:, 2] * channels, 0)
+    of_linear = is_linear * _times(volumes[0], channels)
+    biases = ((kind == CONV) | (is_linear & bias)) * channels
+    found = Layers(
+        *(kind, jnp.where(spatial, kernel, 0), jnp.where(spatial, stride, 1)),
+        *(jnp.where(spatial, padding, 0), 1, False, depth, height, width, *volumes),
+        *(_times(weights, height * width) + of_linear, weights + of_linear + biases),
+        repeats=kind != NO_LAYER,
+    )
+    return join(found)
+
+
 def _shrunk(side: Any, stride: Any) -> Any:
     return -(-side // stride)
 
