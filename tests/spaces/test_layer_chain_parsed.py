@@ -55,3 +55,11 @@ def test_features_of_a_chain_worked_by_hand():
     counts = [found[f"{kind}_count"] for kind in ("conv", "pool", "linear", "none")]
     assert counts == [1, 1, 2, 0]
     assert found["largest_volume"] == 784 + 12 * 12 * 13
+
+
+def test_rows_without_a_layer_have_no_volume():
+    # 26x26x16 is written once and read once; that it stays until the end is no layer's work.
+    values = SMALL.features(jnp.asarray(rows(("conv", 16, 3, 1))))
+    found = dict(zip(SMALL.feature_names, np.asarray(values), strict=True))
+    assert found["largest_volume"] == 28 * 28 + 26 * 26 * 16
+    assert found["output_volume"] == 26 * 26 * 16 + 10
