@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.data.tables import load_networks
 from nasjax.spaces import parsed
 from nasjax.spaces.fbnet import OF_SMALL_IMAGES, OPERATIONS, FBNet
 
@@ -72,6 +73,12 @@ def test_random_networks_cost_what_a_second_count_says():
         macs, params = np.array([counted(space, net) for net in names]).T
         np.testing.assert_array_equal(np.asarray(found.params, float).sum(1), params)
         np.testing.assert_allclose(np.asarray(found.macs, float).sum(1), macs, rtol=1e-7)
+
+
+def test_measured_networks_are_of_this_space():
+    networks = load_networks("help_fbnet")
+    assert networks.op_names == OPERATIONS
+    assert networks.architectures.shape[1:] == (OF_SMALL_IMAGES.num_layers, 1)
 
 
 def test_blocks_worked_by_hand():
