@@ -80,7 +80,10 @@ setup(
     package_data={
         "benchmarks": ["*.json"],
         "nasjax.evaluation.trained.native": ["*.cc", "*.h"],
-        "third_party": ["*/table.npz", "*/LICENSE", "*/METADATA.md"],
+        "third_party": [
+            *("devices.json", "DEVICES.md", "*/LICENSE", "*/METADATA.md", "*/table.npz"),
+            *("*/networks.csv", "*/devices.json", "*/measurements.csv.gz"),
+        ],
     },
     install_requires=BASE,
     extras_require=EXTRAS,

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax.errors import UserError
 from nasjax.runs.workdir import Workdir, write_json
-from nasjax.studies.predictors import config, fits, summary
+from nasjax.studies.predictors import kinds
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -35,29 +35,27 @@ def main() -> None:
             "--config=configs/predictors/NAME.py and --directory=DIRECTORY are needed; see --help"
         )
     logging.set_verbosity(logging.WARNING)
-    study = config.parse(CONFIG.value.to_dict())
-    data = fits.measured(study)
+    study = kinds.parse(CONFIG.value.to_dict())
     directory = pathlib.Path(DIRECTORY.value)
     workdir = Workdir(directory, study.resolved, flag="directory")
     try:
-        with tqdm(fits.missing(directory, study), unit="fit", dynamic_ncols=True) as bar:
+        with tqdm(study.missing(directory), unit="fit", dynamic_ncols=True) as bar:
             for job in bar:
-                bar.set_description(f"{job.label} {job.cost.rpartition('/')[2]}")
-                fits.make(directory, study, data, job)
-        more = fits.further(study, data)
+                bar.set_description(" ".join(str(part).rpartition("/")[2] for part in job))
+                study.make(directory, job)
+        page, report, written = kinds.write(directory, study)
     except command_line.Interrupted:
         command_line.end(
             f"stopped; finished fits are kept in {directory}, the same command goes on",
             command_line.INTERRUPTED,
         )
-    page, written = summary.write(directory, study, more)
     if JSON.value:
         written.append(pathlib.Path(JSON.value))
         try:
             write_json(written[-1], page)
         except OSError as error:
             raise UserError(f"cannot write --json={JSON.value}: {error.strerror}") from error
-    print(summary.markdown(page))
+    print(report)
     print("\n".join(f"wrote     {path}" for path in written))
     workdir.close()
 

@@ -15,7 +15,9 @@ from nasjax.errors import UserError
 from nasjax.evaluation.table import Rows, TableConfig, in_order, make_table
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
-from nasjax.members import CONTROLLERS, REWARDS, TABLE_SPACES, Request, parse_member
+from nasjax.members import CONTROLLERS, REWARDS, TABLE_SPACES, Request, of_saved, parse_member
+from nasjax.predictors.features import features_of
+from nasjax.predictors.saved import load as load_predictor
 from nasjax.runs.final_test import TestFn, retrained
 from nasjax.search import SearchConfig
 from nasjax.spaces.layer_chain import LayerChain
@@ -221,11 +223,13 @@ def _table_parts(settings: Settings) -> TableParts:
     name, evaluator = settings.names["space"], settings.evaluator
     space = TABLE_SPACES[name]()
     rows = in_order(load_table(name, evaluator.data_set, evaluator.costs), space)
+    rows = _with_predicted(rows, space, evaluator)
     top = float(np.nanmax(rows.search_accuracy))
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
     check(least is None or least <= top, "controller.min_accuracy", least, allowed)
-    priced = settings.names["reward"] != "weighted_product" or evaluator.costs
+    costs = (*evaluator.costs, *evaluator.predicted)
+    priced = settings.names["reward"] != "weighted_product" or costs
     check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
     return TableParts(
         space=space,
@@ -234,6 +238,22 @@ def _table_parts(settings: Settings) -> TableParts:
         evaluator=make_table(rows, space, evaluator),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
     )
+
+
+def _with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Rows:
+    """Appends the costs that saved predictors predict of all architectures."""
+    if not evaluator.predicted:
+        return rows
+    features = features_of(space, space.of_index(np.arange(space.size)), evaluator.data_set)
+    costs = [rows.costs]
+    for directory in evaluator.predicted:
+        saved = load_predictor(pathlib.Path(directory), space.feature_names)
+        known = saved.facts.get("data_set")
+        allowed = f"predictors of {evaluator.data_set!r}, evaluator.data_set; it is of {known!r}"
+        check(known == evaluator.data_set, "evaluator.predicted", directory, allowed)
+        predict = jax.jit(of_saved(saved, space).predict)
+        costs.append(np.asarray(predict(saved.params, features).value)[:, None])
+    return rows._replace(costs=np.concatenate(costs, axis=1))
 
 
 def _controller(settings: Settings, space: Any, counts_of: int | None) -> Controller:

@@ -32,8 +32,10 @@ from nasjax.predictors.bag_of_boosted_trees import (
     make_bag_of_boosted_trees,
 )
 from nasjax.predictors.graph_convolution import GraphConvolutionConfig, make_graph_convolution
+from nasjax.predictors.piecewise import COST, make_piecewise
 from nasjax.predictors.predictor import Predictor
 from nasjax.predictors.random_forest import RandomForestConfig, make_random_forest
+from nasjax.predictors.saved import Saved
 from nasjax.predictors.support_vectors import SupportVectorsConfig, make_support_vectors
 from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
@@ -155,6 +157,17 @@ PREDICTORS: dict[str, tuple[type, Callable[[Any, Any], Predictor]]] = {
     "random_forest": (RandomForestConfig, lambda config, space: make_random_forest(config)),
     "support_vectors": (SupportVectorsConfig, lambda config, space: make_support_vectors(config)),
 }
+
+
+def of_saved(saved: Saved, space: Any) -> Predictor:
+    """The predictor that a saved one's params are of.
+
+    Raises:
+      UserError: its method or settings are unknown here.
+    """
+    name, settings = parse_member("predictor", {"name": saved.method, **saved.settings})
+    predictor = PREDICTORS[name][1](settings, space)
+    return make_piecewise(predictor) if COST in saved.params else predictor
 
 
 def parse_member(section: str, values: Any) -> tuple[str, Any]:

@@ -23,9 +23,10 @@ GROW, BACKUP, VALIDATE, PROPOSE = 0, 1, 2, 3
 PURPOSES = ("grow", "backup", "validate", "propose")
 
 # What became of a row: ordinary outcomes all, never exceptions. STOPPED: its training was given up
-# early as hopeless; what it had reached is its accuracy.
-OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED = 0, 1, 2, 3, 4
-STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped")
+# early as hopeless; what it had reached is its accuracy. INFEASIBLE: a cost is infinite, a device
+# cannot run it.
+OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED, INFEASIBLE = range(6)
+STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped", "infeasible")
 MEASURED = ("ok", "stopped")  # those that hold accuracies
 
 
@@ -46,13 +47,14 @@ class Proposal(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What was measured of a proposal's rows; rows that are not ok hold zeros.
+    """What was measured of a proposal's rows; accuracies of rows that are not ok are zeros.
 
     Attributes:
       accuracies: [B, P] float32 in [0, 1], on the fixed validation batches.
       accuracy: [B] float32 in [0, 1], on the whole search-validation split.
-      costs: [B, S] float32, in the units that the evaluator names.
-      status: [B] int32, one of OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED.
+      costs: [B, S] float32, in the units that the evaluator names; infinite where a device cannot
+        run it, zeros where it cannot be built.
+      status: [B] int32, index of STATUSES.
     """
 
     accuracies: jax.Array

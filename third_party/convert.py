@@ -1,4 +1,4 @@
-"""Makes the tables of this folder: python third_party/convert.py SOURCE_DIR [--out DIR].
+"""Makes the data of this folder: python third_party/convert.py SOURCE_DIR [--out DIR].
 
 SOURCE_DIR holds the files that each METADATA.md names under "How made". Percentages, latencies and
 energies are rounded once, to float32; whole numbers stay exact. The same sources give the same
@@ -7,13 +7,14 @@ table that changes needs its new sha256, printed here, in nasjax/data/tables.py.
 """
 
 import argparse
-import csv
-import gzip
 import hashlib
+import json
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 VERSION = 1  # of the layout below; raise it with `VERSION` of nasjax/data/tables.py
 
@@ -91,11 +92,9 @@ def one_proxy(source: pathlib.Path) -> Arrays:
 def accel_nasbench(source: pathlib.Path) -> Arrays:
     """Networks of MnasNet's space, their accuracies on ImageNet and speed on six devices."""
     path = source / "accel-nasbench" / "accel_nasbench.csv.gz"
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    old = pd.read_csv(path)
     letters = ["e", "k", "l", "se"] * 7
     names = [f"block{slot // 4}_{letter}" for slot, letter in enumerate(letters)]
-    values = np.array([[int(row[name]) for name in names] for row in rows])
     choices = {"e": (1, 4, 6), "k": (3, 5), "l": (1, 2, 3, 4), "se": (0, 1)}
     columns = {"top1_percent": "val_top1", "top5_percent": "val_top5", "train_time_s": "train_time"}
     for device in ("zcu102", "vck190"):
@@ -104,14 +103,13 @@ def accel_nasbench(source: pathlib.Path) -> Arrays:
         columns[f"{device}_images_per_s"] = f"img_per_s_{device}_mean"
     for device in ("a100", "3090", "tpuv2", "tpuv3"):
         columns[f"{device}_std_images_per_s"] = f"img_per_s_{device}_std"
-    measured = [[float(row[name] or "nan") for name in columns.values()] for row in rows]
-    totals = [[round(float(row[f"{name}_M"]) * 1e6) for row in rows] for name in ("params", "macs")]
+    totals = old[["params_M", "macs_M"]] * 1e6
     return {
-        **encoded(letters, values, choices),
+        **encoded(letters, old[names].to_numpy(), choices),
         "columns": np.array(list(columns)),
-        "values": np.array(measured, np.float32),
+        "values": np.array(old[list(columns.values())], np.float32, order="C"),
         "whole_columns": np.array(["params", "published_macs"]),
-        "whole_values": exact(np.array(totals).T, np.int32),
+        "whole_values": exact(np.array(totals.round(), order="C"), np.int32),
     }
 
 
@@ -163,6 +161,125 @@ def encoded(
     return {"ops": np.array(ops, np.int8), "op_names": np.array(names)}
 
 
+# What tells a GPU's part of a title from a CPU's.
+GPU = re.compile(
+    r"\bi?GPU\b|SM x|Tensor|Adreno|Mali|Immortal|Radeon|Ampere|Volta|Pascal|PowerVR|VideoCore|"
+    "Graphics|BXM"
+)
+PARTS = re.compile(r"\s\+\s+|\s&&\s|,\s(?=VideoCore)|\swith\s(?=PowerVR)")
+CLOCK = re.compile(r"(\d+(?:\.\d+)?)\s*(GHz|MHz)", re.IGNORECASE)
+COUNT = re.compile(r"[\s(][x*]\s?(\d+)(?=[\s)+]|$)|(\d+) ×|(\d+)-[Cc]ore\b")
+WORDS = {"Quad Core": 4, "six cores": 6}
+# Names of phones, boards and their chips, and of what stands on or under a desk. Laptops: neither.
+MOBILE = re.compile(
+    "Cortex|Snapdragon(?! X)|iPhone|Raspberry|Jetson|Rockchip|Phytium E2000|Loongson 2K|JH7110|"
+    "TH1520|SG2000|Spacemit|T40XP|Ryzen Embedded|Atom x5"
+)
+PLUGGED_IN = re.compile(
+    "Desktop|Threadripper|Ryzen 5700g|EPYC|Xeon|Quadro|RTX3090|Tesla|AWS|Azure|Kunpeng|Sunway|"
+    "Loongson 3A|Phytium FT-2000|i7-7700K",
+    re.IGNORECASE,
+)
+
+
+def ncnn_devices(source: pathlib.Path, folder: pathlib.Path) -> None:
+    """Latencies of known networks on described devices, in the form of predictors/measurements."""
+    models = pd.read_csv(source / "ncnn-devices" / "ncnn_models.csv").rename(
+        columns={"model": "network"}
+    )
+    models = models[models["macs"].notna()].drop(columns="layers_without_shape")
+    models = models.convert_dtypes()  # whole numbers, which the empty cells above made floats
+    old = pd.read_csv(source / "ncnn-devices" / "ncnn_latency.csv.gz")
+    old["on_gpu"] = (old["gpu_device"] >= 0) & old["gpu_name"].notna()
+    old = old.merge(models[["network", "int8"]], left_on="model", right_on="network")
+    old = old[~(old["on_gpu"] & (old["int8"] == 1))]  # int8 layers run on the CPU all the same
+    old = old.sort_values("run", kind="stable")
+    several = old[old["on_gpu"]].groupby("device")["gpu_device"].nunique() > 1
+    names, described = [], {}
+    for row in old.itertuples():
+        name, description = ncnn_device(row, bool(several.get(row.device, False)))
+        names.append(name)
+        described[name] = description
+    rows = pd.DataFrame({"network": old["network"], "device": names, "batch": 1})
+    rows["threads"] = old["num_threads"].astype("Int64").mask(old["on_gpu"])
+    rows["precision_bits"] = (8 * old["int8"]).astype("Int64").mask(old["int8"] == 0)
+    rows["target"], rows["value"], rows["unit"] = "latency", old["avg_ms"], "ms"
+    rows = rows.join(old[["min_ms", "max_ms", "powersave", "loop_count", "run"]])
+    folder.mkdir(parents=True, exist_ok=True)
+    models.to_csv(folder / "networks.csv", index=False)
+    # Without the date that gzip writes by default, the same rows are the same bytes.
+    packed = {"method": "gzip", "mtime": 0}
+    rows.to_csv(folder / "measurements.csv.gz", index=False, compression=packed)
+    page = json.dumps({"devices": described}, indent=1, ensure_ascii=False)
+    (folder / "devices.json").write_text(page + "\n", encoding="utf-8")
+
+
+def ncnn_device(row, several_gpus: bool) -> tuple[str, dict]:
+    """The name and the description of the device that a row of the source was measured on."""
+    title = row.device
+    cpu, gpu = clusters(title), [part for part in PARTS.split(title) if GPU.search(part)]
+    if row.on_gpu:
+        number = f" {int(row.gpu_device)}" if several_gpus else ""
+        return f"{title} GPU{number}", {"kind": "gpu"} | is_mobile(title) | gpu_numbers(gpu)
+    # The description is of the cores that ran, if the title tells them apart.
+    little = row.powersave == 1 and len(cpu) > 1
+    name = f"{title} little cores" if little else title
+    cpu = [min(cpu, key=lambda cluster: cluster[1] or 0)] if little else cpu
+    counts = [count for count, _ in cpu]
+    clocks = [clock for _, clock in cpu if clock]
+    numbers = {"cores": sum(counts)} if counts and all(counts) else {}
+    numbers |= {"clock_ghz": max(clocks)} if clocks else {}
+    return name, {"kind": "cpu"} | is_mobile(title) | numbers
+
+
+def clusters(title: str) -> list[tuple[int | None, float | None]]:
+    """Of each kind of CPU core in a title: how many, and the highest clock in GHz; None: unsaid."""
+    found = []
+    for part in PARTS.split(title):
+        if GPU.search(part):
+            continue
+        clocks = [
+            float(value) / (1000 if unit.lower() == "mhz" else 1)
+            for value, unit in CLOCK.findall(part)
+        ]
+        counts = [int(next(filter(None, match))) for match in COUNT.findall(part)]
+        counts += [count for word, count in WORDS.items() if word in part]
+        if clocks or counts:
+            found.append((counts[0] if counts else None, max(clocks, default=None)))
+    if len(found) > 1:  # "2.96 GHz + 2.42 GHz x 3": one without a number is one
+        return [(count or 1, clock) for count, clock in found]
+    return found
+
+
+def is_mobile(title: str) -> dict[str, int]:
+    """{"mobile": 1 or 0}, empty where the title does not tell."""
+    phone_or_board, plugged_in = MOBILE.search(title), PLUGGED_IN.search(title)
+    if phone_or_board and plugged_in:
+        raise ValueError(f"{title!r} is both {phone_or_board[0]!r} and {plugged_in[0]!r}")
+    return {"mobile": int(bool(phone_or_board))} if phone_or_board or plugged_in else {}
+
+
+def gpu_numbers(parts: list[str]) -> dict[str, float]:
+    """What the parts of a title that name a GPU say of it."""
+    text = " ".join(parts)
+    patterns = {
+        "cores": r"SM x (\d+)|\bMC(\d+)|\b(\d+)CU\b",
+        "compute_units": r"(\d+)-core NVIDIA",
+        "clock_ghz": r"(\d+(?:\.\d+)?)\s*[Gg][Hh]z",
+        "memory_gib": r"\((\d+)GB\)|PCIE-(\d+)GB",
+    }
+    found = {name: re.search(pattern, text) for name, pattern in patterns.items()}
+    numbers = {
+        name: float(next(filter(None, match.groups()))) for name, match in found.items() if match
+    }
+    return {
+        name: int(number) if number.is_integer() else number for name, number in numbers.items()
+    }
+
+
+FOLDERS = (ncnn_devices,)
+
+
 def exact(values: np.ndarray, dtype: type[np.signedinteger]) -> np.ndarray:
     """The same whole numbers in a smaller type; ValueError if one does not fit."""
     small = values.astype(dtype)
@@ -172,7 +289,7 @@ def exact(values: np.ndarray, dtype: type[np.signedinteger]) -> np.ndarray:
 
 
 def main() -> None:
-    """Write every table below --out and print its sha256."""
+    """Write everything below --out, of the tables print the sha256."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -180,15 +297,18 @@ def main() -> None:
     parser.add_argument("source", type=pathlib.Path, metavar="SOURCE_DIR")
     parser.add_argument("--out", type=pathlib.Path, default=here, help="default: this folder")
     arguments = parser.parse_args()
-    for make in TABLES:
-        try:
+    try:
+        for make in TABLES:
             table = make(arguments.source)
-        except FileNotFoundError as error:
-            parser.error(f"SOURCE_DIR lacks {str(error.filename)!r}")
-        path = arguments.out / make.__name__ / "table.npz"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, allow_pickle=False, version=np.int32(VERSION), **table)
-        print(f"{make.__name__} {hashlib.sha256(path.read_bytes()).hexdigest()}")
+            path = arguments.out / make.__name__ / "table.npz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez_compressed(path, allow_pickle=False, version=np.int32(VERSION), **table)
+            print(f"{make.__name__} {hashlib.sha256(path.read_bytes()).hexdigest()}")
+        for make_folder in FOLDERS:
+            make_folder(arguments.source, arguments.out / make_folder.__name__)
+            print(make_folder.__name__)
+    except FileNotFoundError as error:
+        parser.error(f"SOURCE_DIR lacks {str(error.filename)!r}")
 
 
 if __name__ == "__main__":

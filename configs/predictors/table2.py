@@ -22,9 +22,13 @@ def get_config() -> ml_collections.ConfigDict:
         costs=tuple(f"hw_nas_bench/{device}_latency_ms" for device in DEVICES),
         train=900,
         seeds=5,
+        curve=(100, 300, 900, 3_000, 12_500),
+        curve_of=("bag_of_boosted_trees", "xgboost", "bag_of_boosted_mlps", "svr", "gcn"),
+        curve_seeds=2,
         executability="hw_nas_bench/edgetpu_latency_ms",
         executability_train=(3_000, 12_500),
         in_jit="bag_of_boosted_trees",
+        save="bag_of_boosted_trees",
     )
     one = dict(members=1, sample=1.0)
     c.predictors = dict(

@@ -17,7 +17,7 @@ from nasjax.config import check
 from nasjax.data.tables import Table
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
-from nasjax.types import INVALID, OK, Evaluator, Outcome, Proposal
+from nasjax.types import INFEASIBLE, INVALID, OK, Evaluator, Outcome, Proposal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +27,14 @@ class TableConfig:
     Attributes:
       data_set: one of the table's.
       costs: names of device costs that outcomes hold, in that order; the table says which it has.
+      predicted: directories of saved predictors, whose costs outcomes hold after those.
       noise: the batches' accuracies are drawn, as said above; False: all are the table's value.
       validation_batches: P; validation_batch_size: images of each.
     """
 
     data_set: str
     costs: tuple[str, ...] = ()
+    predicted: tuple[str, ...] = ()
     noise: bool = True
     validation_batches: int = 32
     validation_batch_size: int = 16
@@ -77,14 +79,18 @@ def in_order(table: Table, space: SlotSpace) -> Rows:
 
 
 def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
-    """The evaluator; an architecture without an entry is invalid."""
+    """The evaluator; an architecture without an entry is invalid, one of infinite cost infeasible.
+
+    Of the latter, too, a search sees no accuracy: a device that cannot run it is not asked.
+    """
     accuracies, costs = jnp.asarray(rows.search_accuracy), jnp.asarray(rows.costs)
     batches, size = config.validation_batches, config.validation_batch_size
 
     def one(seed_key: jax.Array, architecture: jax.Array) -> Outcome:
         index = space.index(architecture)
         found = accuracies[index]
-        ok = space.is_valid(architecture) & ~jnp.isnan(found)
+        is_known = space.is_valid(architecture) & ~jnp.isnan(found)
+        ok = is_known & jnp.isfinite(costs[index]).all()
         accuracy = jnp.where(ok, found, 0)
         if config.noise:
             key = jax.random.fold_in(stream(seed_key, f"table/{config.data_set}"), index)
@@ -94,8 +100,8 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
         return Outcome(
             accuracies=of_batches,
             accuracy=accuracy,
-            costs=jnp.where(ok, costs[index], 0),
-            status=jnp.where(ok, OK, INVALID).astype(jnp.int32),
+            costs=jnp.where(is_known, costs[index], 0),
+            status=jnp.where(ok, OK, jnp.where(is_known, INFEASIBLE, INVALID)).astype(jnp.int32),
         )
 
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:

@@ -1,7 +1,9 @@
 """The bag of boosted trees (B-o-B): AUTOCoMET's meta-behaviour predictor (III.C, Algorithm 1).
 
     member_m   boosted trees (XGBoost), fitted on a sample of the measurements without replacement
-    value      the mean of the members, spread their standard deviation
+    value      the mean of the members
+    spread     what a measurement may differ by: sqrt(deviation of the members^2 + noise^2), such
+               that of members' errors on rows they did not see 68 % are smaller, as normal ones
 
 Members take turns between two forms of a function of the features x, because costs are both:
 
@@ -23,6 +25,8 @@ from nasjax.errors import UserError
 from nasjax.predictors import scaling, trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.predictors.trees import Trees
+
+_WITHIN = 0.6827  # of normal errors, the part within one deviation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +61,10 @@ class BagOfBoostedTreesConfig:
 
 
 def make_bag_of_boosted_trees(config: BagOfBoostedTreesConfig) -> Predictor:
-    """The predictor. Its params: `trees`, and of each member `is_product`, `weights`, `offset`."""
+    """The predictor. Its params: `trees`, and of each member `is_product`, `weights`, `offset`.
+
+    `noise` is relative to the value; if not all values are above 0, absolute (`is_absolute`).
+    """
 
     def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         return _fit(config, seed, features, values)
@@ -68,7 +75,9 @@ def make_bag_of_boosted_trees(config: BagOfBoostedTreesConfig) -> Predictor:
 def predict(params: Params, features: jax.Array) -> Prediction:
     """Mean and spread of the members, none below the smallest value it was fitted on."""
     members = of_members(params, features)
-    return Prediction(members.mean(0), members.std(0))
+    value = members.mean(0)
+    noise = params["noise"] * jnp.where(params["is_absolute"], 1, value)
+    return Prediction(value, jnp.sqrt(members.var(0) + noise**2))
 
 
 def of_members(params: Params, features: jax.Array) -> jax.Array:
@@ -96,8 +105,10 @@ def _fit(
     rng = np.random.default_rng(seed)
     count = max(1, round(config.sample * len(values)))
     boosters, weights, offsets, products = [], [], [], []
+    is_unseen = np.ones((config.members, len(values)), bool)
     for member in range(config.members):
         rows = rng.permutation(len(values))[:count]
+        is_unseen[member, rows] = False
         is_product = config.form == "product" or (config.form == "both" and member % 2 == 0)
         weight, offset = np.zeros(features.shape[1]), 0.0
         target = np.log(values[rows]) if is_product else values[rows]
@@ -118,7 +129,7 @@ def _fit(
         weights.append(weight)
         offsets.append(offset)
         products.append(is_product)
-    return {
+    params = {
         "trees": trees.of_xgboost(boosters)._asdict(),
         "weights": np.array(weights, np.float32),
         "offset": np.array(offsets, np.float32),
@@ -126,7 +137,19 @@ def _fit(
         "center": center,
         "scale": scale,
         "smallest": np.float32(values.min()),
+        "is_absolute": np.bool_(values.min() <= 0),
     }
+    predicted = np.asarray(jax.jit(of_members)(params, jnp.asarray(features)), np.float64)
+    return {**params, "noise": np.float32(_noise(predicted, values, is_unseen))}
+
+
+def _noise(predicted: np.ndarray, values: np.ndarray, is_unseen: np.ndarray) -> float:
+    """What makes 68 % of members' errors [M, N] on rows they did not see smaller than a spread."""
+    if not is_unseen.any():
+        return 0.0
+    scale = predicted.mean(0) if values.min() > 0 else np.ones(len(values))
+    beyond = np.maximum((predicted - values) ** 2 - predicted.var(0), 0)
+    return float(np.quantile((np.sqrt(beyond) / scale)[is_unseen], _WITHIN))
 
 
 def _ridge(features: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]:

@@ -5,13 +5,15 @@ A folder of measurements holds
     networks.csv      network, then a column for each feature; empty: missing
     devices.json      {"devices": {name: description}}, see `devices`
     measurements.csv  network, device, batch, threads, precision_bits, target, value, unit, and
-                      whatever else; empty: not known; value inf: the device cannot run it
+                      whatever else; empty: not known; value inf: the device cannot run it.
+                      Or packed, measurements.csv.gz
 
 `launch/profile_device.py` writes such folders, predictors are fitted to them.
 """
 
 import json
 import pathlib
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ from nasjax.predictors.devices import Setting
 
 NETWORKS, DEVICES, ROWS = "networks.csv", "devices.json", "measurements.csv"
 COLUMNS = ("network", "device", *devices.SETTINGS, "target", "value", "unit")
+_TEXT = dict.fromkeys(("network", "device", "target", "unit"), str)  # a network "007" stays that
 
 
 class Measurements(NamedTuple):
@@ -98,18 +101,19 @@ def read(folder: pathlib.Path, **task: int) -> Measurements:
       UserError: a file is missing or damaged, a row names no known network or device, a value
         is no number.
     """
-    networks, rows = _read(folder / NETWORKS), _read(folder / ROWS)
+    path = _rows_path(folder)
+    networks, rows = _read(folder / NETWORKS), _read(path)
     descriptions = devices.read(folder / DEVICES)["devices"]
     _need(networks, ("network",), str(folder / NETWORKS))
-    _need(rows, COLUMNS, str(folder / ROWS))
+    _need(rows, COLUMNS, str(path))
     names = networks["network"].astype(str).tolist()
     for column, known in (("network", names), ("device", list(descriptions))):
-        strange = sorted(set(rows[column].astype(str)) - set(known))
+        strange = sorted({str(name) for name in rows[column]} - set(known))
         if strange:
             where = NETWORKS if column == "network" else DEVICES
-            raise UserError(f"{folder / ROWS}: {column}={strange[0]!r} is not in {where}")
+            raise UserError(f"{path}: {column}={strange[0]!r} is not in {where}")
     features = networks.drop(columns="network")
-    settings, setting = _settings(folder, rows)
+    settings, setting = _settings(path, rows)
     contexts = [devices.context(descriptions[one.device], one, **task) for one in settings]
     position = {name: place for place, name in enumerate(names)}
     return Measurements(
@@ -121,13 +125,19 @@ def read(folder: pathlib.Path, **task: int) -> Measurements:
         network=np.array([position[name] for name in rows["network"].astype(str)], int),
         setting=setting,
         target=(rows["target"].astype(str) + "_" + rows["unit"].astype(str)).to_numpy(str),
-        values=_values(folder / ROWS, rows),
+        values=_values(path, rows),
     )
 
 
-def _settings(folder: pathlib.Path, rows: pd.DataFrame) -> tuple[tuple[Setting, ...], np.ndarray]:
+def _rows_path(folder: pathlib.Path) -> pathlib.Path:
+    """The file with the rows; the plain one where there are both, as `write` leaves it."""
+    plain, packed = folder / ROWS, folder / f"{ROWS}.gz"
+    return packed if packed.is_file() and not plain.exists() else plain
+
+
+def _settings(path: pathlib.Path, rows: pd.DataFrame) -> tuple[tuple[Setting, ...], np.ndarray]:
     """The different settings, and which one each row has."""
-    numbers = _numbers(folder / ROWS, rows[list(devices.SETTINGS)])
+    numbers = _numbers(path, rows[list(devices.SETTINGS)])
     seen: dict[Setting, int] = {}
     places = []
     for device, line in zip(rows["device"].astype(str), numbers, strict=True):
@@ -160,10 +170,11 @@ def _numbers(path: pathlib.Path, frame: pd.DataFrame) -> np.ndarray:
 
 def _read(path: pathlib.Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path)
+        return pd.read_csv(path, dtype=_TEXT)
     except OSError as error:
-        raise UserError(f"cannot read the measurements {path}: {error.strerror}") from error
-    except ValueError as error:
+        reason = error.strerror or error  # what is not gzip has no strerror
+        raise UserError(f"cannot read the measurements {path}: {reason}") from error
+    except (ValueError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is no table of comma-separated values: {error}") from error
 
 

@@ -18,6 +18,8 @@ from nasjax.predictors import trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.predictors.trees import Trees
 
+COST, CAN_RUN = "cost", "can_run"  # what its params hold
+
 
 @dataclasses.dataclass(frozen=True)
 class ExecutabilityConfig:
@@ -53,16 +55,16 @@ def make_piecewise(predictor: Predictor, config: ExecutabilityConfig | None = No
         can_run = np.isfinite(values)
         if not can_run.any():
             raise UserError("all values to fit are infinite: nothing can run")
-        params = {"cost": predictor.fit(seed, features[can_run], values[can_run])}
+        params = {COST: predictor.fit(seed, features[can_run], values[can_run])}
         if not can_run.all():
-            params["can_run"] = fit_executability(settings, seed, features, can_run)
+            params[CAN_RUN] = fit_executability(settings, seed, features, can_run)
         return params
 
     def predict(params: Params, features: jax.Array) -> Prediction:
-        cost = predictor.predict(params["cost"], features)
-        if "can_run" not in params:
+        cost = predictor.predict(params[COST], features)
+        if CAN_RUN not in params:
             return cost
-        runs = log_odds(params["can_run"], features) > 0
+        runs = log_odds(params[CAN_RUN], features) > 0
         return Prediction(jnp.where(runs, cost.value, jnp.inf), jnp.where(runs, cost.spread, 0))
 
     return Predictor(fit, predict)

@@ -14,7 +14,8 @@ class Prediction(NamedTuple):
 
     Attributes:
       value: [N], in the unit of what was fitted.
-      spread: [N], standard deviation of a bag's members; zeros where there is no bag.
+      spread: [N], standard deviation: of a bag's members, and of a measurement's noise where the
+        method says so; zeros where there is no bag.
     """
 
     value: jax.Array

@@ -28,3 +28,15 @@ def of(values: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Mean of the shares of each class [N] bool that are told right."""
     return float(np.mean([(predicted[truth == one] == one).mean() for one in (False, True)]))
+
+
+def calibration(values: np.ndarray, predicted: np.ndarray, spread: np.ndarray) -> dict[str, float]:
+    """By name, of a spread [N] that claims to be the error's deviation.
+
+    within_1_spread, within_2_spreads: shares of errors no larger; normal errors: 0.683, 0.954.
+    """
+    error = np.abs(predicted - values)
+    return {
+        "within_1_spread": float((error <= spread).mean()),
+        "within_2_spreads": float((error <= 2 * spread).mean()),
+    }

@@ -23,7 +23,7 @@ class WeightedProductConfig:
     Attributes:
       target: of the first cost that the evaluator gives, in its unit.
       exponent, exponent_below: w above and not above the target.
-      invalid: what an architecture earns that cannot be built or trained.
+      invalid: what an architecture earns that cannot be built, trained or run.
     """
 
     target: float
@@ -38,12 +38,12 @@ class WeightedProductConfig:
 
 
 def make_weighted_product(config: WeightedProductConfig) -> Reward:
-    """Of the first cost; infinite on a device that cannot run the architecture: 0."""
+    """Of the first cost; what a device cannot run earns as much as what cannot be built."""
 
     def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
         cost = outcome.costs[:, 0]
         power = jnp.where(cost > config.target, config.exponent, config.exponent_below)
-        factor = jnp.where(jnp.isinf(cost), 0, (cost / config.target) ** power)
-        return jnp.where(outcome.ok, outcome.accuracy * factor, config.invalid)
+        product = outcome.accuracy * (cost / config.target) ** power
+        return jnp.where(outcome.ok, product, config.invalid)
 
     return reward

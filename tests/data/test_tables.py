@@ -311,12 +311,15 @@ def test_another_version_ends_in_one_line(
 
 
 def test_third_party_is_small_and_every_folder_says_what_it_is() -> None:
-    assert tuple(sorted(p.name for p in THIRD_PARTY.iterdir() if p.is_dir())) == FOLDERS
+    folders = (*FOLDERS, "ncnn_devices")
+    there = {path.name for path in THIRD_PARTY.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert there == set(folders)
     total = sum(path.stat().st_size for path in THIRD_PARTY.rglob("*") if path.is_file())
     assert total < 10_000_000
-    for folder in FOLDERS:
+    for folder in folders:
         licence = (THIRD_PARTY / folder / "LICENSE").read_text(encoding="utf-8")
-        assert "Copyright" in licence and ("MIT License" in licence or "Apache" in licence)
+        assert "Copyright" in licence
+        assert any(name in licence for name in ("MIT License", "Apache", "BSD 3-Clause"))
         metadata = (THIRD_PARTY / folder / "METADATA.md").read_text(encoding="utf-8")
         for word in ("## Origin and licence", "@", "## Columns", "## Caveats", "## How made"):
             assert word in metadata, (folder, word)
@@ -342,6 +345,9 @@ def test_the_conversion_makes_the_same_bytes_again(tmp_path: pathlib.Path) -> No
         made = (tmp_path / folder / "table.npz").read_bytes()
         assert made == (THIRD_PARTY / folder / "table.npz").read_bytes(), folder
         assert f"{folder} {tables._SHA256[folder]}" in done.stdout
+    for name in ("networks.csv", "measurements.csv.gz", "devices.json"):
+        made = (tmp_path / "ncnn_devices" / name).read_bytes()
+        assert made == (THIRD_PARTY / "ncnn_devices" / name).read_bytes(), name
 
 
 def test_the_conversion_names_what_its_source_lacks(tmp_path: pathlib.Path) -> None:

@@ -9,7 +9,7 @@ import scipy.stats
 from nasjax.errors import UserError
 from nasjax.evaluation.table import Rows, TableConfig, draw_counts, make_table
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import INVALID, OK, PROPOSE, Proposal
+from nasjax.types import INFEASIBLE, INVALID, OK, PROPOSE, Proposal
 
 SPACE = SlotSpace(("a", "b"), num_layers=2, filler=0)
 # aa, ab, ba, bb; ba is missing, bb cannot run on the device.
@@ -30,9 +30,10 @@ def evaluate(architectures=ALL, seed=0, **settings):
 
 def test_without_noise_the_table_is_all_there_is():
     found = evaluate(noise=False)
-    np.testing.assert_array_equal(found.accuracy, np.float32([0.25, 0.5, 0, 1, 0.25]))
+    np.testing.assert_array_equal(found.accuracy, np.float32([0.25, 0.5, 0, 0, 0.25]))
     np.testing.assert_array_equal(found.accuracies, np.tile(found.accuracy[:, None], 32))
-    np.testing.assert_array_equal(found.status, [OK, OK, INVALID, OK, OK])
+    np.testing.assert_array_equal(found.status, [OK, OK, INVALID, INFEASIBLE, OK])
+    np.testing.assert_array_equal(found.ok, [True, True, False, False, True])
     np.testing.assert_array_equal(found.costs[:, 0], [1, 2, 0, np.inf, 1])
 
 
@@ -46,7 +47,12 @@ def test_noise_is_counts_drawn_once_per_seed_data_set_and_architecture():
     np.testing.assert_array_equal(found.accuracies[1], evaluate(ALL[1:2]).accuracies[0])
     assert (found.accuracies[1] != evaluate(seed=1).accuracies[1]).any()
     assert (found.accuracies[0] != found.accuracies[1]).any()
-    np.testing.assert_array_equal(found.accuracies[3], 1)  # what is certain stays so
+    np.testing.assert_array_equal(found.accuracies[3], 0)  # nor does a device that cannot run it
+
+
+def test_what_is_certain_stays_so():
+    drawn = draw_counts(jax.random.key(0), jnp.float32(1), 1000, 16)
+    np.testing.assert_array_equal(drawn, 16)
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.5, 0.93])

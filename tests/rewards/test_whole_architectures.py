@@ -8,7 +8,7 @@ from nasjax.errors import UserError
 from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
-from nasjax.types import INVALID, OK, Outcome, Proposal
+from nasjax.types import INFEASIBLE, INVALID, OK, Outcome, Proposal
 
 
 def outcome(accuracy, costs, status):
@@ -25,7 +25,8 @@ def test_the_accuracy_and_what_is_invalid():
 
 def test_a_cost_over_the_target_weighs_as_published():
     # 0.8 * (20 / 10)^-0.07 = 0.8 * 0.95264 = 0.76211; below: 0.8 * 2^0.07 = 0.83977.
-    of = outcome([0.8, 0.8, 0.8, 0.8, 0.0], [20.0, 5.0, 10.0, jnp.inf, 0.0], [0, 0, 0, 0, INVALID])
+    status = [OK, OK, OK, INFEASIBLE, INVALID]
+    of = outcome([0.8, 0.8, 0.8, 0.0, 0.0], [20.0, 5.0, 10.0, jnp.inf, 0.0], status)
     found = make_weighted_product(WeightedProductConfig(target=10.0))(None, of)
     np.testing.assert_allclose(found, [0.76211, 0.83977, 0.8, 0, 0], atol=1e-5)
     hard = WeightedProductConfig(target=10.0, exponent=-1.0, exponent_below=0.0)

@@ -23,27 +23,38 @@ class ComparisonConfig:
       train: architectures that a predictor is fitted on, of those that the device can run; all
         others test it.
       seeds: splits, and fits on them.
+      curve: more numbers of architectures to fit on; curve_of: labels of the predictors that are;
+        curve_seeds: splits of these.
       executability: a cost that is infinite where the device cannot run a cell; None: left out.
       executability_train: numbers of cells that what can run is learned from.
       in_jit: label of a predictor to time on all architectures and targets; None: left out.
+      save: label of a predictor to keep for searches, one for each cost; None: none.
+      save_train: architectures that these are fitted on, those included that the device cannot run.
     """
 
     data_set: str
     costs: tuple[str, ...]
     train: int = 900
     seeds: int = 5
+    curve: tuple[int, ...] = ()
+    curve_of: tuple[str, ...] = ()
+    curve_seeds: int = 2
     executability: str | None = None
     executability_train: tuple[int, ...] = (3_000, 12_500)
     in_jit: str | None = None
+    save: str | None = None
+    save_train: int = 12_500
 
     def __post_init__(self) -> None:
         check(bool(self.costs), "comparison.costs", self.costs, "one cost or more")
-        for name in ("train", "seeds"):
+        for name in ("train", "seeds", "curve_seeds", "save_train"):
             check(getattr(self, name) >= 1, f"comparison.{name}", getattr(self, name), ">= 1")
         seen = self.executability_train
         good = bool(seen) and all(1 <= count < NasBench201().size for count in seen)
         allowed = f"one number or more, each from 1 to {NasBench201().size - 1}"
         check(good, "comparison.executability_train", seen, allowed)
+        good = not self.curve or min(self.curve) >= 1
+        check(good, "comparison.curve", self.curve, "numbers >= 1")
 
 
 class PredictorStudy(NamedTuple):
@@ -72,8 +83,12 @@ def parse(config: Mapping[str, Any]) -> PredictorStudy:
     comparison = parse_section(ComparisonConfig, config["comparison"], "comparison")
     labels = config["predictors"]
     check(bool(labels), "predictors", {}, "one predictor or more")
-    timed, known = comparison.in_jit, f"None or one of {', '.join(labels)}"
-    check(timed is None or timed in labels, "comparison.in_jit", timed, known)
+    known = f"among {', '.join(labels)}"
+    for key in ("in_jit", "save"):
+        label = getattr(comparison, key)
+        check(label is None or label in labels, f"comparison.{key}", label, f"None or {known}")
+    strange = [label for label in comparison.curve_of if label not in labels]
+    check(not strange, "comparison.curve_of", strange, known)
     space = NasBench201()
     predictors, settings = {}, {}
     for label, section in labels.items():

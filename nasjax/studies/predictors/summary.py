@@ -1,7 +1,7 @@
 """Sums up what is there of a study of predictors: a page of JSON, a report and pictures."""
 
 import pathlib
-import time
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -10,45 +10,31 @@ import pandas as pd
 from nasjax.errors import UserError
 from nasjax.runs import figures
 from nasjax.runs.figures import BLUE, PAPER
-from nasjax.runs.workdir import versions, write_json
+from nasjax.studies.plots import COLOURS
 from nasjax.studies.predictors import fits
 from nasjax.studies.predictors.config import PredictorStudy
 
-PAGE, REPORT = "predictors.json", "report.md"
 SIMULATED = ("eyeriss", "fpga")  # computed by formulas, where others were measured
 _MOST_POINTS = 3_000  # of a response plot
 
 
-def write(
-    directory: pathlib.Path, study: PredictorStudy, more: dict[str, Any]
-) -> tuple[dict[str, Any], list[pathlib.Path]]:
-    """Writes the files; returns the page and their paths.
+def page(directory: pathlib.Path, study: PredictorStudy, more: dict[str, Any]) -> dict[str, Any]:
+    """What is there.
 
-    The page: versions, commit and machine; `table2` {label: {r2_mean, r2_worst, rmse, ...}}, see
-    `table2`; `devices` {label: {cost: {score: mean over splits}}}; and `more`, by name.
+    `table2` {label: {r2_mean, r2_worst, rmse, ...}}, see `table2`; `devices` {label: {cost: {score:
+    mean over splits}}}; `curve`, see there; and `more`, by name.
 
     Raises:
-      UserError: nothing is there yet, a file is damaged or cannot be written.
+      UserError: nothing is there yet, or a file is damaged.
     """
-    rows = pd.DataFrame(fits.read(directory))
-    if rows.empty:
+    everything = pd.DataFrame(fits.read(directory))
+    if everything.empty:
         raise UserError(f"{directory} holds no finished fit yet")
-    page = {
-        **versions(),
-        "written": time.strftime("%Y-%m-%d %H:%M"),
-        "table2": table2(rows),
-        "devices": _by_device(rows),
-        **more,
-    }
-    written = [directory / PAGE, directory / REPORT]
-    try:
-        write_json(written[0], page)
-        written[1].write_text(markdown(page), encoding="utf-8")
-        for label in page["table2"]:
-            written.append(_response_png(directory, label, study.comparison.costs))
-    except OSError as error:
-        raise UserError(f"cannot write to {directory}: {error.strerror}") from error
-    return page, written
+    rows = everything[everything["train"] == study.comparison.train]
+    found = {"table2": table2(rows), "devices": _by_device(rows)}
+    if study.comparison.curve:
+        found["curve"] = curve(everything[everything["label"].isin(study.comparison.curve_of)])
+    return {**found, **more}
 
 
 def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -57,7 +43,8 @@ def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     r2_mean: mean over devices of the mean over splits; r2_sd: deviation over splits of the mean
     over devices; r2_worst: that of the worst device; r2_lowest: of the worst device and split;
     r2_measured, r2_simulated: means over devices of one kind; rmse, mape, within_10, spearman,
-    kendall: means; fit_seconds, microseconds (of a prediction among all tested ones),
+    kendall: means; within_1_spread, within_2_spreads: shares of errors, means (normal: 0.683,
+    0.954; 0: it has no spread); fit_seconds, microseconds (of a prediction among all tested ones),
     single_microseconds (alone): medians.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -67,7 +54,10 @@ def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
         by_split = of_label.groupby("seed")["r2"].mean()
         means = {
             name: of_label.groupby("cost")[name].mean().mean()
-            for name in ("rmse", "mape", "within_5", "within_10", "spearman", "kendall")
+            for name in (
+                *("rmse", "mape", "within_5", "within_10", "spearman", "kendall"),
+                *("within_1_spread", "within_2_spreads"),
+            )
         }
         medians = {
             name: of_label[name].median()
@@ -92,6 +82,16 @@ def table2(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
         }
         for label in best_first
     }
+
+
+def curve(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """{label: {architectures fitted on: {r2_mean, spearman}}}, means over devices and splits."""
+    means = rows.groupby(["label", "train"])[["r2", "spearman"]].mean().round(6)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (label, train), scores in means.iterrows():
+        scored = {"r2_mean": float(scores["r2"]), "spearman": float(scores["spearman"])}
+        found.setdefault(str(label), {})[str(train)] = scored
+    return found
 
 
 def _by_device(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
@@ -125,13 +125,61 @@ def markdown(page: dict[str, Any]) -> str:
         of_label = page["devices"][label]
         cells = [f"{of_label[cost]['r2']:.4f}" if cost in of_label else "" for cost in costs]
         lines.append(f"| {label} | {' | '.join(cells)} |")
+    if "curve" in page:
+        lines += [
+            "",
+            "Mean R2 by architectures fitted on:",
+            "",
+            "![learning curves](curve.png)",
+            "",
+        ]
+        counts = sorted({int(n) for of_label in page["curve"].values() for n in of_label})
+        lines.append(f"| predictor | {' | '.join(map(str, counts))} |")
+        lines.append("|" + " --- |" * (len(counts) + 1))
+        for label, of_label in page["curve"].items():
+            r2s = [of_label.get(str(count), {}).get("r2_mean") for count in counts]
+            cells = ["" if r2 is None else f"{r2:.4f}" for r2 in r2s]
+            lines.append(f"| {label} | {' | '.join(cells)} |")
+    for cost, facts in page.get("saved", {}).items():
+        lines += [
+            "",
+            f"saved {cost}: {', '.join(f'{key} {value}' for key, value in facts.items())}",
+        ]
     for name in ("executability", "in_jit"):
         if name in page:
             facts = ", ".join(f"{key} {value}" for key, value in page[name].items())
             lines += ["", f"{name.replace('_', ' ')}: {facts}"]
     lines += [""] + [f"![{label}](response_{label}.png)" for label in page["table2"]]
-    about = [f"{key}: {page[key]}" for key in ("commit", "written") if key in page]
-    return "\n".join([*lines, "", ", ".join(about), ""])
+    return "\n".join([*lines, ""])
+
+
+def pngs(
+    directory: pathlib.Path, study: PredictorStudy, page: dict[str, Any]
+) -> list[pathlib.Path]:
+    """The response plots, one a predictor, and the learning curves."""
+    costs = study.comparison.costs
+    written = [_response_png(directory, label, costs) for label in page["table2"]]
+    return [*written, _curve_png(directory, page["curve"])] if "curve" in page else written
+
+
+def _curve_png(
+    directory: pathlib.Path, found: dict[str, dict[str, dict[str, float]]]
+) -> pathlib.Path:
+    """Unexplained variance by architectures fitted on, a line a predictor."""
+    path = directory / "curve.png"
+    with figures.style(PAPER):
+        figure, (axis,) = figures.canvas(4.8, 3.2)
+        for colour, (label, of_label) in zip(cycle(COLOURS), found.items(), strict=False):
+            points = sorted((int(count), 1 - one["r2_mean"]) for count, one in of_label.items())
+            axis.plot(*zip(*points, strict=True), "o-", ms=3, color=colour, label=label)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlabel("architectures fitted on")
+        axis.set_ylabel("1 - mean R2")
+        axis.legend(fontsize=7)
+        figure.set_facecolor("white")
+        figure.savefig(path, format="png", dpi=110)
+    return path
 
 
 def _response_png(directory: pathlib.Path, label: str, costs: tuple[str, ...]) -> pathlib.Path:

@@ -1,0 +1,194 @@
+"""Costs on a device that was hardly measured: from known devices, its description, a few samples.
+
+K known devices have a predictor each. For architecture a and the new device
+
+    log y(a) = b + s (w g(a) + v h(a)) + noise
+    g(a)       [K] log costs predicted for the known devices, each of mean 0 and deviation 1
+    h(a)       [H] features of the architecture, likewise
+    w          before any sample: the known devices' likeness to the new one, see `likeness`
+    v          before any sample: 0
+
+Samples update w, v and b as in Bayesian linear regression (Bishop, 2006, 3.3). How far w and v may
+be from what they were before, and how noisy the device is, is not set: all of a grid are
+tried, and their answers weighed by the evidence that the samples give for each (3.4). The scale s
+is that of the samples, of the known devices where there are fewer than three.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.predictors import scaling
+from nasjax.predictors.devices import CONTEXT
+from nasjax.predictors.predictor import Params, Prediction, Predictor
+
+_OFFSET = 10.0  # deviation of b, in deviations of a device's log costs: anything
+_FEWEST = 3  # samples that a scale can be read from
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferConfig:
+    """Settings of what is believed before the first sample.
+
+    Attributes:
+      bandwidth: distance between descriptions at which likeness has dropped to 0.6.
+      floor: likeness of a device that resembles none; large: descriptions do not count.
+      known_spread, feature_spread, noise: the grid, deviations of w, v and the noise; in units of
+        a device's deviation of log costs.
+    """
+
+    bandwidth: float = 0.5
+    floor: float = 0.1
+    known_spread: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    feature_spread: tuple[float, ...] = (0.1, 0.3, 1.0)
+    noise: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)
+
+    def __post_init__(self) -> None:
+        for name in ("bandwidth", "floor"):
+            check(getattr(self, name) > 0, f"transfer.{name}", getattr(self, name), "> 0")
+        for name in ("known_spread", "feature_spread", "noise"):
+            grid = getattr(self, name)
+            check(bool(grid) and min(grid) > 0, f"transfer.{name}", grid, "numbers > 0")
+
+
+def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) -> np.ndarray:
+    """[K, C] known, [C] new -> [K], sums to 1: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
+
+    d^2 is the mean over the description's parts of squared differences: 2 for another kind; for a
+    number that of logarithms, in deviations among the devices, 2 (what two at random differ by) if
+    one is not known. Parts that no device or all devices share do not tell them apart.
+    """
+    everyone = np.concatenate([contexts, context[None]])
+    numeric = np.array([not name.startswith("is_") for name in CONTEXT])
+    other_kind = (everyone[:-1, ~numeric] != context[None, ~numeric]).any(1)
+    numbers = np.log1p(everyone[:, numeric])
+    there = ~np.isnan(numbers)
+    known = numbers[:, there.sum(0) > 1]
+    deviation = np.nanstd(known, axis=0)
+    varies = deviation > 0
+    scaled = known[:, varies] / deviation[varies]
+    squares = np.nan_to_num((scaled[:-1] - scaled[-1:]) ** 2, nan=2.0)
+    distance = (2.0 * other_kind + squares.sum(1)) / (1 + squares.shape[1])
+    weight = np.exp(-distance / (2 * config.bandwidth**2)) + config.floor
+    return weight / weight.sum()
+
+
+def prepare(
+    known: Predictor, params: Sequence[Params], seen: np.ndarray, columns: np.ndarray
+) -> Params:
+    """What `fit` starts from, for any new device.
+
+    Args:
+      known: the known devices' predictor; params: of each of the K.
+      seen: [M, F] architectures that give g and h their mean and deviation; no costs are needed.
+      columns: [H] of the features, those that are h.
+    """
+    logs = np.asarray(jax.jit(_logs, static_argnums=0)(known, params, jnp.asarray(seen)))
+    feature_center, feature_scale = scaling.of(seen[:, columns])
+    return {
+        "known": {str(place): one for place, one in enumerate(params)},
+        "center": logs.mean(1),
+        "scale": np.maximum(logs.std(1), 1e-6),
+        "columns": np.asarray(columns, np.int32),
+        "feature_center": feature_center,
+        "feature_scale": feature_scale,
+    }
+
+
+def fit(
+    config: TransferConfig,
+    prepared: Params,
+    weights: np.ndarray,
+    rows: np.ndarray,
+    values: np.ndarray,
+) -> Params:
+    """Params of `predict`.
+
+    Args:
+      prepared: see `prepare`; weights: [K] before any sample, see `likeness`.
+      rows: [n, D] the samples' `design`, n >= 0; values: [n] their costs, finite and above 0.
+    """
+    good = bool((values > 0).all() and np.isfinite(values).all())
+    check(good, "values", values.tolist(), "finite and above 0")
+    before = np.concatenate([weights, np.zeros(len(prepared["columns"]) + 1)])
+    level, unit = float(weights @ prepared["center"]), float(weights @ prepared["scale"])
+    rows, targets = np.asarray(rows, np.float64), np.log(values.astype(np.float64))
+    if len(values):
+        level = targets.mean()
+    if len(values) >= _FEWEST:
+        expected = max(float((rows @ before).std()), 1e-6)
+        unit = float(np.clip(targets.std() / expected, unit / 10, unit * 10))
+    scaled = (targets - level) / unit
+    mean, covariance, noise = _posterior(config, len(weights), before, rows, scaled)
+    learned = {"weights": mean, "covariance": covariance, "noise": noise}
+    learned |= {"level": level, "unit": unit}
+    return {**prepared, **{name: np.asarray(one, np.float32) for name, one in learned.items()}}
+
+
+def predict(known: Predictor, params: Params, features: jax.Array) -> Prediction:
+    """[N, F] -> costs, in the unit of the known devices' and the samples'; may be traced.
+
+    The spread is that of a measurement: of what is believed of the weights, and the noise.
+    """
+    return of_design(params, design(known, params, features))
+
+
+def of_design(params: Params, rows: jax.Array) -> Prediction:
+    """`predict` of rows of `design`, which are the same for all new devices: [N, D] -> [N]."""
+    logs = params["level"] + params["unit"] * (rows @ params["weights"])
+    variance = jnp.maximum(((rows @ params["covariance"]) * rows).sum(1), 0)
+    value = jnp.exp(logs)
+    return Prediction(value, value * params["unit"] * jnp.sqrt(variance + params["noise"] ** 2))
+
+
+def _logs(known: Predictor, params: Sequence[Params], features: jax.Array) -> jax.Array:
+    """[N, F] -> [K, N]: log costs predicted for the known devices."""
+    costs = [known.predict(one, features).value for one in params]
+    return jnp.log(jnp.maximum(jnp.stack(costs), 1e-9))
+
+
+def design(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array:
+    """[N, F] -> [N, D = K + H + 1]: g, h and 1."""
+    of_known = [prepared["known"][str(place)] for place in range(len(prepared["known"]))]
+    logs = _logs(known, of_known, features)
+    g = (logs - prepared["center"][:, None]) / prepared["scale"][:, None]
+    columns = features[:, prepared["columns"]]
+    h = scaling.apply(columns, prepared["feature_center"], prepared["feature_scale"])
+    return jnp.concatenate([g.T, h, jnp.ones((len(features), 1))], axis=1)
+
+
+def _posterior(
+    config: TransferConfig, known: int, before: np.ndarray, rows: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mean [D], covariance [D, D] of the weights, deviation of the noise: after the samples."""
+    count = len(before) - known - 1
+    evidence, means, covariances, noises = [], [], [], []
+    for on_known, on_features, noise in itertools.product(
+        config.known_spread, config.feature_spread, config.noise
+    ):
+        variance = np.concatenate(
+            [
+                np.full(known, on_known**2 / known),
+                np.full(count, on_features**2 / max(count, 1)),
+                [_OFFSET**2],
+            ]
+        )
+        spread = rows * variance
+        of_samples = spread @ rows.T + noise**2 * np.eye(len(targets))
+        error = targets - rows @ before
+        solved = np.linalg.solve(of_samples, np.column_stack([error, spread]))
+        means.append(before + spread.T @ solved[:, 0])
+        covariances.append(np.diag(variance) - spread.T @ solved[:, 1:])
+        noises.append(noise)
+        evidence.append(-0.5 * (error @ solved[:, 0] + np.linalg.slogdet(of_samples)[1]))
+    chance = np.exp(np.array(evidence) - max(evidence))
+    chance /= chance.sum()
+    mean = chance @ np.array(means)
+    around = np.array(means) - mean
+    covariance = np.tensordot(chance, np.array(covariances), 1) + (around.T * chance) @ around
+    return mean, covariance, float(np.sqrt(chance @ np.square(noises)))

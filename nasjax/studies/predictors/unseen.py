@@ -1,0 +1,275 @@
+"""Devices that a predictor was not fitted on: what is known of them before and after few samples.
+
+A split names the devices that were measured, the known ones, and those that are new. Methods:
+
+    macs             the order of the networks' multiply-adds: no predictor at all
+    average          transfer where descriptions do not count: known devices weigh the same
+    described_trees  one bag of boosted trees on architecture and description, all known devices
+    transfer         `predictors/transfer.py`
+    alone            the known devices' method, fitted on the samples only
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax import members
+from nasjax.config import check, check_label, check_sections, parse_section, unknown
+from nasjax.errors import UserError
+from nasjax.predictors import devices, scores, transfer
+from nasjax.predictors.bag_of_boosted_trees import (
+    BagOfBoostedTreesConfig,
+    make_bag_of_boosted_trees,
+)
+from nasjax.predictors.predictor import Params, Prediction, Predictor
+from nasjax.predictors.transfer import TransferConfig
+from nasjax.runs.workdir import write_json
+from nasjax.studies.predictors import fits
+from nasjax.studies.predictors.sources import SOURCES, Source, load
+
+SECTIONS = ("unseen", "splits", "known", "transfer")
+METHODS = ("macs", "average", "described_trees", "transfer", "alone")
+_LEVEL = 1e6  # floor of likeness at which descriptions do not count
+_FEWEST_ALONE = 10  # samples
+
+
+@dataclasses.dataclass(frozen=True)
+class UnseenConfig:
+    """Section `unseen`.
+
+    Attributes:
+      samples: numbers of networks measured on a new device.
+      train: networks measured on every known device.
+      seeds: each draws other networks.
+      main: label of the split whose figures are summed up first.
+    """
+
+    main: str
+    samples: tuple[int, ...] = (0, 10, 100)
+    train: int = 900
+    seeds: int = 5
+
+    def __post_init__(self) -> None:
+        good = bool(self.samples) and min(self.samples) >= 0
+        check(good, "unseen.samples", self.samples, "one number or more, >= 0")
+        for name in ("train", "seeds"):
+            check(getattr(self, name) >= 1, f"unseen.{name}", getattr(self, name), ">= 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitConfig:
+    """A split.
+
+    Attributes:
+      source: whose measurements, one of `SOURCES`.
+      known, new: costs, e.g. "help/1080ti_1_ms".
+    """
+
+    source: str
+    known: tuple[str, ...]
+    new: tuple[str, ...]
+
+
+class UnseenStudy(NamedTuple):
+    """A checked config; `known` is the method of known devices, `resolved` the whole, plain."""
+
+    unseen: UnseenConfig
+    splits: dict[str, SplitConfig]
+    known: Predictor
+    transfer: TransferConfig
+    resolved: dict[str, Any]
+
+
+class Job(NamedTuple):
+    """A split and seed that is still to be made."""
+
+    label: str
+    seed: int
+
+
+def parse(config: Mapping[str, Any]) -> UnseenStudy:
+    """Checks a study's config.
+
+    Raises:
+      UserError: a section, key, name or value is unknown, missing or not allowed.
+    """
+    check_sections(config, SECTIONS, "a study of unseen devices")
+    unseen = parse_section(UnseenConfig, config["unseen"], "unseen")
+    name, settings = members.parse_member("predictor", config["known"])
+    splits = {}
+    for label, section in config["splits"].items():
+        check_label("splits", label)
+        split = parse_section(SplitConfig, section, f"splits.{label}")
+        _check_split(f"splits.{label}", split, unseen)
+        splits[label] = split
+    check(unseen.main in splits, "unseen.main", unseen.main, f"one of {', '.join(splits)}")
+    believed = parse_section(TransferConfig, config["transfer"], "transfer")
+    resolved = {
+        "unseen": dataclasses.asdict(unseen),
+        "splits": {label: dataclasses.asdict(split) for label, split in splits.items()},
+        "known": {"name": name, **dataclasses.asdict(settings)},
+        "transfer": dataclasses.asdict(believed),
+    }
+    predictor = members.PREDICTORS[name][1](settings, None)
+    return UnseenStudy(unseen, splits, predictor, believed, resolved)
+
+
+def _check_split(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
+    if split.source not in SOURCES:
+        what = f"config.{path}.source={split.source!r}"
+        raise UserError(unknown(what, split.source, list(SOURCES)))
+    described = devices.columns()
+    for side, costs in (("known", split.known), ("new", split.new)):
+        check(bool(costs), f"{path}.{side}", costs, "one cost or more")
+        for cost in costs:
+            if cost not in described:
+                raise UserError(unknown(f"config.{path}.{side}={cost!r}", cost, list(described)))
+    both = sorted(set(split.known) & set(split.new))
+    check(not both, f"{path}.new", both, "devices that are not among the known ones")
+    fewest = min(
+        int(np.isfinite(costs).sum())
+        for costs in load(split.source, (*split.known, *split.new)).costs.values()
+    )
+    most = fewest - max(unseen.samples) - 1
+    check(unseen.train <= most, "unseen.train", unseen.train, f"at most {most} for {path}")
+
+
+def missing(directory: pathlib.Path, study: UnseenStudy) -> list[Job]:
+    """What is not there yet, seed by seed."""
+    return [
+        Job(label, seed)
+        for seed in range(study.unseen.seeds)
+        for label in study.splits
+        if not _path(directory, Job(label, seed)).exists()
+    ]
+
+
+def _path(directory: pathlib.Path, job: Job) -> pathlib.Path:
+    return directory / fits.FITS / f"{job.label}--{job.seed}.json"
+
+
+def make(directory: pathlib.Path, study: UnseenStudy, job: Job) -> None:
+    """Fits the known devices, predicts the new ones, keeps the scores of all methods."""
+    split = study.splits[job.label]
+    source = load(split.source, (*split.known, *split.new))
+    rng = np.random.default_rng(job.seed)
+    order = rng.permutation(len(source.features))
+    seen, rest = order[: study.unseen.train], order[study.unseen.train :]
+    known = fit_known(study, split, source, seen, job.seed)
+    rows = []
+    for cost in split.new:
+        values = source.costs[cost]
+        can_run = rest[np.isfinite(values[rest])]
+        for count in study.unseen.samples:
+            drawn, test = can_run[:count], np.sort(can_run[max(study.unseen.samples) :])
+            for method, found in predicted(study, known, cost, drawn, test).items():
+                row = {"split": job.label, "seed": job.seed, "new": cost, "samples": count}
+                rows.append(row | {"method": method, **_scored(values[test], found)})
+    path = _path(directory, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"rows": rows})
+
+
+def _scored(values: np.ndarray, found: Prediction) -> dict[str, float]:
+    """Scores of the order; of the values too, where they have a unit and a spread."""
+    predicted, spread = (np.asarray(leaf, np.float64) for leaf in found)
+    scored = scores.of(values.astype(np.float64), predicted)
+    if not spread.any():
+        return {name: scored[name] for name in ("spearman", "kendall")}
+    kept = ("spearman", "kendall", "mape", "within_10")
+    return {name: scored[name] for name in kept} | scores.calibration(values, predicted, spread)
+
+
+class Known(NamedTuple):
+    """The known devices of a split, fitted once for all new ones.
+
+    Attributes:
+      prepared: see `transfer.prepare`; design: [N, D], of all networks.
+      pooled: params of one fit to all known devices.
+      contexts: by cost, of known and new devices.
+    """
+
+    seed: int
+    source: Source
+    split: SplitConfig
+    prepared: Params
+    design: np.ndarray
+    pooled: Params
+    contexts: dict[str, np.ndarray]
+
+
+def fit_known(
+    study: UnseenStudy, split: SplitConfig, source: Source, seen: np.ndarray, seed: int
+) -> Known:
+    """Fits what is known before any new device is seen."""
+    contexts = {cost: _context(cost, source) for cost in (*split.known, *split.new)}
+    params, inputs, targets = [], [], []
+    for cost in split.known:
+        rows = seen[np.isfinite(source.costs[cost][seen])]
+        values = source.costs[cost][rows].astype(np.float64)
+        params.append(study.known.fit(seed, source.features[rows], values))
+        logs = np.log(values)
+        inputs.append(_described(source.features[rows], contexts[cost]))
+        targets.append((logs - logs.mean()) / max(logs.std(), 1e-6))
+    pooled = _pooled().fit(seed, np.concatenate(inputs), np.concatenate(targets))
+    # What a single edge holds says little after few samples; sums over the network do.
+    varies = np.ptp(source.features[seen], axis=0) > 0
+    sums = ["=" not in name for name in source.names]
+    columns = np.flatnonzero(varies & np.array(sums))
+    prepared = transfer.prepare(study.known, params, source.features[seen], columns)
+    rows = _compiled(transfer.design, study.known)(prepared, jnp.asarray(source.features))
+    return Known(seed, source, split, prepared, np.asarray(rows), pooled, contexts)
+
+
+def _context(cost: str, source: Source) -> np.ndarray:
+    setting = devices.columns()[cost]
+    return devices.context(devices.published()[setting.device], setting, **source.task)
+
+
+def _described(features: np.ndarray, context: np.ndarray) -> np.ndarray:
+    return np.concatenate([features, np.tile(context, (len(features), 1))], axis=1)
+
+
+@functools.cache
+def _pooled() -> Predictor:
+    """Boosted trees on architecture and description; they are of no unit, so "trees" alone."""
+    return make_bag_of_boosted_trees(BagOfBoostedTreesConfig(members=5, form="trees"))
+
+
+@functools.cache
+def _compiled(function: Callable[..., Any], *known: Predictor) -> Callable[..., Any]:
+    """Jitted once, so that fits of the same shapes share a program."""
+    return jax.jit(functools.partial(function, *known))
+
+
+def predicted(
+    study: UnseenStudy, known: Known, cost: str, drawn: np.ndarray, test: np.ndarray
+) -> dict[str, Prediction]:
+    """Costs of the tested networks on a new device, by method.
+
+    Args:
+      drawn: [n] rows that were measured on it; test: [N] rows that were not.
+    """
+    source, nothing = known.source, jnp.zeros(len(test))
+    features, values = source.features, source.costs[cost]
+    found = {"macs": Prediction(jnp.asarray(source.macs[test]), nothing)}
+    contexts = np.stack([known.contexts[one] for one in known.split.known])
+    for method, floor in (("average", _LEVEL), ("transfer", study.transfer.floor)):
+        settings = dataclasses.replace(study.transfer, floor=floor)
+        weights = transfer.likeness(contexts, known.contexts[cost], settings)
+        params = transfer.fit(settings, known.prepared, weights, known.design[drawn], values[drawn])
+        found[method] = _compiled(transfer.of_design)(params, known.design[test])
+    if not len(drawn):
+        described = jnp.asarray(_described(features[test], known.contexts[cost]))
+        scaled = _compiled(_pooled().predict)(known.pooled, described).value
+        found["described_trees"] = Prediction(scaled, nothing)
+    elif len(drawn) >= _FEWEST_ALONE:
+        alone = study.known.fit(known.seed, features[drawn], values[drawn])
+        found["alone"] = _compiled(study.known.predict)(alone, jnp.asarray(features[test]))
+    return found
