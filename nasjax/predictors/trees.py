@@ -1,7 +1,9 @@
 """Boosted trees as arrays, evaluated in JAX: what XGBoost itself predicts, inside jit.
 
-Every tree is filled up to a complete one of the same depth. Then there is nothing to walk: all its
-comparisons are made at once, for all rows, and the leaves are folded pairwise from the bottom up.
+Every tree is filled up to a complete one of the same depth, and trees share their splits, which are
+few where features are counts. So there is nothing to walk. Each split is decided once, for 32 rows
+in the bits of a word; which leaf a row falls into takes a few operations on words; only the leaf's
+value is chosen row by row, of half as many leaves at every level.
 """
 
 import json
@@ -14,16 +16,21 @@ import numpy as np
 
 from nasjax.errors import UserError
 
-_ROWS = 1024  # evaluated together: what is compared then stays in a core's cache
+_WORD = 32  # rows in a word
+_WORDS = 128  # evaluated together: enough to be worth a step, few enough for a core's cache
+_DECIDED = 2**20  # splits times words: what may be held of decisions, 4 bytes each
+_NODE = np.dtype([("feature", np.int32), ("threshold", np.float32), ("missing_left", np.bool_)])
 
 
 class Trees(NamedTuple):
-    """M members of T trees of depth D. Node i has the children 2 i + 1 (left) and 2 i + 2.
+    """M members of T trees of depth D, with S splits.
+
+    Node i of a tree has the children 2 i + 1 (left) and 2 i + 2.
 
     Attributes:
-      feature: [M, T, 2^D - 1] int32; threshold: the same in float32; a row goes left if its value
-        is below.
-      missing_left: [M, T, 2^D - 1] bool, where a row goes whose value is missing (NaN).
+      feature: [S] int32; threshold: [S] float32; a row goes left if its value is below.
+      missing_left: [S] bool, where a row goes whose value is missing (NaN).
+      split: [M, T, 2^D - 1] int32, that of each node.
       leaf: [M, T, 2^D] float32.
       base: [M] float32, what the leaves' values are added to.
     """
@@ -31,38 +38,76 @@ class Trees(NamedTuple):
     feature: Any
     threshold: Any
     missing_left: Any
+    split: Any
     leaf: Any
     base: Any
 
 
 def evaluate(trees: Trees, features: jax.Array) -> jax.Array:
-    """[N, F] -> [M, N]: the sum of each member's leaves."""
-    count = len(features)
-    chunks = -(-count // _ROWS)
-    size = -(-count // chunks)
-    padded = jnp.pad(features, ((0, chunks * size - count), (0, 0)))
-    columns = padded.reshape(chunks, size, -1).transpose(0, 2, 1)
-    sums = jax.lax.map(lambda chunk: _evaluate(trees, chunk), columns)  # [chunks, M, size]
-    return sums.transpose(1, 0, 2).reshape(len(trees.base), -1)[:, :count]
+    """[N, F] -> [M, N]: the sum of each member's leaves.
+
+    Under `vmap` over features, as in a search over many seeds, all rows share words.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def of(trees: Trees, features: jax.Array) -> jax.Array:
+        return _evaluate(trees, features)
+
+    @of.def_vmap
+    def of_batch(size: int, batched: Any, trees: Trees, features: jax.Array) -> tuple[Any, bool]:
+        if any(jax.tree.leaves(batched[0])):  # other trees for each
+            axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, batched)
+            return jax.vmap(_evaluate, in_axes=tuple(axes))(trees, features), True
+        rows = features.shape[1]
+        sums = of(trees, features.reshape(size * rows, -1))
+        return sums.reshape(-1, size, rows).transpose(1, 0, 2), True
+
+    return of(trees, features)
 
 
-def _evaluate(trees: Trees, columns: jax.Array) -> jax.Array:
-    """[F, N] -> [M, N]."""
-    depth = int(np.log2(trees.leaf.shape[-1]))
-    missing = jnp.isnan(columns)
+def _evaluate(trees: Trees, features: jax.Array) -> jax.Array:
+    count, splits = len(features), len(trees.feature)
+    words = max(1, min(_WORDS, -(-count // _WORD), _DECIDED // splits))
+    chunks = max(1, -(-count // (words * _WORD)))
+    padded = jnp.pad(features, ((0, chunks * words * _WORD - count), (0, 0)))
+    columns = padded.reshape(chunks, words * _WORD, -1).transpose(0, 2, 1)
+    sums = jax.lax.map(lambda chunk: _sums(trees, chunk), columns)  # [chunks, M, words, 32]
+    return sums.transpose(1, 0, 2, 3).reshape(len(trees.base), -1)[:, :count]
 
-    def add(sums: jax.Array, tree: Trees) -> tuple[jax.Array, None]:
-        left = columns[tree.feature] < tree.threshold[..., None]  # [M, nodes, N]
-        left |= missing[tree.feature] & tree.missing_left[..., None]
-        value = jnp.broadcast_to(tree.leaf[..., None], (*tree.leaf.shape, columns.shape[1]))
-        for level in reversed(range(depth)):
-            of_level = left[:, 2**level - 1 : 2 ** (level + 1) - 1]
-            value = jnp.where(of_level, value[:, 0::2], value[:, 1::2])
-        return sums + value[:, 0], None
 
-    start = jnp.broadcast_to(trees.base[:, None], (len(trees.base), columns.shape[1]))
-    one_by_one = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), trees._replace(base=None))
+def _sums(trees: Trees, columns: jax.Array) -> jax.Array:
+    """[F, N] -> [M, N / 32, 32]."""
+    left = columns[trees.feature] < trees.threshold[:, None]
+    left |= jnp.isnan(columns)[trees.feature] & trees.missing_left[:, None]
+    places = jnp.arange(_WORD, dtype=jnp.uint32)[None, None]
+    bits = left.reshape(len(left), -1, _WORD).astype(jnp.uint32) << places
+    decided = bits.sum(-1, dtype=jnp.uint32)  # [S, N / 32]
+
+    def add(sums: jax.Array, tree: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        split, leaf = tree
+        value = [leaf[:, place, None, None] for place in range(leaf.shape[1])]
+        for turn in _path(decided[split]):
+            is_left = (turn[..., None] >> places) & 1 != 0
+            half = len(value) // 2
+            value = [jnp.where(is_left, value[i], value[half + i]) for i in range(half)]
+        return sums + value[0], None
+
+    shape = (len(trees.base), decided.shape[1], _WORD)
+    start = jnp.broadcast_to(trees.base[:, None, None], shape)
+    one_by_one = jnp.swapaxes(trees.split, 0, 1), jnp.swapaxes(trees.leaf, 0, 1)
     return jax.lax.scan(add, start, one_by_one)[0]
+
+
+def _path(left: jax.Array) -> list[jax.Array]:
+    """Of a tree's nodes [M, 2^D - 1, words] -> of every level [M, words]: left, on the way."""
+    turns: list[jax.Array] = []
+    while (first := 2 ** len(turns) - 1) < left.shape[1]:
+        nodes = left[:, first : 2 * first + 1]
+        for turn in turns:
+            half = nodes.shape[1] // 2
+            nodes = nodes[:, :half] & turn[:, None] | nodes[:, half:] & ~turn[:, None]
+        turns.append(nodes[:, 0])
+    return turns
 
 
 def xgboost() -> Any:
@@ -90,18 +135,21 @@ def of_xgboost(boosters: Sequence[Any]) -> Trees:
     models = [json.loads(bytes(booster.save_raw("json")))["learner"] for booster in boosters]
     of_members = [model["gradient_booster"]["model"]["trees"] for model in models]
     depth = max(_depth(tree) for trees in of_members for tree in trees)
-    most = max(map(len, of_members))
-    stacked = []
-    for trees in of_members:
-        complete = [_complete(tree, depth) for tree in trees]
-        nothing = jax.tree.map(np.zeros_like, complete[0])
-        stacked.append(_stack(complete + [nothing] * (most - len(trees))))
-    base = np.array([_base(model) for model in models], np.float32)
-    return _stack(stacked)._replace(base=base)
-
-
-def _stack(trees: Sequence[Trees]) -> Trees:
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+    shape = (len(boosters), max(map(len, of_members)))
+    nodes = np.zeros((*shape, 2**depth - 1), _NODE)
+    leaf = np.zeros((*shape, 2**depth), np.float32)
+    for member, trees in enumerate(of_members):
+        for place, tree in enumerate(trees):
+            _fill(tree, nodes[member, place], leaf[member, place])
+    splits, split = np.unique(nodes, return_inverse=True)
+    return Trees(
+        feature=splits["feature"].copy(),
+        threshold=splits["threshold"].copy(),
+        missing_left=splits["missing_left"].copy(),
+        split=split.reshape(nodes.shape).astype(np.int32),
+        leaf=leaf,
+        base=np.array([_base(model) for model in models], np.float32),
+    )
 
 
 def _base(model: dict[str, Any]) -> float:
@@ -127,24 +175,19 @@ def _depth(tree: dict[str, Any]) -> int:
     return max(level, 1)
 
 
-def _complete(tree: dict[str, Any], depth: int) -> Trees:
-    """A tree of XGBoost's JSON filled up: below a leaf, both ways lead to its value."""
-    nodes = 2**depth - 1
-    feature, threshold = np.zeros(nodes, np.int32), np.zeros(nodes, np.float32)
-    missing_left, leaf = np.zeros(nodes, bool), np.zeros(2**depth, np.float32)
+def _fill(tree: dict[str, Any], nodes: np.ndarray, leaf: np.ndarray) -> None:
+    """Writes a tree of XGBoost's JSON as a complete one: below a leaf, both ways lead to it."""
 
     def fill(place: int, node: int) -> None:
         """Writes the node of XGBoost's and all below it to a place of the complete tree."""
         is_leaf = tree["left_children"][node] < 0
-        if place >= nodes:
-            leaf[place - nodes] = tree["split_conditions"][node]
+        if place >= len(nodes):
+            leaf[place - len(nodes)] = tree["split_conditions"][node]
             return
         if not is_leaf:
-            feature[place] = tree["split_indices"][node]
-            threshold[place] = tree["split_conditions"][node]
-            missing_left[place] = tree["default_left"][node]
+            names = ("split_indices", "split_conditions", "default_left")
+            nodes[place] = tuple(tree[name][node] for name in names)
         fill(2 * place + 1, node if is_leaf else tree["left_children"][node])
         fill(2 * place + 2, node if is_leaf else tree["right_children"][node])
 
     fill(0, 0)
-    return Trees(feature, threshold, missing_left, leaf, base=0)

@@ -32,7 +32,7 @@ def fitted(depth, rounds=40, seed=0, count=300, **settings):
     return xgboost.train(settings, xgboost.DMatrix(features, values), rounds)
 
 
-@pytest.mark.parametrize("depth", [1, 3, 5])
+@pytest.mark.parametrize("depth", [1, 3, 5, 8])
 def test_the_sum_of_leaves_is_xgboosts_prediction_missing_values_included(depth):
     boosters = [fitted(depth, seed=seed) for seed in range(3)]
     unseen, _ = rows(2500, seed=9)
@@ -63,9 +63,10 @@ def test_a_row_goes_left_below_the_threshold_and_where_it_is_told_if_missing():
     #     x1 < 5 ?     x1 < 7 ?       missing x0: right; missing x1: left on the left, else right
     #    10   20        30   40       plus a base of 1
     tree = Trees(
-        feature=np.array([[[0, 1, 1]]], np.int32),
-        threshold=np.array([[[2, 5, 7]]], np.float32),
-        missing_left=np.array([[[False, True, False]]]),
+        feature=np.array([1, 0, 1], np.int32),
+        threshold=np.array([7, 2, 5], np.float32),
+        missing_left=np.array([False, False, True]),
+        split=np.array([[[1, 2, 0]]], np.int32),
         leaf=np.array([[[10, 20, 30, 40]]], np.float32),
         base=np.ones(1, np.float32),
     )
@@ -89,3 +90,13 @@ def test_seeds_at_once_are_predicted_as_each_alone():
     together = jax.jit(jax.vmap(functools.partial(trees.evaluate, forest)))(features)
     for found, alone in zip(together, features, strict=True):
         np.testing.assert_array_equal(found, evaluate(forest, alone))
+
+
+def test_other_trees_for_each_are_evaluated_as_each_alone():
+    forest = trees.of_xgboost([fitted(2)])
+    doubled = forest._replace(leaf=2 * forest.leaf, base=2 * forest.base)
+    both = jax.tree.map(lambda *leaves: np.stack(leaves), forest, doubled)
+    features, _ = rows(40)
+    found = jax.jit(jax.vmap(trees.evaluate, in_axes=(0, None)))(both, jnp.asarray(features))
+    alone = evaluate(forest, features)
+    np.testing.assert_allclose(found, np.stack([alone, 2 * alone]), rtol=1e-6)
