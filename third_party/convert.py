@@ -11,6 +11,7 @@ import hashlib
 import json
 import pathlib
 import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -50,12 +51,66 @@ def hw_nas_bench(source: pathlib.Path) -> Arrays:
 
 
 def help_latency(source: pathlib.Path) -> Arrays:
-    """Latencies of the same cells on HELP's devices and batch sizes."""
-    with np.load(source / "help-latency" / "help_nb201.npz", allow_pickle=False) as old:
+    """Latencies on HELP's devices: of the same cells, of FBNet's and of once-for-all's networks."""
+    folder = source / "help-latency"
+    with np.load(folder / "help_nb201.npz", allow_pickle=False) as old:
+        table = {"columns": milliseconds(old), "latency": old["latency_ms"].astype(np.float32)}
+    with np.load(folder / "help_fbnet.npz", allow_pickle=False) as old:
+        if not np.array_equal(old["op_ids"], np.arange(len(old["op_names"]))):
+            raise ValueError(f"op_ids of help_fbnet.npz are {old['op_ids']}")
+        table |= {"fbnet_ops": exact(old["ops"], np.int8), "fbnet_op_names": old["op_names"]}
+        table |= {"fbnet_columns": milliseconds(old)}
+        table |= {"fbnet_values": old["latency_ms"].astype(np.float32)}
+    with np.load(folder / "help_ofa_mbv3.npz", allow_pickle=False) as old:
+        # The resolution; of each stage its depth, and of each of its layers kernel and expansion.
+        layers = np.stack([old["ks"], old["expand"]], 2).reshape(-1, 5, 8)
+        stages = np.concatenate([old["depth"][:, :, None], layers], 2).reshape(-1, 45)
+        values = np.concatenate([old["resolution"][:, None], stages], 1)
+        letters = ["r", *["d", *["k", "e"] * 4] * 5]
+        choices = {"r": range(128, 225, 4), "d": (2, 3, 4), "k": (3, 5, 7), "e": (3, 4, 6)}
+        table |= prefixed("ofa_", encoded(letters, values, choices))
+        table |= {"ofa_columns": milliseconds(old)}
+        table |= {"ofa_values": old["latency_ms"].astype(np.float32)}
+    return table
+
+
+def one_proxy(source: pathlib.Path) -> Arrays:
+    """Latencies of 1,999 of NAS-Bench-201's cells; without HW-NAS-Bench's, which are there."""
+    with np.load(source / "nasbench201" / "nb201.npz", allow_pickle=False) as old:
+        ops, names = old["ops"], old["op_names"]
+    path = source / "help-latency" / "oneproxy_nb201_1999.npz"
+    with np.load(path, allow_pickle=False) as old:
+        kept = ~np.char.startswith(old["devices"], "rice_")
         return {
-            "columns": np.array([f"{device}_ms" for device in old["devices"]]),
-            "latency": old["latency_ms"].astype(np.float32),
+            "ops": exact(ops[old["arch_idx"]], np.int8),
+            "op_names": names,
+            "columns": milliseconds(old)[kept],
+            "values": old["latency_ms"][:, kept].astype(np.float32),
         }
+
+
+def accel_nasbench(source: pathlib.Path) -> Arrays:
+    """Networks of MnasNet's space, their accuracies on ImageNet and speed on six devices."""
+    path = source / "accel-nasbench" / "accel_nasbench.csv.gz"
+    old = pd.read_csv(path)
+    letters = ["e", "k", "l", "se"] * 7
+    names = [f"block{slot // 4}_{letter}" for slot, letter in enumerate(letters)]
+    choices = {"e": (1, 4, 6), "k": (3, 5), "l": (1, 2, 3, 4), "se": (0, 1)}
+    columns = {"top1_percent": "val_top1", "top5_percent": "val_top5", "train_time_s": "train_time"}
+    for device in ("zcu102", "vck190"):
+        columns[f"{device}_latency_ms"] = f"latency_ms_{device}_mean"
+    for device in ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190"):
+        columns[f"{device}_images_per_s"] = f"img_per_s_{device}_mean"
+    for device in ("a100", "3090", "tpuv2", "tpuv3"):
+        columns[f"{device}_std_images_per_s"] = f"img_per_s_{device}_std"
+    totals = old[["params_M", "macs_M"]] * 1e6
+    return {
+        **encoded(letters, old[names].to_numpy(), choices),
+        "columns": np.array(list(columns)),
+        "values": np.array(old[list(columns.values())], np.float32, order="C"),
+        "whole_columns": np.array(["params", "published_macs"]),
+        "whole_values": exact(np.array(totals.round(), order="C"), np.int32),
+    }
 
 
 def nas_bench_macro(source: pathlib.Path) -> Arrays:
@@ -70,7 +125,40 @@ def nas_bench_macro(source: pathlib.Path) -> Arrays:
         }
 
 
-TABLES = (nas_bench_201, hw_nas_bench, help_latency, nas_bench_macro)
+TABLES = (
+    nas_bench_201,
+    hw_nas_bench,
+    help_latency,
+    nas_bench_macro,
+    one_proxy,
+    accel_nasbench,
+)
+
+
+def milliseconds(source: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The names of the devices' columns."""
+    return np.array([f"{device}_ms" for device in source["devices"]])
+
+
+def prefixed(prefix: str, arrays: Arrays) -> Arrays:
+    """The same arrays under longer names."""
+    return {prefix + name: array for name, array in arrays.items()}
+
+
+def encoded(
+    letters: Sequence[str], values: np.ndarray, choices: Mapping[str, Sequence[int]]
+) -> Arrays:
+    """Slots that hold a number each as operations, e.g. "k5": their names, and each slot's index.
+
+    Args:
+      letters: [L], of each slot.
+      values: [N, L].
+      choices: of each letter, in the order of the operations.
+    """
+    names = [f"{letter}{value}" for letter, known in choices.items() for value in known]
+    place = {name: index for index, name in enumerate(names)}
+    ops = [[place[f"{a}{n}"] for a, n in zip(letters, row, strict=True)] for row in values]
+    return {"ops": np.array(ops, np.int8), "op_names": np.array(names)}
 
 
 # What tells a GPU's part of a title from a CPU's.

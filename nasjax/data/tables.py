@@ -1,4 +1,7 @@
-"""Published tables of `third_party/`: every architecture of a benchmark, its accuracies and costs.
+"""Published tables of `third_party/`: architectures, their accuracies and costs.
+
+A `Table` has every architecture of a benchmark, so that a search may look its results up;
+`Networks` are some of a larger space, for predictors to learn from.
 
 Each folder's METADATA.md has origin, licence, units and caveats. A file is read only if it is,
 byte for byte, the one this code was written for.
@@ -21,10 +24,12 @@ _THIRD_PARTY = pathlib.Path(__file__).parents[2] / "third_party"
 
 # Here rather than in a file beside the tables: the code says which data its words are true of.
 _SHA256 = {
-    "help_latency": "7e8fc0ff4eb43d94aa347b973973400c145bbfbc7327344bdd17befd3a891cc8",
+    "accel_nasbench": "23c0b61773424cd374538ccbcec8794e6a0df5ebbca72adfcff12c658930fb20",
+    "help_latency": "74f755d8327b1162510598d098ea6ac5feb6c5c05850c9cab2b41e1eb7f04829",
     "hw_nas_bench": "145dd8116a79e79edd75aa04955c3a97668d7f4d930a9083b19adb320b147e17",
     "nas_bench_201": "9217f5ac35b2eb37a12cfc8aadfe851ba169463efd0c9515096d67caec0bb0cf",
     "nas_bench_macro": "3e94852177fb945ef32b43da1dd5f07fe7e4491306463bc5989597798ebd39ee",
+    "one_proxy": "1a40a023b5ce3a1ce268b67dc6952e298678b68507da999e68123e3348fe0dc1",
 }
 
 _DATA_SETS = {
@@ -50,6 +55,15 @@ _COSTS = {
 }
 
 
+# Name -> (folder, what its arrays' names begin with).
+_NETWORKS = {
+    "accel_nasbench": ("accel_nasbench", ""),
+    "help_fbnet": ("help_latency", "fbnet_"),
+    "help_ofa": ("help_latency", "ofa_"),
+    "one_proxy": ("one_proxy", ""),
+}
+
+
 class Table(NamedTuple):
     """Every architecture of a benchmark, one row each (host arrays)."""
 
@@ -64,6 +78,15 @@ class Table(NamedTuple):
     macs: np.ndarray
     costs: np.ndarray  # [N, S] float32, columns as `cost_names`; +inf: the device cannot run it
     cost_names: tuple[str, ...]  # the unit ends the name: "hw_nas_bench/edgegpu_latency_ms"
+
+
+class Networks(NamedTuple):
+    """Measured networks of a space, one row each (host arrays)."""
+
+    name: str
+    op_names: tuple[str, ...]  # the space's operations
+    architectures: np.ndarray  # [N, L, 1] int32, as `SlotSpace` has them: from 1
+    columns: dict[str, np.ndarray]  # [N] float32 or int32, the unit ends the name; NaN: missing
 
 
 def data_sets(name: str) -> tuple[str, ...]:
@@ -127,6 +150,35 @@ def load_table(name: str, data_set: str, costs: Sequence[str] = ()) -> Table:
         macs=table["macs"],
         costs=np.where(np.isnan(rows), np.float32(np.inf), rows),
         cost_names=tuple(costs),
+    )
+
+
+def load_networks(name: str) -> Networks:
+    """Load measured networks.
+
+    Args:
+        name: "accel_nasbench", networks of `spaces.mnasnet` on ImageNet (Ahmad et al., 2024);
+            "help_fbnet", of `spaces.fbnet.OF_SMALL_IMAGES`, and "help_ofa", of
+            `spaces.ofa_mobilenet_v3` (Lee et al., 2021); "one_proxy", 1,999 cells of
+            `spaces.nas_bench_201` (Lu et al., 2021).
+
+    Raises:
+        UserError: the name is unknown, or a file is missing, damaged or of another version.
+    """
+    if name not in _NETWORKS:
+        raise UserError(unknown(f"networks {name!r}", name, list(_NETWORKS)))
+    folder, prefix = _NETWORKS[name]
+    table = _read(folder)
+    columns: dict[str, np.ndarray] = {}
+    for kind in ("", "whole_"):
+        if f"{prefix}{kind}columns" in table:
+            names = table[f"{prefix}{kind}columns"].tolist()
+            columns |= dict(zip(names, table[f"{prefix}{kind}values"].T, strict=True))
+    return Networks(
+        name=name,
+        op_names=tuple(table[f"{prefix}op_names"].tolist()),
+        architectures=table[f"{prefix}ops"].astype(np.int32)[..., None] + 1,
+        columns=columns,
     )
 
 

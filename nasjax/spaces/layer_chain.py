@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
+from nasjax.spaces import parsed
+from nasjax.spaces.parsed import Layers
 
 NONE, CONV, FC, POOL = 0, 1, 2, 3
 KINDS = ("none", "conv", "fc", "pool")
@@ -28,6 +30,9 @@ FIELDS = {
     POOL: ("kernel", "stride", "padding"),
 }
 ACTIVATIONS = ("none", "relu", "leakyrelu", "tanh", "sigmoid", "elu", "gelu")
+_PARSED = (parsed.NO_LAYER, parsed.CONV, parsed.LINEAR, parsed.POOL)  # of the kinds
+# What features say of each layer.
+_ATTRIBUTES = ("channels", "kernel", "stride", "padding", "height", "width", "macs", "params")
 # Table I: the values of each hyper-parameter, in the order in which an action walks through them.
 TABLE_I: dict[int, tuple[tuple[int, ...], ...]] = {
     CONV: (tuple(range(8, 129, 8)), (3, 5, 7), (1, 2, 3)),
@@ -272,6 +277,43 @@ class LayerChain:
             text = "linear" if layer is closing else _layer_text(layer)
             table.append(LayerRow(text, shape, params, 2 * macs, 4 * int(np.prod(shape))))
         return table
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Of `features`."""
+        chosen = [f"={name}" for name in (*KINDS[1:], *ACTIVATIONS)]
+        of_layer = [*chosen, *(f"_{name}" for name in _ATTRIBUTES)]
+        layers = [f"{i}{name}" for i in range(self.num_layers) for name in of_layer]
+        return (*layers, *parsed.AGGREGATES)
+
+    def features(self, architecture: jax.Array) -> jax.Array:
+        """[L, 4] -> [features] float32: what predictors of device behaviour read of a valid chain.
+
+        Of each layer its kind and activation as zeros and ones and its attributes, zeros where
+        there is none; `parsed.AGGREGATES`, which also count the closing linear layer.
+        """
+        layers, kind = self.parse_network(architecture), architecture[:, :1]
+        kinds = kind == np.arange(1, len(KINDS))[None]
+        activations = (kind == FC) & (architecture[:, 3:] == np.arange(len(ACTIVATIONS))[None])
+        columns = [getattr(layers, name)[:-1].astype(jnp.float32) for name in _ATTRIBUTES]
+        attributes = jnp.where(kind == NONE, 0, jnp.stack(columns, 1))
+        of_layer = jnp.concatenate([kinds, activations, attributes], 1)
+        return jnp.concatenate([of_layer.reshape(-1), parsed.aggregate(layers)])
+
+    def parse_network(self, architecture: jax.Array) -> Layers:
+        """[L, 4] -> [L + 1]: the layers of a valid chain, the closing one last; may be traced."""
+        closing = jnp.asarray([[FC, self.num_classes, 1, 0]], jnp.int32)
+        kind, *values = jnp.concatenate([architecture, closing]).T
+        pool, none = kind == POOL, jnp.zeros_like(kind)
+        return parsed.chain(
+            self.input_shape,
+            kind=jnp.asarray(_PARSED, jnp.int32)[kind],
+            channels=values[0],
+            kernel=jnp.where(pool, values[0], values[1]),
+            stride=jnp.where(pool, values[1], values[2]),
+            padding=jnp.where(pool, values[2], none),
+            bias=values[1] == 1,
+        )
 
 
 def _code(layer: dict[str, Any], field: str, known: tuple[str, ...], path: str) -> int:

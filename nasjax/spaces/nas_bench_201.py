@@ -46,48 +46,32 @@ class NasBench201(SlotSpace):
         return "+".join(f"|{'|'.join(node)}|" for node in edges)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Of `features`."""
-        slots = ["".join(map(str, edge)) for edge in EDGES]
-        chosen = (f"{slot}={operation}" for slot in slots for operation in self.operations)
-        live = (f"{slot}_live" for slot in slots)
-        return (*chosen, *live, *(f"longest_{what}" for what in _LENGTHS), *parsed.AGGREGATES)
+    def slot_names(self) -> tuple[str, ...]:
+        """The edges: source and target."""
+        return tuple("".join(map(str, edge)) for edge in EDGES)
 
-    def features(
-        self, architecture: jax.Array, *, image_size: int = 32, num_classes: int = 10
-    ) -> jax.Array:
-        """[L, 1] -> [features] float32: what predictors of device behaviour read.
+    @property
+    def structure_names(self) -> tuple[str, ...]:
+        """Of `structure`."""
+        live = (f"{slot}_live" for slot in self.slot_names)
+        return (*live, *(f"longest_{what}" for what in _LENGTHS))
 
-        The operation of every edge and whether it is live, as zeros and ones; the most layers,
-        convolutions and 3x3 convolutions on a live path through a cell; `parsed.AGGREGATES`.
-        """
-        ops = self._ops(architecture)
-        layers = self.parse_network(architecture, image_size=image_size, num_classes=num_classes)
-        chosen = ops[:, None] == np.arange(len(self.operations))[None]
+    def structure(self, ops: jax.Array) -> jax.Array:
+        """Live edges; the most layers, convolutions and 3x3 ones on a live path through a cell."""
         live = live_edges(ops)
-        parts = (chosen.reshape(-1), live, _longest(ops, live), parsed.aggregate(layers))
-        return jnp.concatenate([part.astype(jnp.float32) for part in parts])
+        return jnp.concatenate([live, _longest(ops, live)]).astype(jnp.float32)
 
-    def _ops(self, architecture: jax.Array) -> jax.Array:
-        """[L, 1] -> [L]: index of each edge's operation."""
-        return jnp.where(architecture[:, 0] > 0, architecture[:, 0] - 1, self.filler)
+    def layers_of(self, ops: jax.Array) -> Layers:
+        """Three rows (one a stage) for every edge, then what is the same in all networks.
 
-    def parse_network(
-        self, architecture: jax.Array, *, image_size: int = 32, num_classes: int = 10
-    ) -> Layers:
-        """[L, 1] -> the network's layers; may be traced.
-
-        Three rows (one a stage) for every edge, then what is the same in all networks. Macs and
-        params, summed up, are the benchmark's (bias of the linear layer counted as multiply-adds).
+        Macs and params, summed up, are the benchmark's (bias of the linear layer counted as
+        multiply-adds).
         """
-        ops = self._ops(architecture)
-        of_cells = [
-            _of_cell(ops, channels, image_size >> stage) for stage, channels in enumerate(_CHANNELS)
+        cells = [
+            _of_cell(ops, channels, self.image_size >> stage)
+            for stage, channels in enumerate(_CHANNELS)
         ]
-        rest = _rest(image_size, num_classes)
-        return jax.tree.map(
-            lambda *parts: jnp.concatenate([jnp.asarray(part) for part in parts]), *of_cells, rest
-        )
+        return parsed.join(*cells, *_rest(self.image_size, self.num_classes))
 
 
 def live_edges(ops: jax.Array) -> jax.Array:
@@ -125,56 +109,21 @@ def _of_cell(ops: jax.Array, channels: int, side: int) -> Layers:
     """The six edges of a stage's cells. A convolution comes with a batch norm and without bias."""
     kernel = jnp.asarray(_KERNELS, jnp.int32)[ops]
     kind = jnp.asarray(_KINDS, jnp.int32)[ops]
-    is_conv = kind == parsed.CONV
-    weights = jnp.where(is_conv, kernel**2 * channels**2, 0)
-    volume = jnp.full(len(EDGES), channels * side**2, jnp.float32)
-    same = {"stride": 1, "expansion": 1, "channels": channels, "height": side, "width": side}
-    same |= {"repeats": _CELLS}
-    return Layers(
-        kind=kind,
-        kernel=kernel,
-        padding=kernel // 2,
-        skip=jnp.zeros(len(EDGES), bool),
-        input_volume=volume,
-        output_volume=volume,
-        macs=(weights * side**2).astype(jnp.float32),
-        params=jnp.where(is_conv, weights + 2 * channels, 0).astype(jnp.float32),
-        live=live_edges(ops),
-        **{name: jnp.full(len(EDGES), value, jnp.int32) for name, value in same.items()},
-    )
+    conv = parsed.conv(channels, channels, kernel, 1, side)
+    others = conv._replace(kind=kind, macs=0, params=0)
+    layers = parsed.where(kind == parsed.CONV, conv, others)
+    return layers._replace(repeats=_CELLS, live=live_edges(ops))
 
 
-def _rest(image_size: int, num_classes: int) -> Layers:
+def _rest(image_size: int, num_classes: int) -> list[Layers]:
     """The stem, the two residual blocks, the last batch norm (with the linear layer)."""
-    rows = [_conv(3, 16, 3, 1, image_size)]
+    parts = [parsed.conv(3, _CHANNELS[0], 3, 1, image_size)]
     for stage, (before, after) in enumerate(itertools.pairwise(_CHANNELS)):
         side = image_size >> (stage + 1)
-        rows += [_conv(before, after, 3, 2, side), _conv(after, after, 3, 1, side)]
-        rows += [_conv(before, after, 1, 1, side)._replace(params=before * after)]  # no norm
-    last = _CHANNELS[-1]
-    macs = (last + 1) * num_classes
-    rows.append(
-        Layers(
-            *(parsed.LINEAR, 0, 1, 0, 1, False, num_classes, 1, 1),
-            *(last, num_classes, macs, macs + 2 * last, 1, True),
-        )
-    )
-    columns = [np.array(column) for column in zip(*rows, strict=True)]
-    floats = ("input_volume", "output_volume", "macs", "params")
-    bools = ("skip", "live")
-    types = [
-        np.float32 if name in floats else bool if name in bools else np.int32
-        for name in Layers._fields
-    ]
-    return Layers(*(column.astype(t) for column, t in zip(columns, types, strict=True)))
-
-
-def _conv(inputs: int, filters: int, kernel: int, stride: int, side: int) -> Layers:
-    """A convolution to [side, side, filters] with its batch norm, as plain numbers."""
-    weights = kernel**2 * inputs * filters
-    volumes = inputs * (side * stride) ** 2, filters * side**2
-    skip = stride == 1 and kernel == 3 and inputs == filters
-    return Layers(
-        *(parsed.CONV, kernel, stride, kernel // 2, 1, skip, filters, side, side),
-        *(*volumes, weights * side**2, weights + 2 * filters, 1, True),
-    )
+        first = parsed.conv(before, after, 3, 2, 2 * side)
+        second = parsed.conv(after, after, 3, 1, side)._replace(skip=True)
+        beside = parsed.conv(before, after, 1, 1, side)._replace(params=before * after)  # no norm
+        parts += [first, second, beside]
+    last = parsed.linear(_CHANNELS[-1], num_classes)
+    norm, biases = 2 * _CHANNELS[-1], num_classes
+    return [*parts, last._replace(macs=last.macs + biases, params=last.params + norm)]

@@ -2,13 +2,27 @@
 
 A block is left out (identity) or an inverted residual of MobileNetV2: kernel 3 and expansion 3, or
 kernel 5 and expansion 6. A block not chosen yet is left out.
+
+A network: a 3x3 convolution to 32 channels; the blocks, of which the first, third and sixth halve
+the image and double the channels (left out, they are 1x1 convolutions of stride 2); a 1x1
+convolution to 1,280 channels, global average, linear.
 """
 
 import dataclasses
+import itertools
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.spaces import parsed
+from nasjax.spaces.parsed import Layers
 from nasjax.spaces.slots import SlotSpace
 
 OPERATIONS = ("identity", "mb3_k3", "mb6_k5")
+_KERNELS, _EXPANSIONS = (1, 3, 5), (1, 3, 6)  # of the operations; of identity: not used
+_STRIDES = (2, 1, 2, 1, 1, 2, 1, 1)  # a block's channels are its input's, times the stride
+_STEM, _HEAD = 32, 1280  # channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,3 +32,19 @@ class NasBenchMacro(SlotSpace):
     operations: tuple[str, ...] = OPERATIONS
     num_layers: int = 8
     filler: int = OPERATIONS.index("identity")
+
+    def layers_of(self, ops: jax.Array) -> Layers:
+        """The stem, the blocks, the head's two; macs and params, summed up, are the benchmark's."""
+        channels = np.array([*itertools.accumulate(_STRIDES, int.__mul__, initial=_STEM)])
+        sides = parsed.sides(self.image_size, _STRIDES)
+        strides = np.array(_STRIDES)
+        kernel, expansion = jnp.asarray(_KERNELS)[ops], jnp.asarray(_EXPANSIONS)[ops]
+        shape = channels[:-1], channels[1:]
+        blocks = parsed.inverted_residual(*shape, kernel, expansion, strides, sides[:-1])
+        nothing = parsed.left_out(*shape, strides, sides[:-1])
+        return parsed.join(
+            parsed.conv(3, _STEM, 3, 1, self.image_size),
+            parsed.where(ops == OPERATIONS.index("identity"), nothing, blocks),
+            parsed.conv(int(channels[-1]), _HEAD, 1, 1, int(sides[-1])),
+            parsed.linear(_HEAD, self.num_classes),
+        )

@@ -15,11 +15,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nasjax.data import tables
-from nasjax.data.tables import Table, cost_names, data_sets, load_table
+from nasjax.data.tables import Table, cost_names, data_sets, load_networks, load_table
 from nasjax.errors import UserError
 
 THIRD_PARTY = pathlib.Path(__file__).parents[2] / "third_party"
-FOLDERS = ("help_latency", "hw_nas_bench", "nas_bench_201", "nas_bench_macro")
+FOLDERS = (
+    *("accel_nasbench", "help_latency", "hw_nas_bench"),
+    *("nas_bench_201", "nas_bench_macro", "one_proxy"),
+)
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
 EDGETPU = "hw_nas_bench/edgetpu_latency_ms"
 
@@ -194,6 +197,51 @@ def test_costs_come_in_the_order_asked_for() -> None:
     assert (table.cost_names, turned.cost_names) == (asked, asked[::-1])
     assert_array_equal(table.costs, turned.costs[:, ::-1])
     assert load_table("nas_bench_201", "cifar10").costs.shape == (15625, 0)
+
+
+# Rows of the sources: by its column, one measurement each; how many in a column are missing.
+@pytest.mark.parametrize(
+    ("name", "shape", "row", "measured", "missing"),
+    [
+        ("accel_nasbench", (5138, 28), 0, {"top1_percent": 59.368, "params": 2_501_160}, 37 + 44),
+        ("help_fbnet", (5000, 22), 0, {"1080ti_1_ms": 10.61534973, "2080ti_1_ms": 7.13159169}, 0),
+        ("help_ofa", (5000, 46), 0, {"2080ti_1_ms": 12.08193779, "titan_rtx_1_ms": 4.37344551}, 0),
+        ("one_proxy", (1999, 6), 0, {"eagle_cpu_855_ms": 12.016, "eagle_dsp_855_ms": 2.834}, 0),
+    ],
+)
+def test_measured_networks_are_there(
+    name: str, shape: tuple[int, int], row: int, measured: dict[str, float], missing: int
+) -> None:
+    networks = load_networks(name)
+    assert (networks.architectures.shape, networks.architectures.dtype) == ((*shape, 1), np.int32)
+    codes = set(networks.architectures.ravel().tolist())
+    assert codes == set(range(1, len(networks.op_names) + 1))
+    for column, value in measured.items():
+        assert_allclose(networks.columns[column][row], value, rtol=1e-7)
+    columns = {key: values for key, values in networks.columns.items() if "std" not in key}
+    assert all(len(values) == shape[0] for values in columns.values())
+    tpus = [column for column in columns if column.startswith("tpu")] or list(columns)
+    assert sum(int(np.isnan(columns[column]).sum()) for column in tpus) == missing
+    assert all(np.nanmin(values) > 0 for values in columns.values())
+
+
+def test_measured_networks_are_encoded_as_their_sources_say() -> None:
+    def spoken(name: str) -> list[str]:
+        networks = load_networks(name)
+        return [networks.op_names[code - 1] for code in networks.architectures[0, :, 0]]
+
+    # The first rows: e 6, k 3, l 1, no se, then e 4, k 5, l 2, no se, ...; resolution 204, depth 2,
+    # kernel 7 and expansion 6, kernel 5 and expansion 4, ...; index 910.
+    assert spoken("accel_nasbench")[:8] == ["e6", "k3", "l1", "se0", "e4", "k5", "l2", "se0"]
+    assert spoken("help_fbnet")[:4] == ["k5_e6", "skip", "k3_e1_g2", "skip"]
+    assert spoken("help_ofa")[:6] == ["r204", "d2", "k7", "e6", "k5", "e4"]
+    cells = load_table("nas_bench_201", "cifar10").ops
+    assert_array_equal(load_networks("one_proxy").architectures[0, :, 0], cells[910] + 1)
+
+
+def test_unknown_networks_end_in_one_line_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match="'fbnet'.*accel_nasbench.*help_fbnet"):
+        load_networks("fbnet")
 
 
 @pytest.mark.parametrize(

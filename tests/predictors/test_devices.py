@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from nasjax.data.tables import cost_names, data_sets
+from nasjax.data.tables import cost_names, data_sets, load_networks
 from nasjax.errors import UserError
 from nasjax.predictors import devices
 from nasjax.predictors.devices import CONTEXT, NUMBERS, Setting
@@ -78,6 +78,9 @@ def test_every_cost_of_a_table_was_measured_on_a_described_device() -> None:
     ]
     costs = {cost for table in tables for cost in cost_names(*table)}
     assert len(costs) >= 9 + 27  # HW-NAS-Bench's and HELP's
+    for name in ("accel_nasbench", "help_fbnet", "help_ofa", "one_proxy"):
+        means = {column for column in load_networks(name).columns if "_std_" not in column}
+        costs |= {f"{name}/{column}" for column in means if column.endswith(("_ms", "per_s"))}
     assert costs - columns.keys() == set()
     assert {setting.device for setting in columns.values()} - known.keys() == set()
 

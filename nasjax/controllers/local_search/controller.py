@@ -50,15 +50,14 @@ class _LocalSearch:
 
     def __init__(self, space: SlotSpace, performance_size: int):
         self.space, self.performance_size = space, performance_size
-        self.others = len(space.operations) - 1
+        self.slots = space.changes[:, 0]
 
     def controller(self) -> Controller:
-        neighbours = self.space.num_layers * self.others
         return Controller(
             init=self.init,
             round=(
                 Phase("start", 1, 1, self.propose_start, self.start),
-                Phase("climb", neighbours, 1, self.propose_neighbours, self.climb),
+                Phase("climb", len(self.slots), 1, self.propose_neighbours, self.climb),
             ),
             finished=lambda state: jnp.bool_(False),
             num_updates=lambda state: jnp.int32(0),
@@ -101,9 +100,8 @@ class _LocalSearch:
         self, key: jax.Array, state: LocalSearchState
     ) -> tuple[Proposal, LocalSearchState]:
         near = self.space.neighbours(state.architecture)
-        near = near.reshape(-1, *near.shape[2:])
         order = jax.random.permutation(key, len(near))
-        unknown = order // self.others != state.moved
+        unknown = jnp.asarray(self.slots)[order] != state.moved
         return propose_whole(near[order], self.performance_size, unknown), state
 
     def climb(
