@@ -5,12 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
+from nasjax.assemble import assemble_table
+from nasjax.data.tables import load_table
 from nasjax.errors import UserError
-from nasjax.studies.predictors import config, fits, summary
+from nasjax.evaluation.table import in_order
+from nasjax.predictors import scores
+from nasjax.studies.predictors import config, fits, further, kinds, summary
+from nasjax.types import INFEASIBLE, OK, PROPOSE, Proposal
 
 pytest.importorskip("xgboost")
 
@@ -44,25 +51,94 @@ def test_a_split_is_the_same_for_all_and_leaves_out_what_cannot_run(data):
     assert np.isfinite(data.costs[np.concatenate([train, test]), 1]).all()
 
 
-def test_a_study_that_goes_on_makes_what_is_missing_and_sums_up(data, tmp_path):
-    study = config.parse(small(executability=COSTS[1], executability_train=(300,), in_jit="svr"))
-    jobs = fits.missing(tmp_path, study)
-    assert len(jobs) == 2 * 2 * 2
+def test_a_study_that_goes_on_makes_what_is_missing_and_sums_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(further, "_SEARCHES", 4)
+    monkeypatch.setattr(further, "_QUERIES", 4)
+    wanted = dict(executability=COSTS[1], executability_train=(300,), in_jit="svr")
+    wanted |= dict(curve=(30, 60), curve_of=("svr",), curve_seeds=1)
+    study = kinds.parse(small(**wanted))
+    jobs = list(study.missing(tmp_path))
+    assert len(jobs) == 2 * 2 * 2 + 2  # of the curve, 60 are fitted anyway
     for job in jobs[:3]:
-        fits.make(tmp_path, study, data, job)
-    assert fits.missing(tmp_path, study) == jobs[3:]
-    page, written = summary.write(tmp_path, study, fits.further(study, data))
-    assert json.loads((tmp_path / summary.PAGE).read_text()) == page
+        study.make(tmp_path, job)
+    assert list(study.missing(tmp_path)) == jobs[3:]
+    study.make(tmp_path, jobs[-1])
+    page, _, written = kinds.write(tmp_path, study)
+    assert json.loads((tmp_path / kinds.PAGE).read_text()) == page
     assert set(page["table2"]) == {"few_trees", "svr"}
+    assert set(page["curve"]["svr"]) == {"30", "60"}
     assert 0.5 < page["executability"]["balanced_accuracy"] <= 1
     assert page["in_jit"]["seconds_15625x2"] > 0
     assert all(path.stat().st_size for path in written)
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A study that keeps its predictors."""
+    directory = tmp_path_factory.mktemp("kept")
+    study = kinds.parse(small(save="few_trees", save_train=1_000))
+    study.make(directory, study.missing(directory)[0])
+    return directory, kinds.write(directory, study)[0]["saved"]
+
+
+def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept):
+    _, saved = kept
+    config = {
+        "space": {"name": "nas_bench_201"},
+        "controller": {"name": "random_search"},
+        "evaluator": {
+            "data_set": "cifar10",
+            "costs": ("hw_nas_bench/eyeriss_latency_ms",),
+            "predicted": (saved[COSTS[1]]["path"],),
+            "noise": False,
+        },
+        "reward": {"name": "accuracy", "invalid": -1.0},
+    }
+    parts = assemble_table(config, 100)
+    drawn = np.random.default_rng(1).choice(15_625, 600, replace=False)
+    cells = jnp.asarray(parts.space.of_index(drawn))
+    ones = jnp.ones(len(cells), bool)
+    proposal = Proposal(cells, ones, jnp.full(len(cells), PROPOSE), jnp.zeros((len(cells), 32)))
+    outcome = parts.evaluator.evaluate(jax.random.key(0), proposal)
+    assert outcome.costs.shape == (len(cells), 2)
+    said = np.isfinite(outcome.costs[:, 1])
+    np.testing.assert_array_equal(outcome.status, np.where(said, OK, INFEASIBLE))
+    np.testing.assert_array_equal(parts.reward(proposal, outcome)[~said], -1)
+    table = load_table("nas_bench_201", "cifar10", COSTS[1:])
+    measured = in_order(table, parts.space).costs[drawn, 0]
+    can_run = np.isfinite(measured)
+    assert 100 < (~can_run).sum() < 300
+    assert (said == can_run).mean() > 0.9
+    both = said & can_run
+    assert scores.of(measured[both], np.asarray(outcome.costs[both, 1]))["r2"] > 0.8
+
+
+def test_a_predictor_of_another_data_set_is_refused(kept):
+    _, saved = kept
+    config = {
+        "space": {"name": "nas_bench_201"},
+        "controller": {"name": "random_search"},
+        "evaluator": {"data_set": "cifar100", "predicted": (saved[COSTS[0]]["path"],)},
+        "reward": {"name": "accuracy"},
+    }
+    with pytest.raises(UserError, match="evaluator.predicted=.*'cifar100'.*it is of 'cifar10'"):
+        assemble_table(config, 10)
+    config["evaluator"]["predicted"] = ("nowhere",)
+    with pytest.raises(UserError, match="cannot read the predictor nowhere"):
+        assemble_table(config, 10)
+
+
 def test_scores_are_averaged_over_splits_and_then_over_devices():
     rows = pd.DataFrame(
         [
-            {"label": "one", "cost": cost, "seed": seed, "r2": r2, **dict.fromkeys(REST, 1.0)}
+            {
+                "label": "one",
+                "train": 9,
+                "cost": cost,
+                "seed": seed,
+                "r2": r2,
+                **dict.fromkeys(REST, 1.0),
+            }
             for cost, seed, r2 in [
                 ("a/pixel3", 0, 0.8),
                 ("a/pixel3", 1, 0.9),
@@ -81,6 +157,7 @@ def test_scores_are_averaged_over_splits_and_then_over_devices():
 
 REST = (
     *("rmse", "mape", "within_5", "within_10", "spearman", "kendall"),
+    *("within_1_spread", "within_2_spreads"),
     *("fit_seconds", "microseconds", "single_microseconds"),
 )
 
@@ -91,6 +168,9 @@ REST = (
         ({"costs": ()}, r"comparison.costs=\(\)"),
         ({"train": 0}, "comparison.train=0; it must be >= 1"),
         ({"in_jit": "gcn"}, "comparison.in_jit='gcn'; .*few_trees, svr"),
+        ({"save": "gcn"}, "comparison.save='gcn'; .*few_trees, svr"),
+        ({"curve_of": ("gcn",)}, r"comparison.curve_of=\['gcn'\]; .*few_trees, svr"),
+        ({"curve": (0,)}, r"comparison.curve=\(0,\); it must be numbers >= 1"),
         ({"executability_train": (15_625,)}, "15624"),
         ({"executability_train": ()}, "one number or more"),
         ({"costs": ("hw_nas_bench/toaster_latency_ms",)}, "toaster.*known"),
