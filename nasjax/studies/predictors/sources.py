@@ -1,15 +1,19 @@
 """Measured networks that studies of predictors are about: their features and what they cost."""
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from nasjax.data.tables import IMAGES, load_table
-from nasjax.predictors.features import features_of
+from nasjax.config import unknown
+from nasjax.data.tables import cost_names, load_networks, load_table
+from nasjax.errors import UserError
+from nasjax.spaces.fbnet import OF_SMALL_IMAGES
 from nasjax.spaces.nas_bench_201 import NasBench201
-
-SOURCES = ("nas_bench_201",)
+from nasjax.spaces.slots import SlotSpace
 
 
 class Source(NamedTuple):
@@ -30,20 +34,56 @@ class Source(NamedTuple):
 
 
 @functools.lru_cache(maxsize=8)
-def load(name: str, costs: tuple[str, ...], data_set: str = "cifar10") -> Source:
+def load(name: str, costs: tuple[str, ...]) -> Source:
     """The networks of one of `SOURCES`.
 
     Raises:
-      UserError: a cost is unknown.
+      UserError: the source is unknown, or has no such cost.
     """
-    space = NasBench201()
-    table = load_table(name, data_set, costs)
-    image_size, classes = IMAGES[data_set]
-    features = features_of(space, table.ops.astype(np.int32)[..., None] + 1, data_set)
+    if name not in _READERS:
+        raise UserError(unknown(f"source {name!r}", name, list(SOURCES)))
+    space, architectures, columns = _READERS[name](costs)
+    for cost in costs:
+        if cost not in columns:
+            raise UserError(unknown(f"cost {cost!r} of {name}", cost, list(columns)))
+    features = np.asarray(jax.jit(jax.vmap(space.features))(jnp.asarray(architectures)))
     return Source(
-        np.asarray(features),
+        features,
         space.feature_names,
-        table.macs.astype(np.float64),
-        dict(zip(costs, table.costs.T, strict=True)),
-        {"image_size": image_size, "classes": classes},
+        features[:, space.feature_names.index("macs")].astype(np.float64),
+        {cost: columns[cost] for cost in costs},
+        {"image_size": space.image_size, "classes": space.num_classes},
     )
+
+
+_Networks = tuple[SlotSpace, np.ndarray, dict[str, np.ndarray]]
+
+
+def _nas_bench_201(costs: Sequence[str]) -> _Networks:
+    """All cells, on CIFAR-10."""
+    known = cost_names("nas_bench_201", "cifar10")
+    table = load_table("nas_bench_201", "cifar10", [cost for cost in known if cost in costs])
+    columns = dict(zip(table.cost_names, table.costs.T, strict=True))
+    return NasBench201(), table.ops.astype(np.int32)[..., None] + 1, columns
+
+
+def _one_proxy(costs: Sequence[str]) -> _Networks:
+    """The 1,999 cells that OneProxy has, with what the other tables know of them."""
+    networks, space = load_networks("one_proxy"), NasBench201()
+    _, every, columns = _nas_bench_201(costs)
+    index = jax.vmap(space.index)
+    places = np.argsort(index(jnp.asarray(every)))[index(jnp.asarray(networks.architectures))]
+    of_cells = {name: column[places] for name, column in columns.items()}
+    named = {f"one_proxy/{name}": column for name, column in networks.columns.items()}
+    return space, networks.architectures, named | of_cells
+
+
+def _help_fbnet(costs: Sequence[str]) -> _Networks:
+    """5,000 networks of FBNet's space, for small images."""
+    networks = load_networks("help_fbnet")
+    columns = {f"help_fbnet/{name}": column for name, column in networks.columns.items()}
+    return OF_SMALL_IMAGES, networks.architectures, columns
+
+
+_READERS = {"nas_bench_201": _nas_bench_201, "one_proxy": _one_proxy, "help_fbnet": _help_fbnet}
+SOURCES = tuple(_READERS)
