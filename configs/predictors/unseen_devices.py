@@ -45,7 +45,7 @@ HELP = (
 def get_config() -> ml_collections.ConfigDict:
     """Settings of what is believed before the first sample were chosen on HELP's other devices."""
     c = ml_collections.ConfigDict()
-    c.unseen = dict(main="help", samples=(0, 10, 100), train=900, seeds=5)
+    c.unseen = dict(main="help", samples=(0, 10, 20, 100), train=900, seeds=5)
     c.splits = dict(
         help=_cells(HELP, ("titan_rtx_256", "gold_6226", "fpga", "pixel2", "raspi4", "eyeriss")),
         help_validation=_cells(HELP, ("titanx_1", "titanx_32", "titanx_256", "gold_6240")),

@@ -1,9 +1,10 @@
 """Costs on a device that was hardly measured: from known devices, its description, a few samples.
 
-K known devices have a predictor each. For architecture a and the new device
+K known devices have a predictor each; one more is ideal and takes as long as there are
+multiply-adds. For architecture a and the new device
 
     log y(a) = b + s (w g(a) + v h(a)) + noise
-    g(a)       [K] log costs predicted for the known devices, each of mean 0 and deviation 1
+    g(a)       [K + 1] log costs predicted for those devices, each of mean 0 and deviation 1
     h(a)       [H] features of the architecture, likewise
     w          before any sample: the known devices' likeness to the new one, see `likeness`
     v          before any sample: 0
@@ -37,7 +38,8 @@ class TransferConfig:
 
     Attributes:
       bandwidth: distance between descriptions at which likeness has dropped to 0.6.
-      floor: likeness of a device that resembles none; large: descriptions do not count.
+      floor: likeness of a device that resembles none, and of the ideal one; large: descriptions
+        do not count.
       known_spread, feature_spread, noise: the grid, deviations of w, v and the noise; in units of
         a device's deviation of log costs.
     """
@@ -57,7 +59,7 @@ class TransferConfig:
 
 
 def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """[K, C] known, [C] new -> [K], sums to 1: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
+    """[K, C] known, [C] new -> [K + 1], sums to 1: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
 
     d^2 is the mean over the description's parts of squared differences: 2 for another kind; for a
     number that of logarithms, in deviations among the devices, 2 (what two at random differ by) if
@@ -74,24 +76,26 @@ def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) 
     scaled = known[:, varies] / deviation[varies]
     squares = np.nan_to_num((scaled[:-1] - scaled[-1:]) ** 2, nan=2.0)
     distance = (2.0 * other_kind + squares.sum(1)) / (1 + squares.shape[1])
-    weight = np.exp(-distance / (2 * config.bandwidth**2)) + config.floor
-    return weight / weight.sum()
+    alike = np.append(np.exp(-distance / (2 * config.bandwidth**2)), 0.0)
+    return (alike + config.floor) / (alike + config.floor).sum()
 
 
 def prepare(
-    known: Predictor, params: Sequence[Params], seen: np.ndarray, columns: np.ndarray
+    known: Predictor, params: Sequence[Params], seen: np.ndarray, columns: np.ndarray, macs: int
 ) -> Params:
     """What `fit` starts from, for any new device.
 
     Args:
       known: the known devices' predictor; params: of each of the K.
       seen: [M, F] architectures that give g and h their mean and deviation; no costs are needed.
-      columns: [H] of the features, those that are h.
+      columns: [H] of the features, those that are h; macs: the one that is multiply-adds.
     """
-    logs = np.asarray(jax.jit(_logs, static_argnums=0)(known, params, jnp.asarray(seen)))
+    of_known = {str(place): one for place, one in enumerate(params)}
+    start: Params = {"known": of_known, "macs": np.int32(macs)}
+    logs = np.asarray(jax.jit(_logs, static_argnums=0)(known, start, jnp.asarray(seen)))
     feature_center, feature_scale = scaling.of(seen[:, columns])
     return {
-        "known": {str(place): one for place, one in enumerate(params)},
+        **start,
         "center": logs.mean(1),
         "scale": np.maximum(logs.std(1), 1e-6),
         "columns": np.asarray(columns, np.int32),
@@ -110,7 +114,7 @@ def fit(
     """Params of `predict`.
 
     Args:
-      prepared: see `prepare`; weights: [K] before any sample, see `likeness`.
+      prepared: see `prepare`; weights: [K + 1] before any sample, see `likeness`.
       rows: [n, D] the samples' `design`, n >= 0; values: [n] their costs, finite and above 0.
     """
     good = bool((values > 0).all() and np.isfinite(values).all())
@@ -146,20 +150,42 @@ def of_design(params: Params, rows: jax.Array) -> Prediction:
     return Prediction(value, value * params["unit"] * jnp.sqrt(variance + params["noise"] ** 2))
 
 
-def _logs(known: Predictor, params: Sequence[Params], features: jax.Array) -> jax.Array:
-    """[N, F] -> [K, N]: log costs predicted for the known devices."""
-    costs = [known.predict(one, features).value for one in params]
-    return jnp.log(jnp.maximum(jnp.stack(costs), 1e-9))
+def _logs(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array:
+    """[N, F] -> [K + 1, N]: log costs on the known devices and on the ideal one."""
+    of_known = [prepared["known"][str(place)] for place in range(len(prepared["known"]))]
+    costs = [known.predict(params, features).value for params in of_known]
+    return jnp.log(jnp.maximum(jnp.stack([*costs, features[:, prepared["macs"]]]), 1e-9))
 
 
 def design(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array:
-    """[N, F] -> [N, D = K + H + 1]: g, h and 1."""
-    of_known = [prepared["known"][str(place)] for place in range(len(prepared["known"]))]
-    logs = _logs(known, of_known, features)
+    """[N, F] -> [N, D = K + 1 + H + 1]: g, h and 1."""
+    logs = _logs(known, prepared, features)
     g = (logs - prepared["center"][:, None]) / prepared["scale"][:, None]
     columns = features[:, prepared["columns"]]
     h = scaling.apply(columns, prepared["feature_center"], prepared["feature_scale"])
     return jnp.concatenate([g.T, h, jnp.ones((len(features), 1))], axis=1)
+
+
+def choose(config: TransferConfig, prepared: Params, rows: np.ndarray, count: int) -> np.ndarray:
+    """Which of the rows [N, D] of `design` to measure first: [count] indices.
+
+    One by one, that of which least is known: whose cost has the largest variance after those
+    before it were measured (at the middle of the grid). No cost of the new device is needed.
+    """
+    spreads = (config.known_spread, config.feature_spread, config.noise)
+    on_known, on_features, noise = (float(np.median(grid)) for grid in spreads)
+    known = len(prepared["center"])
+    variance = _variance(known, rows.shape[1] - known - 1, on_known, on_features, offset=1.0)
+    scaled = np.asarray(rows, np.float64) * np.sqrt(variance)
+    left, seen = np.square(scaled).sum(1), np.zeros((len(rows), count))
+    chosen = np.zeros(count, int)
+    for place in range(count):  # pivoted Cholesky decomposition of the rows' covariance
+        chosen[place] = best = int(left.argmax())
+        shared = scaled @ scaled[best] - seen[:, :place] @ seen[best, :place]
+        seen[:, place] = shared / np.sqrt(left[best] + noise**2)
+        left = np.maximum(left - np.square(seen[:, place]), 0)
+        left[best] = 0  # not twice
+    return chosen
 
 
 def _posterior(
@@ -171,13 +197,7 @@ def _posterior(
     for on_known, on_features, noise in itertools.product(
         config.known_spread, config.feature_spread, config.noise
     ):
-        variance = np.concatenate(
-            [
-                np.full(known, on_known**2 / known),
-                np.full(count, on_features**2 / max(count, 1)),
-                [_OFFSET**2],
-            ]
-        )
+        variance = _variance(known, count, on_known, on_features, _OFFSET)
         spread = rows * variance
         of_samples = spread @ rows.T + noise**2 * np.eye(len(targets))
         error = targets - rows @ before
@@ -192,3 +212,12 @@ def _posterior(
     around = np.array(means) - mean
     covariance = np.tensordot(chance, np.array(covariances), 1) + (around.T * chance) @ around
     return mean, covariance, float(np.sqrt(chance @ np.square(noises)))
+
+
+def _variance(
+    known: int, count: int, on_known: float, on_features: float, offset: float
+) -> np.ndarray:
+    """[D] of the weights before any sample."""
+    of_known = np.full(known, on_known**2 / known)
+    of_features = np.full(count, on_features**2 / max(count, 1))
+    return np.concatenate([of_known, of_features, [offset**2]])

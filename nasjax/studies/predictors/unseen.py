@@ -5,7 +5,8 @@ A split names the devices that were measured, the known ones, and those that are
     macs             the order of the networks' multiply-adds: no predictor at all
     average          transfer where descriptions do not count: known devices weigh the same
     described_trees  one bag of boosted trees on architecture and description, all known devices
-    transfer         `predictors/transfer.py`
+    transfer         `predictors/transfer.py`, its samples random ones, as those of the others
+    chosen           the same, its samples chosen before any is measured
     alone            the known devices' method, fitted on the samples only
 """
 
@@ -34,9 +35,10 @@ from nasjax.studies.predictors import fits
 from nasjax.studies.predictors.sources import SOURCES, Source, load
 
 SECTIONS = ("unseen", "splits", "known", "transfer")
-METHODS = ("macs", "average", "described_trees", "transfer", "alone")
+METHODS = ("macs", "average", "described_trees", "transfer", "chosen", "alone")
 _LEVEL = 1e6  # floor of likeness at which descriptions do not count
 _FEWEST_ALONE = 10  # samples
+_CHOICE = 2_000  # networks that samples are chosen from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _check_split(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
         int(np.isfinite(costs).sum())
         for costs in load(split.source, (*split.known, *split.new)).costs.values()
     )
-    most = fewest - max(unseen.samples) - 1
+    most = fewest - 2 * max(unseen.samples) - 1
     check(unseen.train <= most, "unseen.train", unseen.train, f"at most {most} for {path}")
 
 
@@ -166,9 +168,13 @@ def make(directory: pathlib.Path, study: UnseenStudy, job: Job) -> None:
     for cost in split.new:
         values = source.costs[cost]
         can_run = rest[np.isfinite(values[rest])]
+        random, pool = can_run[: max(study.unseen.samples)], can_run[:_CHOICE]
+        most = len(random)
+        chosen = pool[transfer.choose(study.transfer, known.prepared, known.design[pool], most)]
+        test = np.setdiff1d(can_run, np.concatenate([random, chosen]))
         for count in study.unseen.samples:
-            drawn, test = can_run[:count], np.sort(can_run[max(study.unseen.samples) :])
-            for method, found in predicted(study, known, cost, drawn, test).items():
+            samples = random[:count], chosen[:count]
+            for method, found in predicted(study, known, cost, samples, test).items():
                 row = {"split": job.label, "seed": job.seed, "new": cost, "samples": count}
                 rows.append(row | {"method": method, **_scored(values[test], found)})
     path = _path(directory, job)
@@ -222,7 +228,8 @@ def fit_known(
     varies = np.ptp(source.features[seen], axis=0) > 0
     sums = ["=" not in name for name in source.names]
     columns = np.flatnonzero(varies & np.array(sums))
-    prepared = transfer.prepare(study.known, params, source.features[seen], columns)
+    macs = source.names.index("macs")
+    prepared = transfer.prepare(study.known, params, source.features[seen], columns, macs)
     rows = _compiled(transfer.design, study.known)(prepared, jnp.asarray(source.features))
     return Known(seed, source, split, prepared, np.asarray(rows), pooled, contexts)
 
@@ -249,21 +256,29 @@ def _compiled(function: Callable[..., Any], *known: Predictor) -> Callable[..., 
 
 
 def predicted(
-    study: UnseenStudy, known: Known, cost: str, drawn: np.ndarray, test: np.ndarray
+    study: UnseenStudy,
+    known: Known,
+    cost: str,
+    samples: tuple[np.ndarray, np.ndarray],
+    test: np.ndarray,
 ) -> dict[str, Prediction]:
     """Costs of the tested networks on a new device, by method.
 
     Args:
-      drawn: [n] rows that were measured on it; test: [N] rows that were not.
+      samples: [n] rows that were measured on it: random ones, chosen ones; test: [N] others.
     """
+    drawn, chosen = samples
     source, nothing = known.source, jnp.zeros(len(test))
     features, values = source.features, source.costs[cost]
     found = {"macs": Prediction(jnp.asarray(source.macs[test]), nothing)}
     contexts = np.stack([known.contexts[one] for one in known.split.known])
-    for method, floor in (("average", _LEVEL), ("transfer", study.transfer.floor)):
-        settings = dataclasses.replace(study.transfer, floor=floor)
+    everyone = dataclasses.replace(study.transfer, floor=_LEVEL)
+    ways = [("average", everyone, drawn), ("transfer", study.transfer, drawn)]
+    if len(chosen):
+        ways.append(("chosen", study.transfer, chosen))
+    for method, settings, rows in ways:
         weights = transfer.likeness(contexts, known.contexts[cost], settings)
-        params = transfer.fit(settings, known.prepared, weights, known.design[drawn], values[drawn])
+        params = transfer.fit(settings, known.prepared, weights, known.design[rows], values[rows])
         found[method] = _compiled(transfer.of_design)(params, known.design[test])
     if not len(drawn):
         described = jnp.asarray(_described(features[test], known.contexts[cost]))

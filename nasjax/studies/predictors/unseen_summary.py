@@ -20,7 +20,8 @@ PICTURE = "unseen_devices.png"
 def page(directory: pathlib.Path, study: UnseenStudy) -> dict[str, Any]:
     """What is there: `unseen_devices` of the main split, `splits` of all, `calibration`.
 
-    unseen_devices: {"0": mean Spearman of `transfer` after 0 samples, ..., "flops"; "above_flops":
+    unseen_devices: {"0": mean Spearman of `transfer` after 0 samples, ...; "chosen": the same of
+      chosen samples; "flops"; "above_flops":
       the difference after 0 samples, its 95 % intervals over seeds and over devices (Student's t)}.
     splits: {split: {samples: {method: {mean, sd, devices: {device: mean over seeds}}}}}; mean over
       devices of means over seeds, sd over seeds of the mean over devices.
@@ -69,6 +70,11 @@ def _headline(rows: pd.DataFrame, of_samples: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
         samples: methods["transfer"]["mean"] for samples, methods in of_samples.items()
     }
+    found["chosen"] = {
+        samples: methods["chosen"]["mean"]
+        for samples, methods in of_samples.items()
+        if "chosen" in methods
+    }
     fewest = rows[rows["samples"] == rows["samples"].min()]
     both = fewest.pivot_table("spearman", ["seed", "new"], "method")
     found["flops"] = round(float(both["macs"].groupby("new").mean().mean()), 4)
@@ -95,9 +101,11 @@ def markdown(found: dict[str, Any]) -> str:
     if "unseen_devices" in found:
         first = found["unseen_devices"]
         means = [f"{samples} samples {first[samples]}" for samples in first if samples.isdigit()]
+        chosen = [f"{samples} samples {rho}" for samples, rho in first["chosen"].items()]
         above = first["above_flops"]
         lines += [
             f"Mean Spearman, transfer: {', '.join(means)}; FLOPs {first['flops']}.",
+            f"With chosen samples: {', '.join(chosen)}.",
             f"Transfer without samples is above FLOPs by {above['mean']} (95 % over seeds "
             f"{above['over_seeds']}, over devices {above['over_devices']}).",
             "",
