@@ -36,7 +36,11 @@ def get_config() -> ml_collections.ConfigDict:
         bag_of_boosted_mlps=dict(name="bag_of_boosted_mlps"),
         xgboost=dict(name="bag_of_boosted_trees", form="trees", **one),
         random_forest=dict(name="random_forest"),
-        mlp=dict(name="bag_of_boosted_mlps", rounds=1, shrinkage=1.0, epochs=400, **one),
+        mlp=dict(
+            name="bag_of_boosted_mlps",
+            **dict(rounds=1, shrinkage=1.0, width=256, epochs=200, learning_rate=1e-3),
+            **one,
+        ),
         svr=dict(name="support_vectors"),
         gcn=dict(name="graph_convolution"),
     )

@@ -34,10 +34,10 @@ class GraphConvolutionConfig:
     """
 
     layers: int = 4
-    width: int = 128
-    epochs: int = 150
+    width: int = 64
+    epochs: int = 400
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "epochs", "batch_size"):

@@ -20,7 +20,7 @@ class SupportVectorsConfig:
       tolerance: errors up to it cost nothing (epsilon).
     """
 
-    penalty: float = 10.0
+    penalty: float = 3.0
     tolerance: float = 0.05
 
     def __post_init__(self) -> None:
