@@ -44,10 +44,11 @@ XGBOOST = [
     "xgboost-cpu>=3.1,<4; sys_platform != 'darwin'",
     "xgboost>=3.1,<4; sys_platform == 'darwin'",
 ]
+IMBALANCED = "imbalanced-learn>=0.14.2,<0.15"
 
 EXTRAS = {
-    # Fitting boosted trees; nothing else needs it, fitted ones are evaluated in JAX.
-    "predictors": XGBOOST,
+    # Fitting boosted trees; nothing else needs it, fitted ones are evaluated in JAX. And SMOTE.
+    "predictors": [*XGBOOST, IMBALANCED],
     "dev": [
         "flashbax==0.1.3",
         "import-linter>=2.5,<3",
@@ -55,6 +56,7 @@ EXTRAS = {
         "pytest>=9,<10",
         "ruff>=0.17,<0.18",
         *XGBOOST,
+        IMBALANCED,
     ],
     # The stock CPU build of TensorFlow, which tfds needs to prepare a data set, not to read one.
     "prepare": ["tensorflow-cpu>=2.20,<2.22"],

@@ -1,0 +1,62 @@
+"""Over-sampling of rare contexts by SMOTE (Chawla et al., 2002), as AUTOCoMET does (IV.A).
+
+A new row lies somewhere on the line between a row and one of its nearest in the same context, its
+cost likewise: inputs and logarithms of costs are interpolated together.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from nasjax.errors import UserError
+from nasjax.predictors import scaling
+
+_NEIGHBOURS = 5
+
+
+def oversample(
+    seed: int, inputs: np.ndarray, values: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """[R, F], [R], [R] -> more of them: every group has as many rows as the largest.
+
+    Args:
+      values: above 0; groups: whole numbers, e.g. a row's device and how it was used. Groups of a
+        single row have no line to lie on and stay as they are.
+
+    Raises:
+      UserError: imbalanced-learn is not installed.
+    """
+    names, counts = np.unique(groups, return_counts=True)
+    wanted = {int(name): int(counts.max()) for name, count in zip(names, counts, strict=True)}
+    lone = names[counts == 1]
+    kept = ~np.isin(groups, lone)
+    if len(names) - len(lone) < 2:
+        return inputs, values
+    sampler = _smote()(
+        sampling_strategy={name: count for name, count in wanted.items() if name not in lone},
+        k_neighbors=int(min(_NEIGHBOURS, counts[counts > 1].min() - 1)),
+        random_state=seed,
+    )
+    center, scale = scaling.of(inputs)
+    rows = np.column_stack([np.asarray(scaling.apply(inputs, center, scale)), np.log(values)])
+    found, of_group = sampler.fit_resample(rows[kept], groups[kept])
+    features = found[:, :-1] * scale + center
+    features[: kept.sum()] = inputs[kept]
+    for name in names[counts > 1]:  # what is not known of a context stays unknown
+        missing = np.isnan(inputs[groups == name]).any(0)
+        features[np.ix_(of_group == name, missing)] = np.nan
+    return (
+        np.concatenate([features, inputs[~kept]]).astype(np.float32),
+        np.concatenate([np.exp(found[:, -1]), values[~kept]]),
+    )
+
+
+def _smote() -> Any:
+    try:
+        from imblearn.over_sampling import SMOTE
+    except ImportError as error:
+        raise UserError(
+            "over-sampling needs imbalanced-learn, which is not installed; "
+            "pip install 'nasjax[predictors]'"
+        ) from error
+    return SMOTE
