@@ -37,6 +37,7 @@ from nasjax.predictors.predictor import Predictor
 from nasjax.predictors.random_forest import RandomForestConfig, make_random_forest
 from nasjax.predictors.saved import Saved
 from nasjax.predictors.support_vectors import SupportVectorsConfig, make_support_vectors
+from nasjax.predictors.transfer import make_transfer
 from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
@@ -159,14 +160,23 @@ PREDICTORS: dict[str, tuple[type, Callable[[Any, Any], Predictor]]] = {
 }
 
 
+TRANSFER = "transfer"  # method of a saved one; its settings are those of the known devices'
+
+
+def _predictor(values: Mapping[str, Any], space: Any) -> Predictor:
+    name, settings = parse_member("predictor", values)
+    return PREDICTORS[name][1](settings, space)
+
+
 def of_saved(saved: Saved, space: Any) -> Predictor:
     """The predictor that a saved one's params are of.
 
     Raises:
       UserError: its method or settings are unknown here.
     """
-    name, settings = parse_member("predictor", {"name": saved.method, **saved.settings})
-    predictor = PREDICTORS[name][1](settings, space)
+    if saved.method == TRANSFER:
+        return make_transfer(_predictor(saved.settings, space))
+    predictor = _predictor({"name": saved.method, **saved.settings}, space)
     return make_piecewise(predictor) if COST in saved.params else predictor
 
 

@@ -16,6 +16,7 @@ is that of the samples, of the known devices where there are fewer than three.
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -24,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
+from nasjax.errors import UserError
 from nasjax.predictors import scaling
 from nasjax.predictors.devices import CONTEXT
 from nasjax.predictors.predictor import Params, Prediction, Predictor
@@ -140,6 +142,15 @@ def predict(known: Predictor, params: Params, features: jax.Array) -> Prediction
     The spread is that of a measurement: of what is believed of the weights, and the noise.
     """
     return of_design(params, design(known, params, features))
+
+
+def make_transfer(known: Predictor) -> Predictor:
+    """What `fit` has fitted, as a predictor; more than features and values is needed to fit it."""
+
+    def refused(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
+        raise UserError("transfer is fitted by a study of unseen devices, which knows the others")
+
+    return Predictor(refused, functools.partial(predict, known))
 
 
 def of_design(params: Params, rows: jax.Array) -> Prediction:

@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 from nasjax.errors import UserError
 from nasjax.runs.workdir import versions, write_json
-from nasjax.studies.predictors import config, fits, further, summary, unseen, unseen_summary
+from nasjax.studies.predictors import (
+    config,
+    described,
+    fits,
+    further,
+    summary,
+    unseen,
+    unseen_kept,
+    unseen_summary,
+)
 
 PAGE, REPORT = "predictors.json", "report.md"
 
@@ -37,12 +46,15 @@ class Study(NamedTuple):
 
 
 def parse(settings: Mapping[str, Any]) -> Study:
-    """Checks a config: of a comparison, or with a section `unseen` of unseen devices.
+    """Checks a config: of a comparison, or what its section `unseen` or `described` says.
 
     Raises:
       UserError: a section, key, name or value is unknown, missing or not allowed.
     """
-    return _unseen(settings) if "unseen" in settings else _comparison(settings)
+    for section, kind in (("unseen", _unseen), ("described", _described)):
+        if section in settings:
+            return kind(settings)
+    return _comparison(settings)
 
 
 def _comparison(settings: Mapping[str, Any]) -> Study:
@@ -65,13 +77,28 @@ def _unseen(settings: Mapping[str, Any]) -> Study:
     study = unseen.parse(settings)
 
     def sum_up(directory: pathlib.Path) -> Found:
-        page = unseen_summary.page(directory, study)
+        page = unseen_summary.page(directory, study) | {"saved": unseen_kept.keep(directory, study)}
         return Found(page, unseen_summary.markdown(page), [unseen_summary.png(directory, page)])
 
     return Study(
         study.resolved,
         lambda directory: unseen.missing(directory, study),
         lambda directory, job: unseen.make(directory, study, job),
+        sum_up,
+    )
+
+
+def _described(settings: Mapping[str, Any]) -> Study:
+    study = described.parse(settings)
+
+    def sum_up(directory: pathlib.Path) -> Found:
+        page = described.page(directory, study)
+        return Found(page, described.markdown(page), [])
+
+    return Study(
+        study.resolved,
+        lambda directory: described.missing(directory, study),
+        lambda directory, job: described.make(directory, study, job),
         sum_up,
     )
 

@@ -1,6 +1,7 @@
 """Measured networks that studies of predictors are about: their features and what they cost."""
 
 import functools
+import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import numpy as np
 from nasjax.config import unknown
 from nasjax.data.tables import cost_names, load_networks, load_table
 from nasjax.errors import UserError
+from nasjax.predictors import devices, measurements
 from nasjax.spaces.fbnet import OF_SMALL_IMAGES
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.spaces.slots import SlotSpace
@@ -22,15 +24,16 @@ class Source(NamedTuple):
     Attributes:
       features: [N, F] float32; names: [F].
       macs: [N] float64, multiply-adds per image.
-      costs: of those asked for, [N] float32, infinite where the device cannot run a network.
-      task: what the networks are for: `image_size` and `classes`.
+      costs: of those asked for, [N] float32, infinite where the device cannot run a network or was
+        not asked.
+      contexts: of the same, [C] float32, the described device, how it was used, and for what.
     """
 
     features: np.ndarray
     names: tuple[str, ...]
     macs: np.ndarray
     costs: dict[str, np.ndarray]
-    task: dict[str, int]
+    contexts: dict[str, np.ndarray]
 
 
 @functools.lru_cache(maxsize=8)
@@ -47,13 +50,55 @@ def load(name: str, costs: tuple[str, ...]) -> Source:
         if cost not in columns:
             raise UserError(unknown(f"cost {cost!r} of {name}", cost, list(columns)))
     features = np.asarray(jax.jit(jax.vmap(space.features))(jnp.asarray(architectures)))
+    task = {"image_size": space.image_size, "classes": space.num_classes}
+    described, settings = devices.published(), devices.columns()
     return Source(
         features,
         space.feature_names,
         features[:, space.feature_names.index("macs")].astype(np.float64),
         {cost: columns[cost] for cost in costs},
-        {"image_size": space.image_size, "classes": space.num_classes},
+        {
+            cost: devices.context(described[settings[cost].device], settings[cost], **task)
+            for cost in costs
+        },
     )
+
+
+def with_folder(
+    source: Source, folder: pathlib.Path, target: str
+) -> tuple[Source, tuple[str, ...]]:
+    """The source and, in rows of their own, the networks of a folder of measurements.
+
+    Returns:
+      It, and the names of the folder's costs, one for each setting.
+
+    Raises:
+      UserError: the folder is missing or damaged, has no such target, or lacks a feature.
+    """
+    of_task = next(iter(source.contexts.values()))[-len(devices.TASK) :].tolist()
+    task = {name: int(value) for name, value in zip(devices.TASK, of_task, strict=True)}
+    found = measurements.read(folder, **task).of_target(target)
+    for name in source.names:
+        if name not in found.feature_names:
+            raise UserError(f"{folder / measurements.NETWORKS} lacks the feature {name!r}")
+    features = found.features[:, [found.feature_names.index(name) for name in source.names]]
+    many, more = len(source.features), len(features)
+    costs = {
+        cost: np.concatenate([values, np.full(more, np.inf, np.float32)])
+        for cost, values in source.costs.items()
+    }
+    contexts, new = dict(source.contexts), []
+    for place, setting in enumerate(found.settings):
+        rows = found.setting == place
+        if not rows.any():
+            continue
+        new.append(f"{setting.device}/batch_{setting.batch}_threads_{setting.threads}_{target}")
+        costs[new[-1]] = np.full(many + more, np.inf, np.float32)
+        costs[new[-1]][many + found.network[rows]] = found.values[rows]
+        contexts[new[-1]] = found.contexts[place]
+    features = np.concatenate([source.features, features])
+    macs = features[:, source.names.index("macs")].astype(np.float64)
+    return Source(features, source.names, macs, costs, contexts), tuple(new)
 
 
 _Networks = tuple[SlotSpace, np.ndarray, dict[str, np.ndarray]]
@@ -87,3 +132,4 @@ def _help_fbnet(costs: Sequence[str]) -> _Networks:
 
 _READERS = {"nas_bench_201": _nas_bench_201, "one_proxy": _one_proxy, "help_fbnet": _help_fbnet}
 SOURCES = tuple(_READERS)
+DATA_SETS = {"nas_bench_201": "cifar10", "one_proxy": "cifar10", "help_fbnet": "cifar100"}

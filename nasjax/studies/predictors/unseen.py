@@ -32,7 +32,7 @@ from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.predictors.transfer import TransferConfig
 from nasjax.runs.workdir import write_json
 from nasjax.studies.predictors import fits
-from nasjax.studies.predictors.sources import SOURCES, Source, load
+from nasjax.studies.predictors.sources import SOURCES, Source, load, with_folder
 
 SECTIONS = ("unseen", "splits", "known", "transfer")
 METHODS = ("macs", "average", "described_trees", "transfer", "chosen", "alone")
@@ -71,11 +71,15 @@ class SplitConfig:
     Attributes:
       source: whose measurements, one of `SOURCES`.
       known, new: costs, e.g. "help/1080ti_1_ms".
+      folder: of measurements of networks of the same space, whose devices are the new ones instead
+        (see `launch/profile_device.py`); target: which of its costs.
     """
 
     source: str
     known: tuple[str, ...]
-    new: tuple[str, ...]
+    new: tuple[str, ...] = ()
+    folder: str | None = None
+    target: str = "latency_ms"
 
 
 class UnseenStudy(NamedTuple):
@@ -127,19 +131,31 @@ def _check_split(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
         what = f"config.{path}.source={split.source!r}"
         raise UserError(unknown(what, split.source, list(SOURCES)))
     described = devices.columns()
+    one_side = "one cost or more" if split.folder is None else "nothing: there is a folder"
+    check(bool(split.new) == (split.folder is None), f"{path}.new", split.new, one_side)
+    check(bool(split.known), f"{path}.known", split.known, "one cost or more")
     for side, costs in (("known", split.known), ("new", split.new)):
-        check(bool(costs), f"{path}.{side}", costs, "one cost or more")
         for cost in costs:
             if cost not in described:
                 raise UserError(unknown(f"config.{path}.{side}={cost!r}", cost, list(described)))
     both = sorted(set(split.known) & set(split.new))
     check(not both, f"{path}.new", both, "devices that are not among the known ones")
-    fewest = min(
-        int(np.isfinite(costs).sum())
-        for costs in load(split.source, (*split.known, *split.new)).costs.values()
-    )
-    most = fewest - 2 * max(unseen.samples) - 1
+    source, new = source_of(split)
+    can_run = {cost: int(np.isfinite(values).sum()) for cost, values in source.costs.items()}
+    most = min(can_run[cost] for cost in split.known) - 2 * max(unseen.samples) - 1
     check(unseen.train <= most, "unseen.train", unseen.train, f"at most {most} for {path}")
+    for cost in new:
+        most = can_run[cost] // 3
+        allowed = f"at most {most}, a third of the networks that {cost} has"
+        check(max(unseen.samples) <= most, "unseen.samples", unseen.samples, allowed)
+
+
+def source_of(split: SplitConfig) -> tuple[Source, tuple[str, ...]]:
+    """A split's networks, and the costs on new devices."""
+    source = load(split.source, (*split.known, *split.new))
+    if split.folder is None:
+        return source, split.new
+    return with_folder(source, pathlib.Path(split.folder), split.target)
 
 
 def missing(directory: pathlib.Path, study: UnseenStudy) -> list[Job]:
@@ -159,13 +175,12 @@ def _path(directory: pathlib.Path, job: Job) -> pathlib.Path:
 def make(directory: pathlib.Path, study: UnseenStudy, job: Job) -> None:
     """Fits the known devices, predicts the new ones, keeps the scores of all methods."""
     split = study.splits[job.label]
-    source = load(split.source, (*split.known, *split.new))
-    rng = np.random.default_rng(job.seed)
-    order = rng.permutation(len(source.features))
-    seen, rest = order[: study.unseen.train], order[study.unseen.train :]
-    known = fit_known(study, split, source, seen, job.seed)
+    source, new = source_of(split)
+    order = np.random.default_rng(job.seed).permutation(len(source.features))
+    known, seen = fit_known(study, split, source, order, job.seed)
+    rest = order[~np.isin(order, seen)]
     rows = []
-    for cost in split.new:
+    for cost in new:
         values = source.costs[cost]
         can_run = rest[np.isfinite(values[rest])]
         random, pool = can_run[: max(study.unseen.samples)], can_run[:_CHOICE]
@@ -198,7 +213,6 @@ class Known(NamedTuple):
     Attributes:
       prepared: see `transfer.prepare`; design: [N, D], of all networks.
       pooled: params of one fit to all known devices.
-      contexts: by cost, of known and new devices.
     """
 
     seed: int
@@ -207,21 +221,25 @@ class Known(NamedTuple):
     prepared: Params
     design: np.ndarray
     pooled: Params
-    contexts: dict[str, np.ndarray]
 
 
 def fit_known(
-    study: UnseenStudy, split: SplitConfig, source: Source, seen: np.ndarray, seed: int
-) -> Known:
-    """Fits what is known before any new device is seen."""
-    contexts = {cost: _context(cost, source) for cost in (*split.known, *split.new)}
+    study: UnseenStudy, split: SplitConfig, source: Source, order: np.ndarray, seed: int
+) -> tuple[Known, np.ndarray]:
+    """Fits what is known before any new device is seen, on the first networks of an order [N].
+
+    Returns:
+      It, and which networks were used.
+    """
+    measured = np.any([np.isfinite(source.costs[cost][order]) for cost in split.known], axis=0)
+    seen = order[measured][: study.unseen.train]
     params, inputs, targets = [], [], []
     for cost in split.known:
         rows = seen[np.isfinite(source.costs[cost][seen])]
         values = source.costs[cost][rows].astype(np.float64)
         params.append(study.known.fit(seed, source.features[rows], values))
         logs = np.log(values)
-        inputs.append(_described(source.features[rows], contexts[cost]))
+        inputs.append(_described(source.features[rows], source.contexts[cost]))
         targets.append((logs - logs.mean()) / max(logs.std(), 1e-6))
     pooled = _pooled().fit(seed, np.concatenate(inputs), np.concatenate(targets))
     # What a single edge holds says little after few samples; sums over the network do.
@@ -231,12 +249,7 @@ def fit_known(
     macs = source.names.index("macs")
     prepared = transfer.prepare(study.known, params, source.features[seen], columns, macs)
     rows = _compiled(transfer.design, study.known)(prepared, jnp.asarray(source.features))
-    return Known(seed, source, split, prepared, np.asarray(rows), pooled, contexts)
-
-
-def _context(cost: str, source: Source) -> np.ndarray:
-    setting = devices.columns()[cost]
-    return devices.context(devices.published()[setting.device], setting, **source.task)
+    return Known(seed, source, split, prepared, np.asarray(rows), pooled), seen
 
 
 def _described(features: np.ndarray, context: np.ndarray) -> np.ndarray:
@@ -255,6 +268,16 @@ def _compiled(function: Callable[..., Any], *known: Predictor) -> Callable[..., 
     return jax.jit(functools.partial(function, *known))
 
 
+def fit_transfer(known: Known, cost: str, rows: np.ndarray, config: TransferConfig) -> Params:
+    """What these rows [n], measured on a new device, say of it."""
+    source = known.source
+    contexts = np.stack([source.contexts[one] for one in known.split.known])
+    weights = transfer.likeness(contexts, source.contexts[cost], config)
+    return transfer.fit(
+        config, known.prepared, weights, known.design[rows], source.costs[cost][rows]
+    )
+
+
 def predicted(
     study: UnseenStudy,
     known: Known,
@@ -271,17 +294,15 @@ def predicted(
     source, nothing = known.source, jnp.zeros(len(test))
     features, values = source.features, source.costs[cost]
     found = {"macs": Prediction(jnp.asarray(source.macs[test]), nothing)}
-    contexts = np.stack([known.contexts[one] for one in known.split.known])
     everyone = dataclasses.replace(study.transfer, floor=_LEVEL)
     ways = [("average", everyone, drawn), ("transfer", study.transfer, drawn)]
     if len(chosen):
         ways.append(("chosen", study.transfer, chosen))
     for method, settings, rows in ways:
-        weights = transfer.likeness(contexts, known.contexts[cost], settings)
-        params = transfer.fit(settings, known.prepared, weights, known.design[rows], values[rows])
+        params = fit_transfer(known, cost, rows, settings)
         found[method] = _compiled(transfer.of_design)(params, known.design[test])
     if not len(drawn):
-        described = jnp.asarray(_described(features[test], known.contexts[cost]))
+        described = jnp.asarray(_described(features[test], source.contexts[cost]))
         scaled = _compiled(_pooled().predict)(known.pooled, described).value
         found["described_trees"] = Prediction(scaled, nothing)
     elif len(drawn) >= _FEWEST_ALONE:

@@ -130,6 +130,7 @@ def markdown(found: dict[str, Any]) -> str:
     for samples, row in found["calibration"].items():
         one, two = row["within_1_spread"], row["within_2_spreads"]
         lines.append(f"- {samples} samples: {100 * one:.0f} %, {100 * two:.0f} %")
+    lines += ["", *(f"saved {cost}: {path}" for cost, path in found.get("saved", {}).items())]
     return "\n".join([*lines, "", f"![mean Spearman by samples]({PICTURE})", ""])
 
 

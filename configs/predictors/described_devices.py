@@ -1,0 +1,25 @@
+"""One predictor of many described devices: known networks on ncnn's 144 devices.
+
+    python -m launch.predictor --config=configs/predictors/described_devices.py \\
+        --directory=predictors/described_devices
+
+Latencies that users of ncnn sent in, of 32 networks; a device is described by what its title says.
+Tested on unseen rows, unseen networks and unseen devices, with and without over-sampling (SMOTE).
+With `--config.described.folder=DIR` any folder of measurements, e.g. of `launch.profile_device`.
+
+Expected: no run is recorded yet.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The bag of boosted trees in its product form, for costs span five orders of magnitude."""
+    c = ml_collections.ConfigDict()
+    c.described = dict(folder="ncnn_devices", target="latency_ms", seeds=5)
+    c.predictors = dict(
+        bag_of_boosted_trees=dict(name="bag_of_boosted_trees", form="product"),
+        random_forest=dict(name="random_forest"),
+        xgboost=dict(name="bag_of_boosted_trees", form="product", members=1, sample=1.0),
+    )
+    return c

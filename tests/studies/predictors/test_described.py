@@ -1,0 +1,69 @@
+"""Studies of described devices: what is left out, both ways of sampling, mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("xgboost")
+pytest.importorskip("imblearn")
+
+from nasjax.errors import UserError
+from nasjax.studies.predictors import described, kinds
+
+
+def small(**changes):
+    return {
+        "described": {"folder": "ncnn_devices", "seeds": 1, "test": 0.25} | changes,
+        "predictors": {"forest": {"name": "random_forest", "members": 5}},
+    }
+
+
+@pytest.fixture(scope="module")
+def study():
+    return described.parse(small())
+
+
+@pytest.mark.parametrize("way", described.WAYS)
+def test_what_is_tested_shares_no_row_network_or_device_with_what_is_fitted(study, way):
+    train, test = described.split(study, way, seed=3)
+    assert not (train & test).any()
+    measured = study.measured
+    devices = np.array([setting.device for setting in measured.settings])[measured.setting]
+    groups = {"rows": np.arange(len(train)), "networks": measured.network, "devices": devices}[way]
+    names = set(groups[test].tolist())
+    assert not names & set(groups[train].tolist())
+    assert len(names) == round(0.25 * len(set(groups.tolist())))
+
+
+def test_every_way_is_scored_as_measured_and_over_sampled(tmp_path):
+    study = kinds.parse(small())
+    jobs = list(study.missing(tmp_path))
+    assert len(jobs) == 3 * 2
+    for job in jobs:
+        study.make(tmp_path, job)
+    assert not study.missing(tmp_path)
+    page, report, _ = kinds.write(tmp_path, study)
+    assert json.loads((tmp_path / kinds.PAGE).read_text()) == page
+    for way in described.WAYS:
+        of_way = page["described"][way]
+        assert set(of_way) == {"forest", "forest, over-sampled"}
+        assert f"## Unseen {way}" in report
+    # Known networks on known devices are easier than devices that nobody measured.
+    r2 = {way: page["described"][way]["forest"]["r2_log"] for way in described.WAYS}
+    assert r2["rows"] > r2["devices"]
+    assert r2["rows"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test": 1.0}, "described.test=1.0; it must be above 0, below 1"),
+        ({"target": "energy_mJ"}, "target='energy_mJ'; there are latency_ms"),
+        ({"folder": "nowhere"}, "cannot read the measurements nowhere"),
+        ({"oversample": ()}, "one way or both"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(changes, message):
+    with pytest.raises(UserError, match=message):
+        kinds.parse(small(**changes))

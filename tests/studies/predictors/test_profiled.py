@@ -1,0 +1,88 @@
+"""A new device in a folder of measurements: transfer to it, and a predictor that searches take."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+pytest.importorskip("xgboost")
+
+from nasjax.assemble import assemble_table
+from nasjax.errors import UserError
+from nasjax.predictors import measurements
+from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.studies.predictors import kinds, unseen
+from tests.studies.predictors.test_unseen import KNOWN, small
+
+CELLS = 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A "device" that takes twice as long as HELP's FPGA, on cells drawn at random."""
+    source = unseen.load("nas_bench_201", ("help/fpga_ms",))
+    rows = np.random.default_rng(5).choice(len(source.features), CELLS, replace=False)
+    names = [f"cell {row}" for row in rows]
+    networks = pd.DataFrame(source.features[rows], columns=list(source.names))
+    networks.insert(0, "network", names)
+    measured = pd.DataFrame({"network": names, "value": 2 * source.costs["help/fpga_ms"][rows]})
+    same = {"device": "mine", "batch": 1, "threads": 2, "precision_bits": 32}
+    measured = measured.assign(**same, target="latency", unit="ms")
+    path = tmp_path_factory.mktemp("measured")
+    measurements.write(path, networks, {"mine": {"kind": "fpga", "mobile": 1}}, measured)
+    return path
+
+
+def profiled(folder, **unseen_section):
+    config = small(**{"unseen.seeds": 1, "unseen.main": "mine", "unseen.train": 200})
+    config["unseen"] |= unseen_section
+    config["splits"] = {
+        "mine": {"source": "nas_bench_201", "known": KNOWN, "folder": str(folder)},
+    }
+    return config
+
+
+@pytest.fixture(scope="module")
+def page(folder, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("study")
+    study = kinds.parse(profiled(folder))
+    for job in study.missing(directory):
+        study.make(directory, job)
+    return kinds.write(directory, study)[0]
+
+
+def test_ten_samples_order_the_other_profiled_networks(page):
+    first = page["unseen_devices"]
+    assert first["10"] > 0.85
+    assert set(page["splits"]["mine"]["0"]["transfer"]["devices"]) == set(page["saved"])
+
+
+def test_what_is_kept_tells_a_search_what_a_cell_costs(page):
+    (path,) = page["saved"].values()
+    config = {
+        "space": {"name": "nas_bench_201"},
+        "controller": {"name": "random_search"},
+        "evaluator": {
+            "data_set": "cifar10",
+            "costs": ("help/fpga_ms",),
+            "predicted": (path,),
+        },
+        "reward": {"name": "accuracy"},
+    }
+    costs = assemble_table(config, 10).rows.costs
+    assert len(costs) == NasBench201().size
+    assert scipy.stats.spearmanr(costs[:, 0], costs[:, 1])[0] > 0.95
+    assert np.median(costs[:, 1] / costs[:, 0]) == pytest.approx(2, rel=0.1)
+
+
+def test_a_folder_of_too_few_networks_or_beside_new_devices_is_refused(folder):
+    with pytest.raises(UserError, match="unseen.samples=.*at most 20, a third of the networks"):
+        kinds.parse(profiled(folder, samples=(0, 30)))
+    config = profiled(folder)
+    config["splits"]["mine"]["new"] = ("help/fpga_ms",)
+    with pytest.raises(UserError, match="splits.mine.new=.*nothing: there is a folder"):
+        kinds.parse(config)
+    del config["splits"]["mine"]["folder"]
+    config["splits"]["mine"]["new"] = ()
+    with pytest.raises(UserError, match="splits.mine.new=.*one cost or more"):
+        kinds.parse(config)
