@@ -1,7 +1,7 @@
 """Measurements on described devices: one predictor that reads networks and contexts (III.C).
 
 It is tested on rows it has not seen, in three ways: rows at random; all rows of some networks; all
-rows of some devices. Costs span orders of magnitude, so they are scored as logarithms.
+rows of some devices. Costs span orders of magnitude, so their logarithms are fitted and scored.
 """
 
 import dataclasses
@@ -146,20 +146,19 @@ def make(directory: pathlib.Path, study: DescribedStudy, job: Job) -> None:
     if job.oversampled:
         fitted = oversample(job.seed, *fitted, measured.setting[train])
     predictor = study.predictors[job.label]
-    params = predictor.fit(job.seed, *fitted)
+    params = predictor.fit(job.seed, fitted[0], np.log(fitted[1]))
     found = _compiled(predictor)(params, jnp.asarray(inputs[test]))
-    predicted, spread = (np.asarray(leaf, np.float64) for leaf in found)
-    predicted = np.maximum(predicted, values[train].min())
-    logs = scores.of(np.log(values[test]), np.log(predicted))
+    logs, spread = (np.asarray(leaf, np.float64) for leaf in found)
+    wanted, predicted = np.log(values[test]), np.exp(logs)
     row = {
         **job._asdict(),
         "fitted": len(fitted[1]),
         "test": int(test.sum()),
-        "r2_log": logs["r2"],
+        "r2_log": scores.of(wanted, logs)["r2"],
         "within_10": scores.of(values[test], predicted)["within_10"],
-        "median_ratio": float(np.exp(np.median(np.abs(np.log(predicted / values[test]))))),
+        "median_ratio": float(np.exp(np.median(np.abs(logs - wanted)))),
         "spearman": _within_settings(measured.setting[test], values[test], predicted),
-        **scores.calibration(values[test], predicted, spread),
+        **scores.calibration(wanted, logs, spread),
     }
     path = _path(directory, job)
     path.parent.mkdir(parents=True, exist_ok=True)

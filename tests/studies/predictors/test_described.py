@@ -36,23 +36,23 @@ def test_what_is_tested_shares_no_row_network_or_device_with_what_is_fitted(stud
     assert len(names) == round(0.25 * len(set(groups.tolist())))
 
 
-def test_every_way_is_scored_as_measured_and_over_sampled(tmp_path):
+def test_every_way_is_scored_and_over_sampling_beside_it(tmp_path):
     study = kinds.parse(small())
     jobs = list(study.missing(tmp_path))
     assert len(jobs) == 3 * 2
-    for job in jobs:
+    wanted = [job for job in jobs if job.way == "devices" or not job.oversampled]
+    for job in wanted:
         study.make(tmp_path, job)
-    assert not study.missing(tmp_path)
+    assert set(study.missing(tmp_path)) == set(jobs) - set(wanted)
     page, report, _ = kinds.write(tmp_path, study)
     assert json.loads((tmp_path / kinds.PAGE).read_text()) == page
-    for way in described.WAYS:
-        of_way = page["described"][way]
-        assert set(of_way) == {"forest", "forest, over-sampled"}
-        assert f"## Unseen {way}" in report
+    assert set(page["described"]["rows"]) == {"forest"}
+    assert set(page["described"]["devices"]) == {"forest", "forest, over-sampled"}
+    assert all(f"## Unseen {way}" in report for way in described.WAYS)
     # Known networks on known devices are easier than devices that nobody measured.
     r2 = {way: page["described"][way]["forest"]["r2_log"] for way in described.WAYS}
     assert r2["rows"] > r2["devices"]
-    assert r2["rows"] > 0.8
+    assert r2["rows"] > 0.6
 
 
 @pytest.mark.parametrize(
