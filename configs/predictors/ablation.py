@@ -1,0 +1,37 @@
+"""What makes the bag of boosted trees good: its form, its size, its trees.
+
+    python -m launch.predictor --config=configs/predictors/ablation.py \\
+        --directory=predictors/ablation
+
+The data and the splits of `table2.py`; every row changes one setting of the bag (with the number of
+rounds the learning rate, so that their product stays).
+
+Expected: no run is recorded yet.
+"""
+
+import ml_collections
+
+from configs.predictors import table2
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Rows are named as what they change."""
+    c = ml_collections.ConfigDict()
+    c.comparison = dict(
+        data_set="cifar10", costs=table2.get_config().comparison.costs, train=900, seeds=5
+    )
+    changes = dict(
+        default={},
+        **{f"form={form}": dict(form=form) for form in ("sum", "product", "trees")},
+        **{f"members={count}": dict(members=count) for count in (1, 2, 5, 20)},
+        **{f"sample={part}": dict(sample=part) for part in (0.5, 0.7)},
+        **{f"depth={depth}": dict(depth=depth) for depth in (2, 3, 6)},
+        **{"rounds=100": dict(rounds=100, learning_rate=0.2)},
+        **{"rounds=1600": dict(rounds=1600, learning_rate=0.0125)},
+    )
+    # The labels' dots would be paths of a ConfigDict.
+    c.predictors = {
+        label.replace(".", "_"): dict(name="bag_of_boosted_trees", **change)
+        for label, change in changes.items()
+    }
+    return c
