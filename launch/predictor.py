@@ -1,11 +1,14 @@
 """Fits predictors of device behaviour to measurements, compares them, and writes a report.
 
 python -m launch.predictor --config=configs/predictors/table2.py --directory=predictors/table2
-python -m launch.predictor --config=... --directory=... --json=table2.json
+python -m launch.predictor --config=configs/predictors/unseen_devices.py --directory=... --json=FILE
+python -m launch.predictor --config=configs/predictors/profiled_device.py --directory=... \\
+    --config.splits.profiled.folder=measurements/my_laptop
 
 Every fit is kept as soon as it is made: whatever stops it, the same command goes on.
 """
 
+import os
 import pathlib
 
 from absl import flags, logging
@@ -13,6 +16,7 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from launch import command_line
+from nasjax import compile_cache
 from nasjax.errors import UserError
 from nasjax.runs.workdir import Workdir, write_json
 from nasjax.studies.predictors import kinds
@@ -26,6 +30,9 @@ CONFIG = config_flags.DEFINE_config_file(
 )
 DIRECTORY = flags.DEFINE_string("directory", None, "The study's directory, new or to go on in.")
 JSON = flags.DEFINE_string("json", None, "A file to write every figure to as well.")
+CACHE_DIR = flags.DEFINE_string(
+    "cache_dir", os.environ.get("NASJAX_CACHE_DIR", "~/.cache/nasjax"), "Compiled programs."
+)
 
 
 def main() -> None:
@@ -35,6 +42,7 @@ def main() -> None:
             "--config=configs/predictors/NAME.py and --directory=DIRECTORY are needed; see --help"
         )
     logging.set_verbosity(logging.WARNING)
+    compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
     study = kinds.parse(CONFIG.value.to_dict())
     directory = pathlib.Path(DIRECTORY.value)
     workdir = Workdir(directory, study.resolved, flag="directory")

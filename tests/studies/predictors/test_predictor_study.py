@@ -1,6 +1,7 @@
 """Studies of predictors: one fit after another, going on, and what a mistake says."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -206,10 +207,11 @@ def get_config():
 """
 
 
-def command(*flags):
+def command(cache, *flags):
     return subprocess.run(
         [sys.executable, "-m", "launch.predictor", *flags],
         cwd=ROOT,
+        env={**os.environ, "NASJAX_CACHE_DIR": str(cache)},
         capture_output=True,
         text=True,
         check=False,
@@ -220,21 +222,21 @@ def test_the_command_compares_goes_on_and_says_what_it_wrote(tmp_path):
     path = tmp_path / "small.py"
     path.write_text(CONFIG % small(seeds=1))
     flags = (f"--config={path}", f"--directory={tmp_path / 'study'}", f"--json={tmp_path}/all.json")
-    done = command(*flags)
+    done = command(tmp_path / "cache", *flags)
     assert done.returncode == 0, done.stderr
     assert "| few_trees |" in done.stdout
     assert set(json.loads((tmp_path / "all.json").read_text())["table2"]) == {"few_trees", "svr"}
     kept = fits.read(tmp_path / "study")
     assert len(kept) == 4
-    assert command(*flags).returncode == 0
+    assert command(tmp_path / "cache", *flags).returncode == 0
     assert fits.read(tmp_path / "study") == kept  # times and all: nothing was made again
-    other = command(*flags, "--config.comparison.train=70")
+    other = command(tmp_path / "cache", *flags, "--config.comparison.train=70")
     (line,) = [line for line in other.stderr.splitlines() if line.startswith("error")]
     assert other.returncode == 2 and "comparison.train" in line
 
 
-def test_the_command_without_a_config_says_what_it_needs():
-    done = command()
+def test_the_command_without_a_config_says_what_it_needs(tmp_path):
+    done = command(tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: --config=configs/predictors/NAME.py and --directory")
 
