@@ -5,7 +5,6 @@ used: a kernel and a vector that is added. The last norm follows a sum and stays
 An edge with "none" adds nothing; a node that nothing reaches is zeros.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,8 +27,9 @@ def param_shapes(operations: Sequence[int], num_classes: int) -> list[dict[str, 
     shortcut has no norm, hence no b. The last norm: scale, shift. The linear layer: w, b.
     """
     shapes = [_conv(3, CHANNELS[0], 3)]
-    for before, channels in itertools.pairwise((None, *CHANNELS)):
-        if before is not None:
+    for stage, channels in enumerate(CHANNELS):
+        if stage:
+            before = CHANNELS[stage - 1]
             shapes += [_conv(before, channels, 3), _conv(channels, channels, 3)]
             shapes += [{"w": (1, 1, before, channels)}]
         kernels = [_KERNELS[code] for code in operations if code in _KERNELS]
