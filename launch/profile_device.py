@@ -82,7 +82,7 @@ def main() -> None:
         seed=SEED.value,
     )
     compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
-    programs = sample.programs(config)
+    programs = sample.draw(config)
     workdir = Workdir(directory, config.resolved(description), flag="directory")
     meter, line = energy.find()
     try:

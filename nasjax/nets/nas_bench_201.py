@@ -26,14 +26,14 @@ def param_shapes(operations: Sequence[int], num_classes: int) -> list[dict[str, 
     A convolution: w [kernel, kernel, inputs, filters], b [filters]; that of a residual block's
     shortcut has no norm, hence no b. The last norm: scale, shift. The linear layer: w, b.
     """
-    shapes = [_conv(3, CHANNELS[0], 3)]
+    shapes = [conv_shapes(3, CHANNELS[0], 3)]
     for stage, channels in enumerate(CHANNELS):
         if stage:
             before = CHANNELS[stage - 1]
-            shapes += [_conv(before, channels, 3), _conv(channels, channels, 3)]
+            shapes += [conv_shapes(before, channels, 3), conv_shapes(channels, channels, 3)]
             shapes += [{"w": (1, 1, before, channels)}]
         kernels = [_KERNELS[code] for code in operations if code in _KERNELS]
-        shapes += CELLS * [_conv(channels, channels, kernel) for kernel in kernels]
+        shapes += CELLS * [conv_shapes(channels, channels, kernel) for kernel in kernels]
     last = CHANNELS[-1]
     return [
         *shapes,
@@ -42,7 +42,8 @@ def param_shapes(operations: Sequence[int], num_classes: int) -> list[dict[str, 
     ]
 
 
-def _conv(inputs: int, filters: int, kernel: int) -> dict[str, tuple[int, ...]]:
+def conv_shapes(inputs: int, filters: int, kernel: int) -> dict[str, tuple[int, ...]]:
+    """Of a convolution into which a norm is folded."""
     return {"w": (kernel, kernel, inputs, filters), "b": (filters,)}
 
 

@@ -113,8 +113,6 @@ def named(
     if len(known) != 1:
         raise UserError(f"--device_description={given} has {len(known)} devices; it must have one")
     ((name, description),) = known.items()
-    if "clock_ghz" in description:
-        found.pop("note", None)
     return name, {**found, **description}
 
 
@@ -140,12 +138,10 @@ def _describe_cpu() -> dict[str, Any]:
     found: dict[str, Any] = {"kind": "cpu", "cores": len(set(pairs)) or os.cpu_count()}
     if models := _of_cpuinfo("model name"):
         found["title"] = models[0]
+    # What /proc/cpuinfo shows is the clock of this moment, or that of no load.
     fastest = [_read(p) for p in SYS.glob("devices/system/cpu/cpu*/cpufreq/cpuinfo_max_freq")]
     if clocks := [int(text) for text in fastest if text]:
         found["clock_ghz"] = round(max(clocks) / 1e6, 3)
-    elif clocks_now := [float(value) for value in _of_cpuinfo("cpu MHz")]:
-        found["clock_ghz"] = round(max(clocks_now) / 1e3, 3)
-        found["note"] = "clock_ghz is what /proc/cpuinfo shows, the boost clock is not known"
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         found["memory_gib"] = round(pages / 2**30, 1)

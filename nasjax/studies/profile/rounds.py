@@ -82,9 +82,10 @@ def start(program: Program, batch: int, arrays: Arrays) -> Running:
     facts: dict[str, float] = {}
     resident = machine.resident_mib().get("resident_mib", 0.0)
     try:
-        params, images = arrays.of(program.params), arrays.of((batch, *program.inputs))
+        function, params, inputs = program.computed
+        params, images = arrays.of(params), arrays.of((batch, *inputs))
         before = time.perf_counter()
-        compiled = jax.jit(program.function).lower(params, images).compile()
+        compiled = jax.jit(function).lower(params, images).compile()
         facts["compile_seconds"] = round(time.perf_counter() - before, 3)
         facts |= _memory(compiled)
 

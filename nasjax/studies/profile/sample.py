@@ -7,17 +7,18 @@ import numpy as np
 
 from nasjax.errors import UserError
 from nasjax.streams import stream
+from nasjax.studies.profile import programs
 from nasjax.studies.profile.cells import NAS_BENCH_201
 from nasjax.studies.profile.chains import LAYER_CHAIN
 from nasjax.studies.profile.config import ProfileConfig
-from nasjax.studies.profile.programs import ProfiledSpace, Program, alone
+from nasjax.studies.profile.programs import ProfiledSpace, Program
 
 # A space to be profiled is added here.
 SPACES: dict[str, ProfiledSpace] = {"nas_bench_201": NAS_BENCH_201, "layer_chain": LAYER_CHAIN}
 _DRAWN = 20  # random architectures for each that is measured
 
 
-def programs(config: ProfileConfig) -> list[Program]:
+def draw(config: ProfileConfig) -> list[Program]:
     """The networks, then the layers.
 
     Raises:
@@ -32,9 +33,9 @@ def programs(config: ProfileConfig) -> list[Program]:
             f"--networks={config.networks}; it must be at most {len(drawn)}, the different ones "
             f"that were drawn of {config.space}"
         )
-    networks = entry.networks(space, drawn, config)
+    networks = programs.networks(entry, space, drawn)
     chosen = spread(stream(root_key, "profile/networks"), _macs(networks), config.networks)
-    layers = alone(entry.layers(space, drawn[chosen], config))
+    layers = programs.layers(entry, space, drawn[chosen])
     count = min(config.layers, len(layers))
     some = spread(stream(root_key, "profile/layers"), _macs(layers), count)
     return [*(networks[i] for i in chosen), *(layers[i] for i in some)]

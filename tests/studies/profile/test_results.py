@@ -11,7 +11,7 @@ from nasjax.errors import UserError
 from nasjax.predictors import measurements
 from nasjax.studies.profile import results, rounds, summary
 from nasjax.studies.profile.config import ProfileConfig
-from nasjax.studies.profile.programs import LATENCY, LAYER_LATENCY, Program
+from nasjax.studies.profile.programs import LATENCY, LAYER_LATENCY, Computed, Program
 
 CONFIG = ProfileConfig(
     device="here",
@@ -30,7 +30,7 @@ DESCRIPTION = {"kind": "cpu", "cores": 2}
 
 
 def program(name, target, macs, **features):
-    return Program(name, target, {**features, "macs": macs}, lambda params, x: x, {}, (4,))
+    return Program(name, target, {**features, "macs": macs}, Computed(lambda _, x: x, {}, (4,)))
 
 
 PROGRAMS = [
@@ -109,6 +109,10 @@ def kept(directory, made):
     rounds.write_json(directory / rounds.PROGRAMS, FACTS)
 
 
+def computed_by(function):
+    return PROGRAMS[0]._replace(computed=Computed(function, {}, (4,)))
+
+
 def test_what_does_not_fit_into_memory_costs_infinitely_much(tmp_path):
     def too_large(params, x):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
@@ -117,7 +121,7 @@ def test_what_does_not_fit_into_memory_costs_infinitely_much(tmp_path):
         raise jax.errors.JaxRuntimeError("INTERNAL: broken")
 
     arrays = rounds.Arrays(CONFIG)
-    running = rounds.start(PROGRAMS[0]._replace(function=too_large), 1, arrays)
+    running = rounds.start(computed_by(too_large), 1, arrays)
     assert running.call is None
     others = [rounds.start(one, 1, arrays) for one in PROGRAMS[1:]]
     rounds.write_facts(tmp_path, [running, *others])
@@ -133,7 +137,7 @@ def test_what_does_not_fit_into_memory_costs_infinitely_much(tmp_path):
     assert page["targets"]["latency"]["cannot_run"] == 1
     assert "- 1 do not fit into this device's memory" in summary.markdown(page, CONFIG)
     with pytest.raises(jax.errors.JaxRuntimeError, match="broken"):
-        rounds.start(PROGRAMS[0]._replace(function=broken), 1, arrays)
+        rounds.start(computed_by(broken), 1, arrays)
 
 
 def test_energy_is_measured_in_the_first_rounds_only(tmp_path):
