@@ -81,7 +81,9 @@ def main() -> None:
         repeats=REPEATS.value,
         seed=SEED.value,
     )
-    compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
+    # XLA splits loops for as many threads as there are; a kept program's key does not say how many.
+    folder = "xla" if config.threads is None else f"xla_{config.threads}_threads"
+    compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / folder)
     programs = sample.draw(config)
     workdir = Workdir(directory, config.resolved(description), flag="directory")
     meter, line = energy.find()
