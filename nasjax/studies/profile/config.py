@@ -7,8 +7,8 @@ from typing import Any
 import jax
 
 PRECISION_BITS = {"float32": 32, "bfloat16": 16}
-# Every program maps some 70 regions of memory; Linux allows 65,530.
-MOST_PROGRAMS = 500
+# Networks, and layers: every program maps up to 70 regions of memory, of which Linux allows 65,530.
+MOST_PROGRAMS = 400
 
 
 @dataclasses.dataclass(frozen=True)
