@@ -7,7 +7,7 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags
 
@@ -28,6 +28,8 @@ def start(main: Callable[[], None]) -> NoReturn:
             end(f"error: {arguments[1]!r} is no flag; see --help", 2)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _interrupt)
+        signal.signal(signal.SIGALRM, _interrupt)
+        sys.unraisablehook = _again_if_lost
         try:
             main()
         except UserError as error:
@@ -52,10 +54,21 @@ def _interrupt(number: int, frame: types.FrameType | None) -> None:
     raise Interrupted
 
 
+def _again_if_lost(lost: Any) -> None:
+    """Raises Interrupted again, a little later: JAX's callback of the collector had swallowed it.
+
+    So does every destructor. `lost` is what Python tells of an exception that nobody can catch.
+    """
+    if lost.exc_type is Interrupted:
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def _parse(arguments: list[str]) -> list[str]:
     try:
         rest = flags.FLAGS(["--help" if word == "-h" else word for word in arguments])
-        config = flags.FLAGS.get_flag_value("config", None)
+        config = flags.FLAGS["config"].value if "config" in flags.FLAGS else None
         # ml_collections keeps the failure to find a file until the config is used: here.
         if config is not None and not hasattr(config, "to_dict"):
             end(f"error: {_named(arguments)}: get_config() must return a ConfigDict", 2)

@@ -224,6 +224,7 @@ def _budget(facts: Facts) -> str:
         "diverged": "the loss was not finite",
         "over_memory": "would not fit in memory",
         "stopped": "given up early, see evaluator.stop_below",
+        "infeasible": "a cost is infinite: a device cannot run it",
     }
     for name, count in budget.candidates.items():
         rows.append([f"models {STATES.get(name, name)}", f"{count:,}", meanings[name]])

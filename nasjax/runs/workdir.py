@@ -22,6 +22,7 @@ ADJUSTABLE = (
     "search.max_queries",
     "search.checkpoints_kept",
     "evaluator.workers",
+    "profile.repeats",
     "study.seeds",
     "study.seeds_per_part",
     "study.memory_budget_gib",

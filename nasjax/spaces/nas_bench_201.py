@@ -26,7 +26,7 @@ _KINDS = (parsed.NO_LAYER, parsed.SKIP, parsed.CONV, parsed.CONV, parsed.POOL)
 _KERNELS = (0, 0, 1, 3, 3)
 # What an edge's operation, in their order, adds to the length of a path.
 _LENGTHS = {"layers": (0, 0, 1, 1, 1), "convs": (0, 0, 1, 1, 0), "convs_3x3": (0, 0, 0, 1, 0)}
-_CHANNELS, _CELLS = (16, 32, 64), 5  # of the stages; cells of each
+CHANNELS, CELLS = (16, 32, 64), 5  # of the stages; cells of each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ class NasBench201(SlotSpace):
         """
         cells = [
             _of_cell(ops, channels, self.image_size >> stage)
-            for stage, channels in enumerate(_CHANNELS)
+            for stage, channels in enumerate(CHANNELS)
         ]
         return parsed.join(*cells, *_rest(self.image_size, self.num_classes))
 
@@ -112,18 +112,18 @@ def _of_cell(ops: jax.Array, channels: int, side: int) -> Layers:
     conv = parsed.conv(channels, channels, kernel, 1, side)
     others = conv._replace(kind=kind, macs=0, params=0)
     layers = parsed.where(kind == parsed.CONV, conv, others)
-    return layers._replace(repeats=_CELLS, live=live_edges(ops))
+    return layers._replace(repeats=CELLS, live=live_edges(ops))
 
 
 def _rest(image_size: int, num_classes: int) -> list[Layers]:
     """The stem, the two residual blocks, the last batch norm (with the linear layer)."""
-    parts = [parsed.conv(3, _CHANNELS[0], 3, 1, image_size)]
-    for stage, (before, after) in enumerate(itertools.pairwise(_CHANNELS)):
+    parts = [parsed.conv(3, CHANNELS[0], 3, 1, image_size)]
+    for stage, (before, after) in enumerate(itertools.pairwise(CHANNELS)):
         side = image_size >> (stage + 1)
         first = parsed.conv(before, after, 3, 2, 2 * side)
         second = parsed.conv(after, after, 3, 1, side)._replace(skip=True)
         beside = parsed.conv(before, after, 1, 1, side)._replace(params=before * after)  # no norm
         parts += [first, second, beside]
-    last = parsed.linear(_CHANNELS[-1], num_classes)
-    norm, biases = 2 * _CHANNELS[-1], num_classes
+    last = parsed.linear(CHANNELS[-1], num_classes)
+    norm, biases = 2 * CHANNELS[-1], num_classes
     return [*parts, last._replace(macs=last.macs + biases, params=last.params + norm)]

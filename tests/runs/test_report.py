@@ -140,7 +140,7 @@ def test_budget_equals_the_hand_count(facts: Facts) -> None:
     assert facts.budget.by_purpose == {"grow": 9, "backup": 1, "validate": 2}
     # 12 rows: 5 marked first, 5 met before, one that did not fit, one that diverged
     counts = {"trained": 5, "reused": 5, "invalid": 1, "diverged": 1}
-    counts |= {"over_memory": 0, "stopped": 0}
+    counts |= {"over_memory": 0, "stopped": 0, "infeasible": 0}
     assert facts.budget.candidates == counts
     assert facts.budget.programs_compiled == 1  # two rows say compiled, both of signature "s"
     assert facts.budget.seconds_by_source == {"trained": 5.0, "run": 0.0, "none": 0.0}

@@ -1,0 +1,128 @@
+"""What is profiled: the sample, its layers, and that programs compute what features describe."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nasjax.errors import UserError
+from nasjax.spaces.layer_chain import LayerChain
+from nasjax.studies.profile import programs, rounds, sample
+from nasjax.studies.profile.config import ProfileConfig
+from nasjax.studies.profile.programs import LATENCY, LAYER_LATENCY
+
+
+def config(**changed):
+    settings = {
+        "device": "here",
+        "space": "nas_bench_201",
+        "image_size": 16,
+        "classes": 10,
+        "networks": 6,
+        "layers": 100,
+        "batch": 2,
+        "precision": "float32",
+        "threads": 2,
+        "repeats": 1,
+        "seed": 0,
+    }
+    return ProfileConfig(**settings | changed)
+
+
+@pytest.fixture(scope="module", params=list(sample.SPACES))
+def drawn(request):
+    return sample.draw(config(space=request.param))
+
+
+def test_one_is_taken_of_each_equal_part_in_the_order_of_size():
+    sizes = [70, 10, 60, 20, 50, 30, 40, 80]
+    for seed in range(5):
+        chosen = [sizes[i] for i in sample.spread(jax.random.key(seed), sizes, 4)]
+        assert [size in part for size, part in zip(chosen, PARTS, strict=True)] == [True] * 4
+    every = sample.spread(jax.random.key(0), sizes, 8)
+    assert [sizes[i] for i in every] == sorted(sizes)
+
+
+PARTS = ((10, 20), (30, 40), (50, 60), (70, 80))
+
+
+def test_a_seed_gives_one_sample_and_another_another():
+    names = [[one.name for one in sample.draw(config(seed=seed))] for seed in (0, 0, 1)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_networks_come_first_and_names_differ(drawn):
+    targets = [one.target for one in drawn]
+    assert targets == [LATENCY] * 6 + [LAYER_LATENCY] * (len(drawn) - 6)
+    assert len({one.name for one in drawn}) == len(drawn) > 12
+
+
+def test_a_layer_gives_as_many_values_and_has_as_many_parameters_as_its_features_say(drawn):
+    for one in (one for one in drawn if one.target == LAYER_LATENCY):
+        output = jax.eval_shape(one.computed.function, *shapes(one))
+        assert output.shape[0] == 2
+        assert math.prod(output.shape[1:]) == one.features["output_volume"], one.name
+        assert sum(one.features[f"{kind}_count"] for kind in ("conv", "pool", "linear")) == 1
+
+
+def test_networks_give_a_logit_a_class(drawn):
+    for one in (one for one in drawn if one.target == LATENCY):
+        assert jax.eval_shape(one.computed.function, *shapes(one)).shape == (2, 10)
+
+
+def shapes(program):
+    is_shape = {"is_leaf": lambda leaf: isinstance(leaf, tuple)}
+    array = jax.ShapeDtypeStruct
+    params = jax.tree.map(lambda s: array(s, jnp.float32), program.computed.params, **is_shape)
+    return params, array((2, *program.computed.inputs), jnp.float32)
+
+
+def test_every_different_layer_of_the_cells_is_there_once():
+    names = {one.name: one for one in sample.draw(config()) if one.target == LAYER_LATENCY}
+    # 1x1, 3x3 and pool in three stages; stem; 3x3 of stride 2 and 1x1, twice; linear.
+    assert len(names) == 9 + 1 + 4 + 1
+    conv = names["conv 16>32 k3 s2 on 16x16"]
+    assert conv.computed.inputs == (16, 16, 16)
+    assert conv.features["macs"] == 9 * 16 * 32 * 8**2  # to half the side
+    assert conv.features["params"] == 9 * 16 * 32 + 2 * 32
+    assert math.isnan(conv.features.get("01_live", math.nan))
+
+
+def test_of_many_layers_so_many_are_taken():
+    found = sample.draw(config(layers=3))
+    assert [one.target for one in found].count(LAYER_LATENCY) == 3
+
+
+def test_a_chains_layers_are_those_that_were_asked_for():
+    space = LayerChain((16, 16, 3), 10)
+    layers = [
+        {"kind": "conv", "filters": 8, "kernel": 3, "stride": 1},
+        {"kind": "pool", "kernel": 2, "stride": 2, "padding": 0},
+        {"kind": "pool", "kernel": 3, "stride": 3, "padding": 1},
+        {"kind": "fc", "neurons": 16, "bias": False, "activation": "relu"},
+    ]
+    architecture = space.from_layers(layers)
+    found = programs.layers(sample.SPACES["layer_chain"], space, architecture[None])
+    macs = {one.name: one.features["macs"] for one in found}
+    assert macs == {
+        "conv 3>8 k3 s1 p0 on 16x16": 27 * 8 * 14**2,
+        "pool 8 k2 s2 p0 on 14x14": 0,
+        "pool 8 k3 s3 on 7x7": 0,
+        "linear 72>16": 72 * 16,  # 3x3 pixels of 8 channels
+        "linear 16>10": 160,
+    }
+
+
+def test_arrays_are_shared_between_programs_but_not_within_one():
+    arrays = rounds.Arrays(config())
+    first = arrays.of([{"w": (3, 4)}, {"w": (3, 4), "b": (4,)}])
+    again = arrays.of({"w": (3, 4)})
+    assert first[0]["w"] is again["w"] and first[0]["w"] is not first[1]["w"]
+    assert np.std(arrays.of((400, 200))) == pytest.approx(400**-0.5, rel=0.05)
+
+
+def test_images_that_cannot_be_halved_twice_are_refused():
+    with pytest.raises(UserError, match="--image_size=30; it must be a multiple of 4"):
+        sample.draw(config(image_size=30))
