@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
         train=900,
         seeds=5,
         curve=(100, 300, 900, 3_000, 12_500),
-        curve_of=("bag_of_boosted_trees", "xgboost", "bag_of_boosted_mlps", "svr", "gcn"),
+        curve_of=("bag_of_boosted_trees", "xgboost", "bag_of_boosted_mlps", "svr"),
         curve_seeds=1,
         executability="hw_nas_bench/edgetpu_latency_ms",
         executability_train=(3_000, 12_500),
