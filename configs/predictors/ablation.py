@@ -9,6 +9,8 @@ rounds the learning rate, so that their product stays).
 Expected: no run is recorded yet.
 """
 
+from typing import Any
+
 import ml_collections
 
 from configs.predictors import table2
@@ -20,18 +22,16 @@ def get_config() -> ml_collections.ConfigDict:
     c.comparison = dict(
         data_set="cifar10", costs=table2.get_config().comparison.costs, train=900, seeds=5
     )
-    changes = dict(
-        default={},
-        **{f"form={form}": dict(form=form) for form in ("sum", "product", "trees")},
-        **{f"members={count}": dict(members=count) for count in (1, 2, 5, 20)},
-        **{f"sample={part}": dict(sample=part) for part in (0.5, 0.7)},
-        **{f"depth={depth}": dict(depth=depth) for depth in (2, 3, 6)},
-        **{"rounds=100": dict(rounds=100, learning_rate=0.2)},
-        **{"rounds=1600": dict(rounds=1600, learning_rate=0.0125)},
-    )
-    # The labels' dots would be paths of a ConfigDict.
+    changes: dict[str, dict[str, Any]] = {
+        "default": {},
+        **{f"form={form}": {"form": form} for form in ("sum", "product", "trees")},
+        **{f"members={count}": {"members": count} for count in (1, 2, 5, 20)},
+        **{f"sample={percent}": {"sample": percent / 100} for percent in (50, 70)},
+        **{f"depth={depth}": {"depth": depth} for depth in (2, 3, 6)},
+        "rounds=100": {"rounds": 100, "learning_rate": 0.2},
+        "rounds=1600": {"rounds": 1600, "learning_rate": 0.0125},
+    }
     c.predictors = {
-        label.replace(".", "_"): dict(name="bag_of_boosted_trees", **change)
-        for label, change in changes.items()
+        label: {"name": "bag_of_boosted_trees", **change} for label, change in changes.items()
     }
     return c

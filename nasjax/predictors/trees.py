@@ -142,6 +142,8 @@ def of_xgboost(boosters: Sequence[Any]) -> Trees:
         for place, tree in enumerate(trees):
             _fill(tree, nodes[member, place], leaf[member, place])
     splits, split = np.unique(nodes, return_inverse=True)
+    # A power of two of them, so that fits to other data mostly share a compiled program.
+    splits = np.resize(splits, 1 << (len(splits) - 1).bit_length())
     return Trees(
         feature=splits["feature"].copy(),
         threshold=splits["threshold"].copy(),
