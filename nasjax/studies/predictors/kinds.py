@@ -12,13 +12,14 @@ from nasjax.studies.predictors import (
     described,
     fits,
     further,
+    html,
     summary,
     unseen,
     unseen_kept,
     unseen_summary,
 )
 
-PAGE, REPORT = "predictors.json", "report.md"
+PAGE, REPORT, HTML = "predictors.json", "report.md", "report.html"
 
 
 class Found(NamedTuple):
@@ -109,7 +110,7 @@ def write(directory: pathlib.Path, study: Study) -> tuple[dict[str, Any], str, l
     Raises:
       UserError: nothing is there yet, a file is damaged or cannot be written.
     """
-    written = [directory / PAGE, directory / REPORT]
+    written = [directory / PAGE, directory / REPORT, directory / HTML]
     try:
         found = study.sum_up(directory)
         page = {**versions(), "written": time.strftime("%Y-%m-%d %H:%M"), **found.page}
@@ -117,6 +118,7 @@ def write(directory: pathlib.Path, study: Study) -> tuple[dict[str, Any], str, l
         report = f"{found.report}\n{about}\n"
         write_json(written[0], page)
         written[1].write_text(report, encoding="utf-8")
+        written[2].write_text(html.page(directory.name, report, directory), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {directory}: {error.strerror}") from error
     return page, report, [*written, *found.pictures]
