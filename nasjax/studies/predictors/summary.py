@@ -105,7 +105,10 @@ def _by_device(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
 
 def markdown(page: dict[str, Any]) -> str:
     """The report as text."""
-    columns = ("R2", "sd", "worst device", "measured", "simulated", "RMSE", "within 10 %")
+    columns = (
+        *("R2", "sd", "worst device", "measured", "simulated", "RMSE", "within 10 %"),
+        "within a spread",  # normal errors: 68 %
+    )
     head = f"| predictor | {' | '.join(columns)} | fit s | us each | us alone |"
     lines = ["# Predictors", "", head, "|" + " --- |" * (len(columns) + 4)]
     for label, row in page["table2"].items():
@@ -114,7 +117,8 @@ def markdown(page: dict[str, Any]) -> str:
         lines.append(
             f"| {label} | {row['r2_mean']:.4f} | {row['r2_sd']:.4f} | {row['r2_worst']:.4f} "
             f"| {measured} | {simulated} | {row['rmse']:.4g} "
-            f"| {100 * row['within_10']:.0f} % | {row['fit_seconds']:.2g} "
+            f"| {100 * row['within_10']:.0f} % | {_share(row['within_1_spread'])} "
+            f"| {row['fit_seconds']:.2g} "
             f"| {row['microseconds']:.2g} | {row['single_microseconds']:.3g} |"
         )
     costs = list(next(iter(page["devices"].values())))
@@ -151,6 +155,11 @@ def markdown(page: dict[str, Any]) -> str:
             lines += ["", f"{name.replace('_', ' ')}: {facts}"]
     lines += [""] + [f"![{label}](response_{label}.png)" for label in page["table2"]]
     return "\n".join([*lines, ""])
+
+
+def _share(value: float) -> str:
+    """In per cent; nothing where there is no spread."""
+    return f"{100 * value:.0f} %" if value > 0.01 else ""
 
 
 def pngs(
