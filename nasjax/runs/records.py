@@ -55,13 +55,15 @@ def count_candidates(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
     """Rows by what they cost: trained (met for the first time), reused, invalid.
 
     "invalid" are all that could not be built, or are over the memory budget; "trained" includes
-    those that diverged or were stopped.
+    those that diverged or were stopped; "infeasible", if there are, those that a device cannot run.
     """
     counts = {"trained": 0, "reused": 0, "invalid": 0}
     for row in rows:
         if row["event"] == "candidate":
-            built = row["status"] in (*MEASURED, "diverged")
-            counts[("trained" if row["first"] else "reused") if built else "invalid"] += 1
+            name = "trained" if row["first"] else "reused"
+            if row["status"] not in (*MEASURED, "diverged"):
+                name = "infeasible" if row["status"] == "infeasible" else "invalid"
+            counts[name] = counts.get(name, 0) + 1
     return counts
 
 
@@ -118,7 +120,7 @@ class Records:
         ]
         self._write(rows)
         for kind, count in count_candidates(rows).items():
-            self.counts[kind] += count
+            self.counts[kind] = self.counts.get(kind, 0) + count
         for name, value in exchange.metrics.items():
             if np.ndim(value) == 0:
                 self._metrics.setdefault(f"{exchange.phase}/{name}", []).append(float(value))

@@ -48,6 +48,25 @@ def test_it_ends_with_the_tables_accuracies_and_a_report(tmp_path):
     assert again.returncode == 0 and "(from the table)" in again.stdout
 
 
+def test_what_a_device_cannot_run_is_recorded_as_infeasible_and_never_the_best(tmp_path):
+    # The Edge TPU cannot run 4,699 of the 15,625 cells; these are infinite in the table.
+    done = search(tmp_path, "--config.evaluator.costs=('hw_nas_bench/edgetpu_latency_ms',)")
+    assert done.returncode == 0, done.stderr
+    events = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, events) if row["event"] == "candidate"]
+    infeasible = [row for row in rows if row["status"] == "infeasible"]
+    table = load_table("nas_bench_201", "cifar10", ["hw_nas_bench/edgetpu_latency_ms"])
+    for row in rows:
+        codes = np.array(row["encoding"])[:, 0] - 1
+        (place,) = np.flatnonzero((table.ops == codes).all(1))
+        assert (row["status"] == "infeasible") == np.isinf(table.costs[place, 0])
+    assert 1 <= len(infeasible) < len(rows)
+    assert f"{len(infeasible)} infeasible" in done.stdout
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["best"]["encoding"] not in [row["encoding"] for row in infeasible]
+    assert "a device cannot run it" in (tmp_path / "run" / "report.html").read_text()
+
+
 def test_a_section_that_is_of_no_use_is_refused(tmp_path):
     done = search(tmp_path, "--config.data={'name': 'digits'}")
     assert done.returncode == 2 and "config.data is of no use" in done.stderr
