@@ -107,7 +107,7 @@ def test_counts_say_what_was_trained_reused_and_refused(tmp_path: pathlib.Path) 
     gone_on = records(tmp_path, kept_bytes := (tmp_path / EVENTS).stat().st_size)
     assert gone_on.counts == kept.counts and gone_on.position == kept_bytes
     gone_on.on_exchange(exchange(A))
-    gone_on.on_exchange(exchange((4, 16, 3, 1), status=(INFEASIBLE,)))
+    gone_on.on_exchange(exchange((1, 32, 3, 1), status=(INFEASIBLE,)))
     gone_on.close()
     assert gone_on.counts == {"trained": 3, "reused": 2, "invalid": 2, "infeasible": 1}
     assert rows(tmp_path)[-2]["first"] is False
