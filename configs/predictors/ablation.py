@@ -6,8 +6,8 @@
 The data and the splits of `table2.py`; every row changes one setting of the bag (with the number of
 rounds the learning rate, so that their product stays).
 
-Expected (commit 8517e45, one core): mean R2 0.9773 as it is, 0.9734 of one member, 0.9752 of trees
-alone, 0.9684 of depth 2.
+Expected (commit 8517e45, one core): mean R2 0.9773 as it is, 0.9734 of one member, 0.9752 of
+trees alone, 0.9684 of depth 2.
 """
 
 from typing import Any

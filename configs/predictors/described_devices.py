@@ -7,8 +7,9 @@ Latencies that users of ncnn sent in, of 32 networks; a device is described by w
 Tested on unseen rows, unseen networks and unseen devices, with and without over-sampling (SMOTE).
 With `--config.described.folder=DIR` any folder of measurements, e.g. of `launch.profile_device`.
 
-Expected (commit 8517e45, 9 minutes on one core), R2 of logarithms of the bag of boosted trees: 0.856
-on unseen rows, 0.862 on unseen networks, 0.618 on unseen devices; over-sampling changes none by 0.004.
+Expected (commit 8517e45, 9 minutes on one core), R2 of logarithms of the bag of boosted trees:
+0.856 on unseen rows, 0.862 on unseen networks, 0.618 on unseen devices; over-sampling changes
+none by 0.004.
 """
 
 import ml_collections

@@ -10,7 +10,8 @@ new ones. `n1` to `n4` and `f1` to `f4` are the hard splits of NASFLAT (Akhauri 
 devices instead of five, n4 eight instead of ten, n2 has four new ones instead of five.
 
 Expected (commit 8517e45, 18 minutes on one core), mean rank correlation on HELP's new devices:
-0.879 without samples (FLOPs 0.846), 0.958 with 10, 0.972 with 100. All of it: docs/unseen_devices.md.
+0.879 without samples (FLOPs 0.846), 0.958 with 10, 0.972 with 100. All of it:
+docs/unseen_devices.md.
 """
 
 import ml_collections
