@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nasjax.config import check, unknown
+from nasjax.config import unknown
 from nasjax.errors import UserError
 
 KINDS = ("cpu", "gpu", "dsp", "npu", "fpga", "asic")
@@ -101,7 +101,8 @@ def context(
     classes: int | None = None,
 ) -> np.ndarray:
     """[len(CONTEXT)] float32: a described device, how it is used and for what; NaN is missing."""
-    check(description.get("kind") in KINDS, "kind", description.get("kind"), ", ".join(KINDS))
+    if (kind := description.get("kind")) not in KINDS:
+        raise UserError(f"kind={kind!r} of a device; it must be one of {', '.join(KINDS)}")
     numbers = [
         *(description.get(name) for name in NUMBERS),
         *(getattr(setting, name) for name in SETTINGS),

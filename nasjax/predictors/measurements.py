@@ -11,6 +11,7 @@ A folder of measurements holds
 `launch/profile_device.py` writes such folders, predictors are fitted to them.
 """
 
+import hashlib
 import json
 import pathlib
 import zlib
@@ -107,6 +108,9 @@ def read(folder: pathlib.Path, **task: int) -> Measurements:
     _need(networks, ("network",), str(folder / NETWORKS))
     _need(rows, COLUMNS, str(path))
     names = networks["network"].astype(str).tolist()
+    twice = networks["network"][networks["network"].duplicated()].tolist()
+    if twice:
+        raise UserError(f"{folder / NETWORKS}: network={twice[0]!r} is there more than once")
     for column, known in (("network", names), ("device", list(descriptions))):
         strange = sorted({str(name) for name in rows[column]} - set(known))
         if strange:
@@ -129,6 +133,21 @@ def read(folder: pathlib.Path, **task: int) -> Measurements:
     )
 
 
+def digest(folder: pathlib.Path) -> str:
+    """sha256 of what a folder of measurements holds: a study of others is another study.
+
+    Raises:
+      UserError: a file cannot be read.
+    """
+    found = hashlib.sha256()
+    for path in (folder / NETWORKS, folder / DEVICES, _rows_path(folder)):
+        try:
+            found.update(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"cannot read the measurements {path}: {error.strerror}") from error
+    return found.hexdigest()
+
+
 def _rows_path(folder: pathlib.Path) -> pathlib.Path:
     """The file with the rows; the plain one where there are both, as `write` leaves it."""
     plain, packed = folder / ROWS, folder / f"{ROWS}.gz"
@@ -138,6 +157,14 @@ def _rows_path(folder: pathlib.Path) -> pathlib.Path:
 def _settings(path: pathlib.Path, rows: pd.DataFrame) -> tuple[tuple[Setting, ...], np.ndarray]:
     """The different settings, and which one each row has."""
     numbers = _numbers(path, rows[list(devices.SETTINGS)])
+    whole = (numbers >= 1) & (numbers == np.floor(numbers)) & np.isfinite(numbers)
+    whole |= np.isnan(numbers)
+    if not whole.all():
+        line, column = (int(place) for place in np.argwhere(~whole)[0])
+        name, value = devices.SETTINGS[column], numbers[line, column]
+        raise UserError(
+            f"{path}, line {line + 2}: {name}={value:g}; it must be a whole number >= 1, or empty"
+        )
     seen: dict[Setting, int] = {}
     places = []
     for device, line in zip(rows["device"].astype(str), numbers, strict=True):

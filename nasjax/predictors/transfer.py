@@ -119,8 +119,9 @@ def fit(
       prepared: see `prepare`; weights: [K + 1] before any sample, see `likeness`.
       rows: [n, D] the samples' `design`, n >= 0; values: [n] their costs, finite and above 0.
     """
-    good = bool((values > 0).all() and np.isfinite(values).all())
-    check(good, "values", values.tolist(), "finite and above 0")
+    good = (values > 0) & np.isfinite(values)
+    if not good.all():
+        raise UserError(f"a sample costs {values[~good][0]}; costs must be finite and above 0")
     before = np.concatenate([weights, np.zeros(len(prepared["columns"]) + 1)])
     level, unit = float(weights @ prepared["center"]), float(weights @ prepared["scale"])
     rows, targets = np.asarray(rows, np.float64), np.log(values.astype(np.float64))

@@ -32,7 +32,9 @@ def test_a_context_is_the_kind_the_numbers_the_setting_and_the_task() -> None:
 
 
 def test_only_a_known_kind_has_a_context() -> None:
-    with pytest.raises(UserError, match="kind='tpu'; it must be cpu, gpu, dsp, npu, fpga, asic"):
+    with pytest.raises(
+        UserError, match="kind='tpu' of a device; it must be one of cpu, gpu, dsp, npu, fpga, asic"
+    ):
         devices.context({"kind": "tpu"}, Setting("x"))
 
 

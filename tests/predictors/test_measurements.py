@@ -146,7 +146,20 @@ CSV = "measurements.csv"
         (replace(CSV, "small,phone", ",phone"), "network='nan' is not in networks.csv"),
         (replace(CSV, "2.25", "fast"), "measurements.csv, line 2: value='fast'; it must be a num"),
         (replace(CSV, "0.125", ""), "measurements.csv, line 4: value is missing; inf: the device"),
+        (
+            replace("networks.csv", "\n007,", "\nsmall,"),
+            "network='small' is there more than once",
+        ),
         (replace(CSV, "phone,1,", "phone,one,"), "measurements.csv, line 2: batch='one'; it must"),
+        (
+            replace(CSV, "phone,1,", "phone,1.5,"),
+            "line 2: batch=1.5; it must be a whole number >= 1",
+        ),
+        (
+            replace(CSV, "phone,1,", "phone,inf,"),
+            "line 2: batch=inf; it must be a whole number >= 1",
+        ),
+        (replace(CSV, "phone,1,", "phone,0,"), "line 2: batch=0; it must be a whole number >= 1"),
         (replace("networks.csv", "20.0", "many"), "networks.csv, line 3: macs_M='many'; it must"),
         (replace("devices.json", '"gpu"', '"tpu"'), "devices.card needs a 'kind', one of cpu, gpu"),
         (cut, "measurements.csv.gz is no table of comma-separated values"),

@@ -111,6 +111,29 @@ def test_a_member_is_its_form_of_xgboosts_trees():
     np.testing.assert_allclose(found, np.maximum(wanted, values.min()), rtol=1e-4)
 
 
+def test_the_bags_spread_is_its_members_deviation_and_noise_that_is_learned_from_unseen_rows():
+    # Values are e^x0 times lognormal noise of deviation 0.1, which no feature tells.
+    rng = np.random.default_rng(0)
+    features = rng.uniform(0, 2, (1500, 3)).astype(np.float32)
+    values = np.exp(features[:, 0] + 0.1 * rng.normal(size=1500))
+    bag = make_bag_of_boosted_trees(
+        BagOfBoostedTreesConfig(members=4, sample=0.7, rounds=30, learning_rate=0.2, depth=3)
+    )
+    params = bag.fit(0, features[:700], values[:700])
+    assert 0.07 < params["noise"] < 0.13
+    unseen = jnp.asarray(features[700:])
+    found, members = bag.predict(params, unseen), np.asarray(of_members(params, unseen))
+    wanted = np.sqrt(members.var(0) + (params["noise"] * members.mean(0)) ** 2)
+    np.testing.assert_allclose(found.spread, wanted, rtol=1e-4)
+    # Of 800 normal errors 68 % lie within a deviation, give or take 5 (three deviations).
+    within = np.abs(found.value - values[700:]) <= found.spread
+    assert 0.6 < within.mean() < 0.8
+    # With a value of 0 noise is of the values' unit; a bag of all rows has none it did not see.
+    sums = BagOfBoostedTreesConfig(members=1, sample=1.0, rounds=5, form="sum")
+    whole = make_bag_of_boosted_trees(sums).fit(0, features[:50], values[:50] - values[:50].min())
+    assert whole["is_absolute"] and whole["noise"] == 0
+
+
 def test_the_forest_and_the_support_vectors_are_scikit_learns():
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.svm import SVR

@@ -29,3 +29,9 @@ def test_a_constant_prediction_orders_nothing():
 def test_balanced_accuracy_is_the_mean_over_both_classes():
     truth = np.array([True, True, True, True, False])
     assert scores.balanced_accuracy(truth, np.array([True, True, True, False, True])) == 0.375
+
+
+def test_calibration_is_the_share_of_errors_within_the_spread():
+    # Errors 1, 2, 3 and 0 of spreads 1: two are within one, three within two.
+    found = scores.calibration(np.array([1, 2, 3, 4.0]), np.array([2, 4, 0, 4.0]), np.ones(4))
+    assert found == {"within_1_spread": 0.5, "within_2_spreads": 0.75}

@@ -100,3 +100,11 @@ def test_other_trees_for_each_are_evaluated_as_each_alone():
     found = jax.jit(jax.vmap(trees.evaluate, in_axes=(0, None)))(both, jnp.asarray(features))
     alone = evaluate(forest, features)
     np.testing.assert_allclose(found, np.stack([alone, 2 * alone]), rtol=1e-6)
+
+
+def test_how_many_rows_are_evaluated_together_changes_nothing(monkeypatch):
+    forest, (features, _) = trees.of_xgboost([fitted(3)]), rows(2500)
+    together = evaluate(forest, features)
+    monkeypatch.setattr(trees, "_DECIDED", 1)  # as with a million splits: a word at a time
+    apart = jax.jit(lambda features: trees.evaluate(forest, features))(features)
+    np.testing.assert_array_equal(apart, together)

@@ -47,12 +47,15 @@ class ComparisonConfig:
 
     def __post_init__(self) -> None:
         check(bool(self.costs), "comparison.costs", self.costs, "one cost or more")
-        for name in ("train", "seeds", "curve_seeds", "save_train"):
+        for name in ("train", "seeds", "curve_seeds"):
             check(getattr(self, name) >= 1, f"comparison.{name}", getattr(self, name), ">= 1")
         seen = self.executability_train
         good = bool(seen) and all(1 <= count < NasBench201().size for count in seen)
         allowed = f"one number or more, each from 1 to {NasBench201().size - 1}"
         check(good, "comparison.executability_train", seen, allowed)
+        most = NasBench201().size - 1
+        kept = self.save_train
+        check(1 <= kept <= most, "comparison.save_train", kept, f"from 1 to {most}")
         good = not self.curve or min(self.curve) >= 1
         check(good, "comparison.curve", self.curve, "numbers >= 1")
 
@@ -82,7 +85,6 @@ def parse(config: Mapping[str, Any]) -> PredictorStudy:
     check_sections(config, SECTIONS, "a study of predictors")
     comparison = parse_section(ComparisonConfig, config["comparison"], "comparison")
     labels = config["predictors"]
-    check(bool(labels), "predictors", {}, "one predictor or more")
     known = f"among {', '.join(labels)}"
     for key in ("in_jit", "save"):
         label = getattr(comparison, key)
@@ -90,14 +92,27 @@ def parse(config: Mapping[str, Any]) -> PredictorStudy:
     strange = [label for label in comparison.curve_of if label not in labels]
     check(not strange, "comparison.curve_of", strange, known)
     space = NasBench201()
+    predictors, settings = parse_predictors(labels, space)
+    resolved = {"comparison": dataclasses.asdict(comparison), "predictors": settings}
+    return PredictorStudy(comparison, space, predictors, settings, resolved)
+
+
+def parse_predictors(
+    section: Mapping[str, Any], space: Any
+) -> tuple[dict[str, Predictor], dict[str, dict[str, Any]]]:
+    """Section `predictors`: by label, what each is, and its settings with every default filled in.
+
+    Raises:
+      UserError: there is none; a label, name, key or value is unknown or not allowed.
+    """
+    check(bool(section), "predictors", {}, "one predictor or more")
     predictors, settings = {}, {}
-    for label, section in labels.items():
+    for label, values in section.items():
         check_label("predictors", label)
         try:
-            name, parsed = members.parse_member("predictor", section)
+            name, parsed = members.parse_member("predictor", values)
             predictors[label] = members.PREDICTORS[name][1](parsed, space)
         except UserError as error:
             raise UserError(f"config.predictors.{label}: {error}") from None
         settings[label] = {"name": name, **dataclasses.asdict(parsed)}
-    resolved = {"comparison": dataclasses.asdict(comparison), "predictors": settings}
-    return PredictorStudy(comparison, space, predictors, settings, resolved)
+    return predictors, settings

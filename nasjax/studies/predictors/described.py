@@ -5,18 +5,15 @@ rows of some devices. Costs span orders of magnitude, so their logarithms are fi
 """
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from nasjax import members
-from nasjax.config import check, check_label, check_sections, parse_section
+from nasjax.config import check, check_sections, parse_section
 from nasjax.errors import UserError
 from nasjax.predictors import measurements, scores
 from nasjax.predictors.measurements import Measurements
@@ -24,6 +21,7 @@ from nasjax.predictors.oversampling import oversample
 from nasjax.predictors.predictor import Predictor
 from nasjax.runs.workdir import write_json
 from nasjax.studies.predictors import fits
+from nasjax.studies.predictors.config import parse_predictors
 
 SECTIONS = ("described", "predictors")
 WAYS = ("rows", "networks", "devices")
@@ -82,21 +80,14 @@ def parse(config: Mapping[str, Any]) -> DescribedStudy:
     """
     check_sections(config, SECTIONS, "a study of described devices")
     described = parse_section(DescribedConfig, config["described"], "described")
-    check(bool(config["predictors"]), "predictors", {}, "one predictor or more")
-    predictors, settings = {}, {}
-    for label, section in config["predictors"].items():
-        check_label("predictors", label)
-        try:
-            name, parsed = members.parse_member("predictor", section)
-            predictors[label] = members.PREDICTORS[name][1](parsed, None)
-        except UserError as error:
-            raise UserError(f"config.predictors.{label}: {error}") from None
-        settings[label] = {"name": name, **dataclasses.asdict(parsed)}
-    folder = pathlib.Path(described.folder)
+    predictors, settings = parse_predictors(config["predictors"], space=None)
     published = _PUBLISHED / described.folder
-    everything = measurements.read(published if published.is_dir() else folder)
-    measured = everything.of_target(described.target)
-    resolved = {"described": dataclasses.asdict(described), "predictors": settings}
+    folder = published if published.is_dir() else pathlib.Path(described.folder)
+    measured = measurements.read(folder).of_target(described.target)
+    resolved = {
+        "described": dataclasses.asdict(described) | {"sha256": measurements.digest(folder)},
+        "predictors": settings,
+    }
     return DescribedStudy(described, predictors, measured, resolved)
 
 
@@ -147,7 +138,7 @@ def make(directory: pathlib.Path, study: DescribedStudy, job: Job) -> None:
         fitted = oversample(job.seed, *fitted, measured.setting[train])
     predictor = study.predictors[job.label]
     params = predictor.fit(job.seed, fitted[0], np.log(fitted[1]))
-    found = _compiled(predictor)(params, jnp.asarray(inputs[test]))
+    found = fits.compiled(predictor.predict)(params, jnp.asarray(inputs[test]))
     logs, spread = (np.asarray(leaf, np.float64) for leaf in found)
     wanted, predicted = np.log(values[test]), np.exp(logs)
     row = {
@@ -173,11 +164,6 @@ def _within_settings(setting: np.ndarray, values: np.ndarray, predicted: np.ndar
         if count >= 5
     ]
     return float(np.mean(found)) if found else float("nan")
-
-
-@functools.cache
-def _compiled(predictor: Predictor) -> Any:
-    return jax.jit(predictor.predict)
 
 
 def page(directory: pathlib.Path, study: DescribedStudy) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from nasjax.data.tables import load_table
 from nasjax.errors import UserError
 from nasjax.predictors import scores
 from nasjax.predictors.features import features_of
+from nasjax.predictors.predictor import Predictor
 from nasjax.runs.workdir import write_json
 from nasjax.studies.predictors.config import PredictorStudy
 
@@ -147,9 +148,9 @@ def split(costs: np.ndarray, train: int, seed: int) -> tuple[np.ndarray, np.ndar
 
 
 @functools.cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Jitted once, so that fits of the same shapes share a program."""
-    return jax.jit(function)
+def compiled(function: Callable[..., Any], *first: Predictor) -> Callable[..., Any]:
+    """Jitted once, the first arguments given, so that fits of the same shapes share a program."""
+    return jax.jit(functools.partial(function, *first))
 
 
 def seconds(call: Callable[[], Any]) -> float:

@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -13,8 +13,11 @@ from nasjax.config import unknown
 from nasjax.data.tables import cost_names, load_networks, load_table
 from nasjax.errors import UserError
 from nasjax.predictors import devices, measurements
+from nasjax.predictors.features import features_of
 from nasjax.spaces.fbnet import OF_SMALL_IMAGES
+from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.spaces.ofa_mobilenet_v3 import OfaMobileNetV3
 from nasjax.spaces.slots import SlotSpace
 
 
@@ -49,14 +52,14 @@ def load(name: str, costs: tuple[str, ...]) -> Source:
     for cost in costs:
         if cost not in columns:
             raise UserError(unknown(f"cost {cost!r} of {name}", cost, list(columns)))
-    features = np.asarray(jax.jit(jax.vmap(space.features))(jnp.asarray(architectures)))
+    features = features_of(space, architectures)
     task = {"image_size": space.image_size, "classes": space.num_classes}
     described, settings = devices.published(), devices.columns()
     return Source(
         features,
         space.feature_names,
         features[:, space.feature_names.index("macs")].astype(np.float64),
-        {cost: columns[cost] for cost in costs},
+        {cost: np.where(np.isnan(columns[cost]), np.inf, columns[cost]) for cost in costs},
         {
             cost: devices.context(described[settings[cost].device], settings[cost], **task)
             for cost in costs
@@ -123,13 +126,18 @@ def _one_proxy(costs: Sequence[str]) -> _Networks:
     return space, networks.architectures, named | of_cells
 
 
-def _help_fbnet(costs: Sequence[str]) -> _Networks:
-    """5,000 networks of FBNet's space, for small images."""
-    networks = load_networks("help_fbnet")
-    columns = {f"help_fbnet/{name}": column for name, column in networks.columns.items()}
-    return OF_SMALL_IMAGES, networks.architectures, columns
+def _networks(name: str, space: SlotSpace, costs: Sequence[str]) -> _Networks:
+    """Some networks of a space, all their columns."""
+    networks = load_networks(name)
+    columns = {f"{name}/{column}": values for column, values in networks.columns.items()}
+    return space, networks.architectures, columns
 
 
-_READERS = {"nas_bench_201": _nas_bench_201, "one_proxy": _one_proxy, "help_fbnet": _help_fbnet}
+_READERS: dict[str, Callable[[Sequence[str]], _Networks]] = {
+    "nas_bench_201": _nas_bench_201,
+    "one_proxy": _one_proxy,
+    "help_fbnet": functools.partial(_networks, "help_fbnet", OF_SMALL_IMAGES),
+    "help_ofa": functools.partial(_networks, "help_ofa", OfaMobileNetV3()),
+    "accel_nasbench": functools.partial(_networks, "accel_nasbench", MnasNet()),
+}
 SOURCES = tuple(_READERS)
-DATA_SETS = {"nas_bench_201": "cifar10", "one_proxy": "cifar10", "help_fbnet": "cifar100"}

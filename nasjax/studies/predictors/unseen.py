@@ -13,17 +13,16 @@ A split names the devices that were measured, the known ones, and those that are
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from nasjax import members
 from nasjax.config import check, check_label, check_sections, parse_section, unknown
 from nasjax.errors import UserError
-from nasjax.predictors import devices, scores, transfer
+from nasjax.predictors import devices, measurements, scores, transfer
 from nasjax.predictors.bag_of_boosted_trees import (
     BagOfBoostedTreesConfig,
     make_bag_of_boosted_trees,
@@ -118,12 +117,20 @@ def parse(config: Mapping[str, Any]) -> UnseenStudy:
     believed = parse_section(TransferConfig, config["transfer"], "transfer")
     resolved = {
         "unseen": dataclasses.asdict(unseen),
-        "splits": {label: dataclasses.asdict(split) for label, split in splits.items()},
+        "splits": {label: _plain(split) for label, split in splits.items()},
         "known": {"name": name, **dataclasses.asdict(settings)},
         "transfer": dataclasses.asdict(believed),
     }
     predictor = members.PREDICTORS[name][1](settings, None)
     return UnseenStudy(unseen, splits, predictor, believed, resolved)
+
+
+def _plain(split: SplitConfig) -> dict[str, Any]:
+    """Its settings, and which measurements its folder holds now."""
+    if split.folder is None:
+        return dataclasses.asdict(split)
+    digest = measurements.digest(pathlib.Path(split.folder))
+    return dataclasses.asdict(split) | {"sha256": digest}
 
 
 def _check_split(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
@@ -177,8 +184,9 @@ def make(directory: pathlib.Path, study: UnseenStudy, job: Job) -> None:
     split = study.splits[job.label]
     source, new = source_of(split)
     order = np.random.default_rng(job.seed).permutation(len(source.features))
-    known, seen = fit_known(study, split, source, order, job.seed)
-    rest = order[~np.isin(order, seen)]
+    known = fit_known(study, split, source, order, job.seed)
+    pooled = fit_pooled(known) if 0 in study.unseen.samples else None
+    rest = order[~np.isin(order, known.seen)]
     rows = []
     for cost in new:
         values = source.costs[cost]
@@ -189,7 +197,7 @@ def make(directory: pathlib.Path, study: UnseenStudy, job: Job) -> None:
         test = np.setdiff1d(can_run, np.concatenate([random, chosen]))
         for count in study.unseen.samples:
             samples = random[:count], chosen[:count]
-            for method, found in predicted(study, known, cost, samples, test).items():
+            for method, found in predicted(study, known, pooled, cost, samples, test).items():
                 row = {"split": job.label, "seed": job.seed, "new": cost, "samples": count}
                 rows.append(row | {"method": method, **_scored(values[test], found)})
     path = _path(directory, job)
@@ -211,45 +219,53 @@ class Known(NamedTuple):
     """The known devices of a split, fitted once for all new ones.
 
     Attributes:
+      seen: [M] rows of the source that they were fitted on.
       prepared: see `transfer.prepare`; design: [N, D], of all networks.
-      pooled: params of one fit to all known devices.
     """
 
     seed: int
     source: Source
     split: SplitConfig
+    seen: np.ndarray
     prepared: Params
     design: np.ndarray
-    pooled: Params
 
 
 def fit_known(
     study: UnseenStudy, split: SplitConfig, source: Source, order: np.ndarray, seed: int
-) -> tuple[Known, np.ndarray]:
-    """Fits what is known before any new device is seen, on the first networks of an order [N].
-
-    Returns:
-      It, and which networks were used.
-    """
+) -> Known:
+    """Fits the known devices, on the first networks of an order [N] that were measured on any."""
     measured = np.any([np.isfinite(source.costs[cost][order]) for cost in split.known], axis=0)
     seen = order[measured][: study.unseen.train]
-    params, inputs, targets = [], [], []
+    params = []
     for cost in split.known:
-        rows = seen[np.isfinite(source.costs[cost][seen])]
-        values = source.costs[cost][rows].astype(np.float64)
+        rows, values = _measured(source, cost, seen)
         params.append(study.known.fit(seed, source.features[rows], values))
-        logs = np.log(values)
-        inputs.append(_described(source.features[rows], source.contexts[cost]))
-        targets.append((logs - logs.mean()) / max(logs.std(), 1e-6))
-    pooled = _pooled().fit(seed, np.concatenate(inputs), np.concatenate(targets))
     # What a single edge holds says little after few samples; sums over the network do.
     varies = np.ptp(source.features[seen], axis=0) > 0
     sums = ["=" not in name for name in source.names]
     columns = np.flatnonzero(varies & np.array(sums))
     macs = source.names.index("macs")
     prepared = transfer.prepare(study.known, params, source.features[seen], columns, macs)
-    rows = _compiled(transfer.design, study.known)(prepared, jnp.asarray(source.features))
-    return Known(seed, source, split, prepared, np.asarray(rows), pooled), seen
+    design = fits.compiled(transfer.design, study.known)(prepared, jnp.asarray(source.features))
+    return Known(seed, source, split, seen, prepared, np.asarray(design))
+
+
+def _measured(source: Source, cost: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of these rows those that have the cost, and the costs."""
+    rows = rows[np.isfinite(source.costs[cost][rows])]
+    return rows, source.costs[cost][rows].astype(np.float64)
+
+
+def fit_pooled(known: Known) -> Params:
+    """One fit to all known devices: log costs, each device's of mean 0 and deviation 1."""
+    inputs, targets = [], []
+    for cost in known.split.known:
+        rows, values = _measured(known.source, cost, known.seen)
+        logs = np.log(values)
+        inputs.append(_described(known.source.features[rows], known.source.contexts[cost]))
+        targets.append((logs - logs.mean()) / max(logs.std(), 1e-6))
+    return _pooled().fit(known.seed, np.concatenate(inputs), np.concatenate(targets))
 
 
 def _described(features: np.ndarray, context: np.ndarray) -> np.ndarray:
@@ -260,12 +276,6 @@ def _described(features: np.ndarray, context: np.ndarray) -> np.ndarray:
 def _pooled() -> Predictor:
     """Boosted trees on architecture and description; they are of no unit, so "trees" alone."""
     return make_bag_of_boosted_trees(BagOfBoostedTreesConfig(members=5, form="trees"))
-
-
-@functools.cache
-def _compiled(function: Callable[..., Any], *known: Predictor) -> Callable[..., Any]:
-    """Jitted once, so that fits of the same shapes share a program."""
-    return jax.jit(functools.partial(function, *known))
 
 
 def fit_transfer(known: Known, cost: str, rows: np.ndarray, config: TransferConfig) -> Params:
@@ -281,6 +291,7 @@ def fit_transfer(known: Known, cost: str, rows: np.ndarray, config: TransferConf
 def predicted(
     study: UnseenStudy,
     known: Known,
+    pooled: Params | None,
     cost: str,
     samples: tuple[np.ndarray, np.ndarray],
     test: np.ndarray,
@@ -288,6 +299,7 @@ def predicted(
     """Costs of the tested networks on a new device, by method.
 
     Args:
+      pooled: see `fit_pooled`, for where there are no samples.
       samples: [n] rows that were measured on it: random ones, chosen ones; test: [N] others.
     """
     drawn, chosen = samples
@@ -300,12 +312,12 @@ def predicted(
         ways.append(("chosen", study.transfer, chosen))
     for method, settings, rows in ways:
         params = fit_transfer(known, cost, rows, settings)
-        found[method] = _compiled(transfer.of_design)(params, known.design[test])
+        found[method] = fits.compiled(transfer.of_design)(params, known.design[test])
     if not len(drawn):
         described = jnp.asarray(_described(features[test], source.contexts[cost]))
-        scaled = _compiled(_pooled().predict)(known.pooled, described).value
+        scaled = fits.compiled(_pooled().predict)(pooled, described).value
         found["described_trees"] = Prediction(scaled, nothing)
     elif len(drawn) >= _FEWEST_ALONE:
         alone = study.known.fit(known.seed, features[drawn], values[drawn])
-        found["alone"] = _compiled(study.known.predict)(alone, jnp.asarray(features[test]))
+        found["alone"] = fits.compiled(study.known.predict)(alone, jnp.asarray(features[test]))
     return found

@@ -73,6 +73,17 @@ def test_a_study_that_goes_on_makes_what_is_missing_and_sums_up(tmp_path, monkey
     assert all(path.stat().st_size for path in written)
 
 
+def searched(**evaluator):
+    """The parts of a random search on cells; what is invalid earns -1."""
+    config = {
+        "space": {"name": "nas_bench_201"},
+        "controller": {"name": "random_search"},
+        "evaluator": {"data_set": "cifar10", "noise": False} | evaluator,
+        "reward": {"name": "accuracy", "invalid": -1.0},
+    }
+    return assemble_table(config, 10)
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """A study that keeps its predictors."""
@@ -84,18 +95,9 @@ def kept(tmp_path_factory):
 
 def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept):
     _, saved = kept
-    config = {
-        "space": {"name": "nas_bench_201"},
-        "controller": {"name": "random_search"},
-        "evaluator": {
-            "data_set": "cifar10",
-            "costs": ("hw_nas_bench/eyeriss_latency_ms",),
-            "predicted": (saved[COSTS[1]]["path"],),
-            "noise": False,
-        },
-        "reward": {"name": "accuracy", "invalid": -1.0},
-    }
-    parts = assemble_table(config, 100)
+    parts = searched(
+        costs=("hw_nas_bench/eyeriss_latency_ms",), predicted=(saved[COSTS[1]]["path"],)
+    )
     drawn = np.random.default_rng(1).choice(15_625, 600, replace=False)
     cells = jnp.asarray(parts.space.of_index(drawn))
     ones = jnp.ones(len(cells), bool)
@@ -116,17 +118,10 @@ def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept
 
 def test_a_predictor_of_another_data_set_is_refused(kept):
     _, saved = kept
-    config = {
-        "space": {"name": "nas_bench_201"},
-        "controller": {"name": "random_search"},
-        "evaluator": {"data_set": "cifar100", "predicted": (saved[COSTS[0]]["path"],)},
-        "reward": {"name": "accuracy"},
-    }
     with pytest.raises(UserError, match="evaluator.predicted=.*'cifar100'.*it is of 'cifar10'"):
-        assemble_table(config, 10)
-    config["evaluator"]["predicted"] = ("nowhere",)
+        searched(data_set="cifar100", predicted=(saved[COSTS[0]]["path"],))
     with pytest.raises(UserError, match="cannot read the predictor nowhere"):
-        assemble_table(config, 10)
+        searched(predicted=("nowhere",))
 
 
 def test_scores_are_averaged_over_splits_and_then_over_devices():
@@ -171,6 +166,7 @@ REST = (
         ({"in_jit": "gcn"}, "comparison.in_jit='gcn'; .*few_trees, svr"),
         ({"save": "gcn"}, "comparison.save='gcn'; .*few_trees, svr"),
         ({"curve_of": ("gcn",)}, r"comparison.curve_of=\['gcn'\]; .*few_trees, svr"),
+        ({"save_train": 15_625}, "comparison.save_train=15625; it must be from 1 to 15624"),
         ({"curve": (0,)}, r"comparison.curve=\(0,\); it must be numbers >= 1"),
         ({"executability_train": (15_625,)}, "15624"),
         ({"executability_train": ()}, "one number or more"),

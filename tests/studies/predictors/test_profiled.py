@@ -1,5 +1,7 @@
 """A new device in a folder of measurements: transfer to it, and a predictor that searches take."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,11 +9,12 @@ import scipy.stats
 
 pytest.importorskip("xgboost")
 
-from nasjax.assemble import assemble_table
 from nasjax.errors import UserError
 from nasjax.predictors import measurements
+from nasjax.runs.workdir import Workdir
 from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.studies.predictors import kinds, unseen
+from nasjax.studies.predictors import kinds, unseen, unseen_kept
+from tests.studies.predictors.test_predictor_study import searched
 from tests.studies.predictors.test_unseen import KNOWN, small
 
 CELLS = 60
@@ -43,12 +46,17 @@ def profiled(folder, **unseen_section):
 
 
 @pytest.fixture(scope="module")
-def page(folder, tmp_path_factory):
+def made(folder, tmp_path_factory):
     directory = tmp_path_factory.mktemp("study")
     study = kinds.parse(profiled(folder))
     for job in study.missing(directory):
         study.make(directory, job)
-    return kinds.write(directory, study)[0]
+    return directory, study, kinds.write(directory, study)[0]
+
+
+@pytest.fixture
+def page(made):
+    return made[2]
 
 
 def test_ten_samples_order_the_other_profiled_networks(page):
@@ -59,20 +67,27 @@ def test_ten_samples_order_the_other_profiled_networks(page):
 
 def test_what_is_kept_tells_a_search_what_a_cell_costs(page):
     (path,) = page["saved"].values()
-    config = {
-        "space": {"name": "nas_bench_201"},
-        "controller": {"name": "random_search"},
-        "evaluator": {
-            "data_set": "cifar10",
-            "costs": ("help/fpga_ms",),
-            "predicted": (path,),
-        },
-        "reward": {"name": "accuracy"},
-    }
-    costs = assemble_table(config, 10).rows.costs
+    costs = searched(costs=("help/fpga_ms",), predicted=(path,)).rows.costs
     assert len(costs) == NasBench201().size
     assert scipy.stats.spearmanr(costs[:, 0], costs[:, 1])[0] > 0.95
     assert np.median(costs[:, 1] / costs[:, 0]) == pytest.approx(2, rel=0.1)
+
+
+def test_what_is_kept_is_not_fitted_again(made, monkeypatch):
+    directory, study, page = made
+    monkeypatch.setattr(unseen_kept, "fit_known", None)
+    assert kinds.write(directory, study)[0]["saved"] == page["saved"]
+
+
+def test_a_folder_that_was_measured_anew_is_another_study(folder, made, tmp_path):
+    shutil.copytree(folder, tmp_path / "measured")
+    before = kinds.parse(profiled(tmp_path / "measured")).resolved
+    Workdir(tmp_path / "study", before, flag="directory").close()
+    rows = tmp_path / "measured" / measurements.ROWS
+    rows.write_text(rows.read_text().replace(",latency,", ",latency,1", 1))
+    after = kinds.parse(profiled(tmp_path / "measured")).resolved
+    with pytest.raises(UserError, match="config.splits.mine.sha256="):
+        Workdir(tmp_path / "study", after, flag="directory")
 
 
 def test_a_folder_of_too_few_networks_or_beside_new_devices_is_refused(folder):
