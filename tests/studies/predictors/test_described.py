@@ -9,6 +9,7 @@ pytest.importorskip("xgboost")
 pytest.importorskip("imblearn")
 
 from nasjax.errors import UserError
+from nasjax.predictors.predictor import Prediction, Predictor
 from nasjax.studies.predictors import described, kinds
 
 
@@ -34,6 +35,29 @@ def test_what_is_tested_shares_no_row_network_or_device_with_what_is_fitted(stud
     names = set(groups[test].tolist())
     assert not names & set(groups[train].tolist())
     assert len(names) == round(0.25 * len(set(groups.tolist())))
+
+
+@pytest.mark.parametrize("oversampled", [False, True])
+def test_a_fit_sees_no_network_that_it_is_tested_on(study, oversampled, tmp_path):
+    fitted, tested = [], []
+
+    def fit(seed, inputs, logs):
+        fitted.append(inputs)
+        return {}
+
+    def predict(params, inputs):
+        tested.append(inputs.shape)
+        return Prediction(inputs[:, 0], inputs[:, 0])
+
+    spied = study._replace(predictors={"spy": Predictor(fit, predict)})
+    described.make(tmp_path, spied, described.Job("spy", "networks", oversampled, 0))
+    width = len(study.measured.feature_names)
+    train, test = described.split(study, "networks", 0)
+    assert tested == [(test.sum(), study.measured.inputs().shape[1])]
+    assert len(fitted[0]) > train.sum() if oversampled else len(fitted[0]) == train.sum()
+    of = {row.tobytes() for row in fitted[0][: train.sum(), :width]}
+    unseen = {row.tobytes() for row in study.measured.inputs()[test][:, :width]}
+    assert not of & unseen
 
 
 def test_every_way_is_scored_and_over_sampling_beside_it(tmp_path):

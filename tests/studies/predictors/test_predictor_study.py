@@ -16,7 +16,8 @@ from nasjax.assemble import assemble_table
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
 from nasjax.evaluation.table import in_order
-from nasjax.predictors import scores
+from nasjax.predictors import piecewise, scores
+from nasjax.predictors.predictor import Prediction, Predictor
 from nasjax.studies.predictors import config, fits, further, kinds, summary
 from nasjax.types import INFEASIBLE, OK, PROPOSE, Proposal
 
@@ -91,6 +92,35 @@ def kept(tmp_path_factory):
     study = kinds.parse(small(save="few_trees", save_train=1_000))
     study.make(directory, study.missing(directory)[0])
     return directory, kinds.write(directory, study)[0]["saved"]
+
+
+def test_what_can_run_and_what_is_kept_are_learned_from_as_many_cells_as_is_said(
+    data, tmp_path, monkeypatch
+):
+    seen = []
+
+    def fit_executability(config, seed, features, can_run):
+        seen.append(len(features))
+        return {}
+
+    def predict(params, features):
+        seen.append(-len(features))
+        return Prediction(features[:, 0], features[:, 0])
+
+    def fit(seed, features, values):
+        seen.append(len(features))
+        return {}
+
+    monkeypatch.setattr(piecewise, "fit_executability", fit_executability)
+    monkeypatch.setattr(piecewise, "log_odds", lambda params, features: predict({}, features).value)
+    monkeypatch.setattr(further, "make_piecewise", lambda predictor: Predictor(fit, predict))
+    wanted = dict(executability=COSTS[1], executability_train=(300,), save="svr", save_train=1_000)
+    study = config.parse(small(**wanted, seeds=1))
+    further.executability(study, data)
+    assert seen == [300, -15_325]
+    seen.clear()
+    further.save(tmp_path, study, data)
+    assert seen == [1_000, -14_625, 1_000]  # the second cost's prediction is the same program
 
 
 def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept):

@@ -60,6 +60,26 @@ def test_every_method_is_scored_on_the_same_unseen_networks(found):
         assert macs.loc[cost, 0] == pytest.approx(wanted, abs=1e-3)
 
 
+def test_what_tests_is_neither_fitted_nor_a_sample(tmp_path, monkeypatch):
+    asked = []
+
+    def predicted(study, known, pooled, cost, samples, test):
+        asked.append((known.seen, samples, test))
+        return {}
+
+    monkeypatch.setattr(unseen, "predicted", predicted)
+    study = unseen.parse(small())
+    for job in unseen.missing(tmp_path, study):
+        unseen.make(tmp_path, study, job)
+    assert len(asked) == 2 * len(NEW) * 2  # seeds, devices, numbers of samples
+    for seen, (random, chosen), test in asked:
+        assert len(seen) == 60 and len(random) == len(chosen) in (0, 10)
+        sets = [set(rows.tolist()) for rows in (seen, random, chosen, test)]
+        assert not sets[3] & (sets[0] | sets[1] | sets[2])
+        assert not sets[0] & (sets[1] | sets[2])
+        assert len(sets[3]) >= 15_625 - 60 - 20
+
+
 def test_samples_help_and_the_page_says_what_the_report_says(found):
     directory, page, report, written = found
     first = page["unseen_devices"]
