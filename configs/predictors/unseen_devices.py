@@ -45,7 +45,7 @@ HELP = (
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Settings of what is believed before the first sample were chosen on HELP's other devices."""
+    """What is believed before the first sample was chosen as docs/unseen_devices.md says."""
     c = ml_collections.ConfigDict()
     c.unseen = dict(main="help", samples=(0, 10, 20, 100), train=900, seeds=5)
     c.splits = dict(
