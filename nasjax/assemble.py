@@ -10,7 +10,7 @@ import numpy as np
 
 from nasjax.config import check, parse_section, unknown
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
-from nasjax.data.tables import load_table
+from nasjax.data.tables import Table, load_table
 from nasjax.errors import UserError
 from nasjax.evaluation.table import Rows, TableConfig, in_order, make_table
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
@@ -222,14 +222,14 @@ def resolved(settings: Settings, space: Any) -> dict[str, Any]:
 def _table_parts(settings: Settings) -> TableParts:
     name, evaluator = settings.names["space"], settings.evaluator
     space = TABLE_SPACES[name]()
-    rows = in_order(load_table(name, evaluator.data_set, evaluator.costs), space)
+    rows = rows_of(load_table(name, evaluator.data_set, evaluator.costs), name)
     rows = _with_predicted(rows, space, evaluator)
     top = float(np.nanmax(rows.search_accuracy))
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
     check(least is None or least <= top, "controller.min_accuracy", least, allowed)
     costs = (*evaluator.costs, *evaluator.predicted)
-    priced = settings.names["reward"] != "weighted_product" or costs
+    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs
     check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
     return TableParts(
         space=space,
@@ -238,6 +238,11 @@ def _table_parts(settings: Settings) -> TableParts:
         evaluator=make_table(rows, space, evaluator),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
     )
+
+
+def rows_of(table: Table, space: str) -> Rows:
+    """A table in the order of its space's index."""
+    return in_order(table, TABLE_SPACES[space]())
 
 
 def _with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Rows:

@@ -42,6 +42,7 @@ from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
+from nasjax.rewards.weighted_sum import WeightedSumConfig, make_weighted_sum
 from nasjax.spaces.layer_chain import LayerChainConfig
 from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
@@ -144,6 +145,7 @@ REWARDS: dict[str, tuple[type, Callable[[Any], Reward]]] = {
     "accuracy_gain": (AccuracyGainConfig, make_accuracy_gain),
     "final_accuracy": (FinalAccuracyConfig, make_final_accuracy),
     "weighted_product": (WeightedProductConfig, make_weighted_product),
+    "weighted_sum": (WeightedSumConfig, make_weighted_sum),
 }
 PREDICTORS: dict[str, tuple[type, Callable[[Any, Any], Predictor]]] = {
     "bag_of_boosted_mlps": (

@@ -101,7 +101,10 @@ def data_sets(name: str) -> tuple[str, ...]:
 
 
 def cost_names(name: str, data_set: str) -> tuple[str, ...]:
-    """The device costs that `load_table(name, data_set, costs)` knows; none for NAS-Bench-Macro.
+    """The costs that `load_table(name, data_set, costs)` knows.
+
+    Those of devices, none for NAS-Bench-Macro, and "network/params_m" and "network/macs_m",
+    millions, as the benchmark has them (see `Table`).
 
     Raises:
         UserError: table or data set are unknown, or a file is missing or not as published.
@@ -183,12 +186,15 @@ def load_networks(name: str) -> Networks:
 
 
 def _cost_columns(name: str, data_set: str) -> dict[str, np.ndarray]:
-    """Every cost of a table: its name -> [N] float32, NaN where a device cannot run a net."""
+    """Every cost of a table: its name -> [N], NaN where a device cannot run a net."""
     known = data_sets(name)
     if data_set not in known:
         what = f"data set config.evaluator.data_set={data_set!r} of {name}"
         raise UserError(unknown(what, data_set, list(known)))
-    columns: dict[str, np.ndarray] = {}
+    counted = _read(name)
+    columns: dict[str, np.ndarray] = {
+        f"network/{count}_m": counted[count] / 1e6 for count in ("params", "macs")
+    }
     for prefix, (folder, array) in _COSTS.get((name, data_set), {}).items():
         table = _read(folder)
         names = [f"{prefix}/{column}" for column in table["columns"]]

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.config import check
+from nasjax.rewards.target import the_target
 from nasjax.types import Outcome, Proposal, Reward
 
 
@@ -21,29 +22,35 @@ class WeightedProductConfig:
     """Section `reward` of a config.
 
     Attributes:
-      target: of the first cost that the evaluator gives, in its unit.
+      target: of the first cost that the evaluator gives, in its unit; None only in a study whose
+        `costs` and `quantiles` give it.
       exponent, exponent_below: w above and not above the target.
       invalid: what an architecture earns that cannot be built, trained or run.
     """
 
-    target: float
+    target: float | None = None
     exponent: float = -0.07
     exponent_below: float = -0.07
     invalid: float = 0.0
 
     def __post_init__(self) -> None:
-        check(self.target > 0, "reward.target", self.target, "> 0")
+        check(self.target is None or self.target > 0, "reward.target", self.target, "> 0")
         for name in ("exponent", "exponent_below"):
             check(getattr(self, name) <= 0, f"reward.{name}", getattr(self, name), "<= 0")
 
 
 def make_weighted_product(config: WeightedProductConfig) -> Reward:
-    """Of the first cost; what a device cannot run earns as much as what cannot be built."""
+    """Of the first cost; what a device cannot run earns as much as what cannot be built.
+
+    Raises:
+      UserError: there is no target.
+    """
+    target = the_target(config.target)
 
     def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
         cost = outcome.costs[:, 0]
-        power = jnp.where(cost > config.target, config.exponent, config.exponent_below)
-        product = outcome.accuracy * (cost / config.target) ** power
+        power = jnp.where(cost > target, config.exponent, config.exponent_below)
+        product = outcome.accuracy * (cost / target) ** power
         return jnp.where(outcome.ok, product, config.invalid)
 
     return reward

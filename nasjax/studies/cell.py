@@ -1,10 +1,26 @@
 """One cell of a study: what all seeds of one setting asked of one table."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 NO_ROW, ENDED = -1, -2  # in `Cell.queries`
+
+
+class Constraint(NamedTuple):
+    """What an architecture must keep to be an answer: a device cost of at most so much."""
+
+    cost: str  # its name, the unit ends it: "hw_nas_bench/pixel3_latency_ms"
+    quantile: float  # of that cost over the table's architectures that the device can run
+    target: float  # that quantile, in the cost's unit
+    costs: np.ndarray  # [rows]; inf: the device cannot run it
+
+    @property
+    def is_kept(self) -> np.ndarray:
+        """[rows] bool."""
+        return self.costs <= self.target
 
 
 class Cell(NamedTuple):
@@ -22,3 +38,14 @@ class Cell(NamedTuple):
     reported_accuracy: np.ndarray  # [rows] in [0, 1]: what is reported (test); NaN where missing
     learns: bool  # a learner with few updates is marked untrained
     facts: dict[str, Any]  # shown as columns: parameter counts, flags ...
+    constraint: Constraint | None = None  # rows that break it are no answers
+    measures: Mapping[str, np.ndarray] = MappingProxyType(
+        {}
+    )  # [rows] each, shown of the answers: energy, size ...
+
+    @property
+    def eligible_accuracy(self) -> np.ndarray:
+        """[rows]: `search_accuracy`, NaN where the constraint is broken; it decides on answers."""
+        if self.constraint is None:
+            return self.search_accuracy
+        return np.where(self.constraint.is_kept, self.search_accuracy, np.nan)

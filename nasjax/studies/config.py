@@ -18,6 +18,11 @@ class StudyConfig:
     Attributes:
       tables: "space/data_set" each.
       budgets: queries of a search.
+      costs: names of device costs, and quantiles: of each over a table's architectures. Every table
+        is searched once for every cost and quantile; answers must not cost more than that. The
+        search sees that cost first, before `evaluator.costs`, and a setting `target` of a reward or
+        a controller that is None becomes that quantile. Without costs, nothing is asked for.
+      measures: costs of which the answers' are reported besides.
       seeds: searches per cell, seeds 0 to seeds - 1.
       seeds_per_part: so many at most run as one program and are kept as one file.
       memory_budget_gib: fewer run together where their states would take more.
@@ -26,6 +31,9 @@ class StudyConfig:
 
     tables: tuple[str, ...]
     budgets: tuple[int, ...]
+    costs: tuple[str, ...] = ()
+    quantiles: tuple[float, ...] = ()
+    measures: tuple[str, ...] = ()
     seeds: int = 500
     seeds_per_part: int = 500
     memory_budget_gib: float = 4.0
@@ -35,6 +43,10 @@ class StudyConfig:
         check(bool(self.tables), "study.tables", self.tables, 'names like "nas_bench_201/cifar10"')
         for table in self.tables:
             check(table.count("/") == 1, "study.tables", table, '"space/data_set"')
+        for quantile in self.quantiles:
+            check(0 < quantile <= 1, "study.quantiles", quantile, "above 0, at most 1")
+        both = bool(self.costs) == bool(self.quantiles)
+        check(both, "study.quantiles", self.quantiles, "one or more where there are study.costs")
         for name in ("seeds", "seeds_per_part"):
             check(getattr(self, name) >= 1, f"study.{name}", getattr(self, name), ">= 1")
         budget = self.memory_budget_gib
@@ -43,19 +55,37 @@ class StudyConfig:
         check(good, "study.budgets", self.budgets, "one or more numbers of queries, each >= 1")
 
 
+class Limit(NamedTuple):
+    """A quantile of a cost, the most that an answer may cost."""
+
+    cost: str
+    quantile: float
+
+    def __str__(self) -> str:
+        return f"{self.cost.replace('/', '.')}@{self.quantile:g}"
+
+
 class CellConfig(NamedTuple):
-    """What one cell of a study is about; `sections` are those of `assemble.assemble_table`."""
+    """What one cell of a study is about.
+
+    Attributes:
+      sections: those of `assemble.assemble_table`; targets that the limit gives are None.
+      measures: names of costs to report.
+    """
 
     label: str
     space: str
     data_set: str
     budget: int
     sections: dict[str, Any]
+    limit: Limit | None = None
+    measures: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Of its folder."""
-        return f"{self.label}--{self.space}--{self.data_set}--{self.budget}"
+        name = f"{self.label}--{self.space}--{self.data_set}--{self.budget}"
+        return f"{name}--{self.limit}" if self.limit else name
 
 
 class Study(NamedTuple):
@@ -91,9 +121,12 @@ def parse(config: Mapping[str, Any]) -> Study:
         evaluator = resolved.pop("evaluator")
         del evaluator["data_set"]
         settings[label] = resolved
+    asked = [Limit(cost, quantile) for cost in study.costs for quantile in study.quantiles]
+    limits: list[Limit | None] = [*asked] or [None]
     cells = [
-        _cell(label, sections, table, budget, evaluator)
+        _cell(label, sections, table, budget, evaluator, limit, study.measures)
         for table in study.tables
+        for limit in limits
         for budget in study.budgets
         for label, sections in settings.items()
     ]
@@ -106,11 +139,23 @@ def parse(config: Mapping[str, Any]) -> Study:
 
 
 def _cell(
-    label: str, sections: dict[str, Any], table: str, budget: int, evaluator: dict[str, Any]
+    label: str,
+    sections: dict[str, Any],
+    table: str,
+    budget: int,
+    evaluator: dict[str, Any],
+    limit: Limit | None,
+    measures: tuple[str, ...],
 ) -> CellConfig:
     space, data_set = table.split("/")
-    of_table = {"space": {"name": space}, "evaluator": {**evaluator, "data_set": data_set}}
-    return CellConfig(label, space, data_set, budget, of_table | sections)
+    costs = tuple(evaluator["costs"])
+    if limit is not None:
+        costs = (limit.cost, *(cost for cost in costs if cost != limit.cost))
+    of_table = {
+        "space": {"name": space},
+        "evaluator": {**evaluator, "data_set": data_set, "costs": costs},
+    }
+    return CellConfig(label, space, data_set, budget, of_table | sections, limit, measures)
 
 
 def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """Runs what is missing of a study, and reads what is there."""
 
 import pathlib
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nasjax import assemble
+from nasjax.data.tables import load_table
 from nasjax.errors import UserError
 from nasjax.studies import compiled, parts
-from nasjax.studies.cell import Cell
+from nasjax.studies.cell import Cell, Constraint
 from nasjax.studies.config import CellConfig, Study
 from nasjax.studies.parts import Part
 
@@ -59,10 +60,45 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
     Raises:
       UserError: its settings are not allowed; its name stands in front.
     """
+    sections = cell.sections
     try:
-        return assemble.assemble_table(cell.sections, cell.budget)
+        _costs(cell, cell.measures)
+        if cell.limit is not None:
+            sections = _with_target(sections, constraint_of(cell).target)
+        return assemble.assemble_table(sections, cell.budget)
     except UserError as error:
         raise UserError(f"{cell.name}: {error}") from None
+
+
+def constraint_of(cell: CellConfig) -> Constraint:
+    """What the cell's limit comes to in its table.
+
+    Raises:
+      UserError: the table does not have that cost.
+    """
+    assert cell.limit is not None
+    cost, quantile = cell.limit
+    costs = _costs(cell, [cost])[cost]
+    target = float(np.quantile(costs[np.isfinite(costs)], quantile))
+    return Constraint(cost, quantile, target, costs)
+
+
+def _costs(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns [rows] of the cell's table, in the order of its space's index."""
+    table = load_table(cell.space, cell.data_set, names)
+    rows = assemble.rows_of(table, cell.space)
+    return dict(zip(names, rows.costs.T, strict=True))
+
+
+def _with_target(sections: dict[str, Any], target: float) -> dict[str, Any]:
+    """Sections in which every setting `target` that is None has that value."""
+    return {
+        name: {
+            key: target if key == "target" and value is None else value
+            for key, value in section.items()
+        }
+        for name, section in sections.items()
+    }
 
 
 class Runner:
@@ -113,6 +149,8 @@ def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:
                     f"{name}_params": count
                     for name, count in compiled.param_counts(made.controller).items()
                 },
+                constraint=constraint_of(config) if config.limit else None,
+                measures=_costs(config, config.measures),
             ),
             part,
         )
