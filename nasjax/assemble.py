@@ -1,6 +1,7 @@
 """A checked config becomes the parts of a search; `members` has them by name."""
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 
 from nasjax.config import check, parse_section, unknown
+from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
 from nasjax.data.tables import Table, load_table
 from nasjax.errors import UserError
@@ -141,7 +143,7 @@ def assemble(
         settings=settings,
         root_key=root_key,
         space=space,
-        controller=_controller(settings, space, counts_of),
+        controller=_controller(settings, space, counts_of, Costs()),
         evaluator=evaluator.evaluator(),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
         counts_of=counts_of,
@@ -228,13 +230,13 @@ def _table_parts(settings: Settings) -> TableParts:
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
     check(least is None or least <= top, "controller.min_accuracy", least, allowed)
-    costs = (*evaluator.costs, *evaluator.predicted)
-    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs
+    costs = _costs(rows, (*evaluator.costs, *evaluator.predicted))
+    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
     check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
     return TableParts(
         space=space,
         rows=rows,
-        controller=_controller(settings, space, _counts_of(evaluator)),
+        controller=_controller(settings, space, _counts_of(evaluator), costs),
         evaluator=make_table(rows, space, evaluator),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
     )
@@ -261,7 +263,14 @@ def _with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Row
     return rows._replace(costs=np.concatenate(costs, axis=1))
 
 
-def _controller(settings: Settings, space: Any, counts_of: int | None) -> Controller:
+def _costs(rows: Rows, names: tuple[str, ...]) -> Costs:
+    """The table's costs: their names, and medians over the rows that can be run."""
+    runs = [column[np.isfinite(column)] for column in rows.costs.T]
+    medians = [float(np.median(column)) if len(column) else math.nan for column in runs]
+    return Costs(names, tuple(medians))
+
+
+def _controller(settings: Settings, space: Any, counts_of: int | None, costs: Costs) -> Controller:
     request = Request(
         space=space,
         performance_size=settings.evaluator.validation_batches,
@@ -269,6 +278,7 @@ def _controller(settings: Settings, space: Any, counts_of: int | None) -> Contro
         invalid_reward=settings.reward.invalid,
         rounds=settings.search.rounds,
         max_queries=settings.search.max_queries,
+        costs=costs,
     )
     return CONTROLLERS[settings.names["controller"]][1](settings.controller, request)
 

@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from nasjax.config import check, parse_section, unknown
+from nasjax.controllers.autocomet.config import AutocometConfig
+from nasjax.controllers.autocomet.controller import make_autocomet
+from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
 from nasjax.controllers.metaqnn.controller import MetaqnnConfig, make_metaqnn
 from nasjax.controllers.multi_agent.controller import MultiAgentConfig, make_multi_agent
@@ -57,6 +60,7 @@ class Request(NamedTuple):
       performance_size: P; counts_of: images per validation batch, None if accuracies are no counts.
       invalid_reward: what a row earns that cannot be built.
       rounds, max_queries: of the search; it ends with whichever comes first.
+      costs: what the evaluator gives besides accuracies.
     """
 
     space: Any
@@ -65,6 +69,7 @@ class Request(NamedTuple):
     invalid_reward: float
     rounds: int
     max_queries: int | None
+    costs: Costs = Costs()
 
     def queries(self, per_round: int) -> int:
         """Of the whole search, where every round makes so many."""
@@ -81,6 +86,22 @@ def _trl_hpo(config: TrlHpoConfig, request: Request) -> Controller:
         counts_of=request.counts_of,
         invalid_reward=request.invalid_reward,
         rounds=math.ceil(request.queries(grown) / grown),
+    )
+
+
+def _autocomet(config: AutocometConfig, request: Request) -> Controller:
+    has_slots = isinstance(request.space, SlotSpace)
+    allowed = "another one in this space: it has no slots"
+    check(has_slots, "controller.name", "autocomet", allowed)
+    per_round = config.models_per_round
+    if config.credit != "final":
+        per_round *= request.space.num_layers
+    return make_autocomet(
+        config,
+        request.space,
+        performance_size=request.performance_size,
+        costs=request.costs,
+        queries=request.queries(per_round),
     )
 
 
@@ -131,6 +152,7 @@ TABLE_SPACES: dict[str, Callable[[], SlotSpace]] = {
 }
 SPACES: dict[str, type] = {"layer_chain": LayerChainConfig} | dict.fromkeys(TABLE_SPACES, _Nothing)
 CONTROLLERS: dict[str, tuple[type, Callable[[Any, Request], Controller]]] = {
+    "autocomet": (AutocometConfig, _autocomet),
     "local_search": (LocalSearchConfig, _local_search),
     "metaqnn": (MetaqnnConfig, _metaqnn),
     "multi_agent": (MultiAgentConfig, _multi_agent),

@@ -1,0 +1,375 @@
+"""AUTOCoMET as a controller: build architectures by the policy, learn Q and the potentials."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from nasjax.config import check
+from nasjax.controllers.autocomet import shaping
+from nasjax.controllers.autocomet.config import AutocometConfig
+from nasjax.controllers.autocomet.networks import ValueNet, make_encoder
+from nasjax.controllers.autocomet.rewards import Components, Costs
+from nasjax.rl import replay
+from nasjax.rl.replay import Replay
+from nasjax.spaces.slots import SlotSpace
+from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal
+
+
+class Learner(flax.struct.PyTreeNode):
+    """Q and the potentials; those of the S secondaries are stacked along a first axis.
+
+    Attributes:
+      q, phi: parameters; q_moments, phi_moments: Adam's.
+      epsilon: [S], of the potentials.
+    """
+
+    q: Any
+    phi: Any
+    q_moments: Any
+    phi_moments: Any
+    epsilon: jax.Array
+
+
+class AutocometState(flax.struct.PyTreeNode):
+    """All that the controller carries.
+
+    Attributes:
+      learner: see there.
+      replay: of episodes, a row is a dict of `actions` [L] int8, `primary` [L] and `secondary`
+        [S, L], what the layers earned.
+      actions: [M, L] int32, of the architectures that are being evaluated.
+      last_primary: [] of the last candidate evaluated, for equation 3; NaN before any.
+      episodes, updates: [] int32, so far.
+      best: [] the highest primary of a whole architecture; stale: [] int32, rounds since it grew.
+    """
+
+    learner: Learner
+    replay: Replay
+    actions: jax.Array
+    last_primary: jax.Array
+    episodes: jax.Array
+    updates: jax.Array
+    best: jax.Array
+    stale: jax.Array
+
+
+class Batch(NamedTuple):
+    """Episodes [N] to learn from: `encoded` [N, L, K, F] of all that could follow every prefix."""
+
+    encoded: jax.Array
+    actions: jax.Array
+    primary: jax.Array
+    secondary: jax.Array
+
+
+def make_autocomet(
+    config: AutocometConfig,
+    space: SlotSpace,
+    *,
+    performance_size: int,
+    costs: Costs,
+    queries: int,
+) -> Controller:
+    """The controller of a search.
+
+    Args:
+      performance_size: P, accuracies per outcome.
+      costs: what the evaluator gives, by name.
+      queries: of the whole search, which schedules are scaled to.
+
+    Raises:
+      UserError: a component is unknown, or its target is missing.
+    """
+    return _Autocomet(config, space, performance_size, costs, queries).controller()
+
+
+class _Autocomet:
+    """The phases as methods over static settings; all state is an argument."""
+
+    def __init__(
+        self,
+        config: AutocometConfig,
+        space: SlotSpace,
+        performance_size: int,
+        costs: Costs,
+        queries: int,
+    ):
+        self.config, self.space, self.performance_size = config, space, performance_size
+        self.components = Components(config, costs)
+        self.num_secondaries = len(self.components.secondaries)
+        start = _one_each(config.epsilon, self.num_secondaries)
+        self.epsilon = jnp.asarray(start, jnp.float32)
+        self.layers, self.models = space.num_layers, config.models_per_round
+        per_episode = 1 if config.credit == "final" else self.layers
+        self.max_episodes = max(1, -(-queries // per_episode))
+        first, count = space.choices.T.astype(np.int32)
+        self.first, self.is_choice = first, np.arange(count.max()) < count[:, None]
+        self.encode = make_encoder(space)
+        self.net = ValueNet(config.width, config.initial_value)
+        self.potential = ValueNet(config.width)
+        self.q_optimizer = optax.adam(config.learning_rate)
+        self.phi_optimizer = optax.adam(config.potential_learning_rate)
+
+    def controller(self) -> Controller:
+        validate = Phase("validate", 1, 1, self.propose_validation, self.validate)
+        grow = Phase("grow", self.models * self.layers, 1, self.propose, self.update)
+        return Controller(
+            init=self.init,
+            round=(grow, validate),
+            finished=self.finished,
+            num_updates=lambda state: state.updates,
+            params=lambda state: {"q": state.learner.q, "potentials": state.learner.phi},
+        )
+
+    def init(self, key: jax.Array) -> AutocometState:
+        q_key, phi_key = jax.random.split(key)
+        empty = self.encode(jnp.zeros(self.layers, jnp.int32), 1)
+        q = self.net.init(q_key, empty)
+        phi_keys = jax.random.split(phi_key, self.num_secondaries)
+        phi = jax.vmap(lambda key: self.potential.init(key, empty))(phi_keys)
+        row = {
+            "actions": jax.ShapeDtypeStruct((self.layers,), jnp.int8),
+            "primary": jax.ShapeDtypeStruct((self.layers,), jnp.float32),
+            "secondary": jax.ShapeDtypeStruct((self.num_secondaries, self.layers), jnp.float32),
+        }
+        capacity = max(self.models, self.max_episodes if self.config.replays else 1)
+        return AutocometState(
+            learner=Learner(
+                q=q,
+                phi=phi,
+                q_moments=self.q_optimizer.init(q),
+                phi_moments=self.phi_optimizer.init(phi),
+                epsilon=self.epsilon,
+            ),
+            replay=replay.make_replay(row, capacity),
+            actions=jnp.zeros((self.models, self.layers), jnp.int32),
+            last_primary=jnp.float32(jnp.nan),
+            episodes=jnp.int32(0),
+            updates=jnp.int32(0),
+            best=jnp.float32(-jnp.inf),
+            stale=jnp.int32(0),
+        )
+
+    def finished(self, state: AutocometState) -> jax.Array:
+        patience = self.config.patience
+        return jnp.bool_(False) if patience is None else state.stale >= patience
+
+    # --- building ---------------------------------------------------------------------------------
+
+    def temperature(self, episodes: jax.Array) -> jax.Array:
+        """[] of the policy after so many episodes."""
+        first, last = self.config.temperature, self.config.final_temperature
+        share = jnp.minimum(episodes / self.max_episodes, 1.0)
+        return jnp.float32(first) * (1 if last is None else (last / first) ** share)
+
+    def after(self, prefix: jax.Array, length: int) -> jax.Array:
+        """[L] -> [K, L]: the prefixes that each action on a prefix of so many layers leads to."""
+        added = 1 + self.first[length] + jnp.arange(self.is_choice.shape[1], dtype=jnp.int32)
+        return jnp.tile(prefix, (len(added), 1)).at[:, length].set(added)
+
+    def values(self, learner: Learner, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """[..., F] -> Q [...] and the potentials [S, ...]."""
+        phi = jax.vmap(self.potential.apply, in_axes=(0, None))(learner.phi, encoded)
+        return self.net.apply(learner.q, encoded), phi  # type: ignore[return-value]
+
+    def preferences(self, learner: Learner, encoded: jax.Array, length: int) -> jax.Array:
+        """[K, F] -> [K] of the actions on a prefix of so many layers; -inf if there is no such."""
+        q, phi = self.values(learner, encoded)
+        if self.config.shaping == "policy":
+            q = shaping.preferences(q, phi, learner.epsilon)
+        return jnp.where(self.is_choice[length], q, -jnp.inf)
+
+    def build(
+        self, key: jax.Array, learner: Learner, temperature: jax.Array | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """Actions [L] and the prefixes [L, L] they lead to; without temperature the best ones."""
+        prefix = jnp.zeros(self.layers, jnp.int32)
+        actions, prefixes = [], []
+        for i, key_i in enumerate(jax.random.split(key, self.layers)):
+            following = self.after(prefix, i)
+            preferred = self.preferences(learner, self.encode(following, i + 1), i)
+            if temperature is None:
+                action = preferred.argmax()
+            else:
+                action = jax.random.categorical(key_i, preferred / temperature)
+            prefix = following[action]
+            actions.append(action)
+            prefixes.append(prefix)
+        return jnp.stack(actions), jnp.stack(prefixes)
+
+    def propose(self, key: jax.Array, state: AutocometState) -> tuple[Proposal, AutocometState]:
+        temperature = self.temperature(state.episodes)
+        keys = jax.random.split(key, self.models)
+        build = jax.vmap(self.build, in_axes=(0, None, None))
+        actions, prefixes = build(keys, state.learner, temperature)
+        rows = self.models * self.layers
+        is_asked = np.ones(self.layers, bool)
+        if self.config.credit == "final":
+            is_asked[:-1] = False
+        proposal = Proposal(
+            architecture=prefixes.reshape(rows, self.layers, 1),
+            mask=jnp.tile(is_asked, self.models) & ~self.finished(state),
+            purpose=jnp.full(rows, GROW, jnp.int32),
+            baseline=jnp.zeros((rows, self.performance_size)),
+        )
+        return proposal, state.replace(actions=actions)
+
+    def propose_validation(
+        self, key: jax.Array, state: AutocometState
+    ) -> tuple[Proposal, AutocometState]:
+        prefix = self.build(key, state.learner, None)[1][-1]
+        is_due = (state.episodes // self.models) % self.config.validate_every == 0
+        proposal = Proposal(
+            architecture=prefix[None, :, None],
+            mask=(is_due & ~self.finished(state))[None],
+            purpose=jnp.full(1, VALIDATE, jnp.int32),
+            baseline=jnp.zeros((1, self.performance_size)),
+        )
+        return proposal, state
+
+    def validate(
+        self,
+        key: jax.Array,
+        state: AutocometState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[AutocometState, Metrics]:
+        return state, {}
+
+    # --- learning ---------------------------------------------------------------------------------
+
+    def update(
+        self,
+        key: jax.Array,
+        state: AutocometState,
+        proposal: Proposal,
+        outcome: Outcome,
+        rewards: jax.Array,
+    ) -> tuple[AutocometState, Metrics]:
+        is_on = ~self.finished(state)
+        primary, secondary = self.components.of(outcome, rewards)
+        primary = primary.reshape(self.models, self.layers)
+        secondary = secondary.reshape(-1, self.models, self.layers)
+        episodes = {
+            "actions": state.actions.astype(jnp.int8),
+            "primary": shaping.credited(primary, self.config.credit),
+            "secondary": shaping.credited(secondary, self.config.credit).swapaxes(0, 1),
+        }
+        kept = replay.add(state.replay, episodes, jnp.broadcast_to(is_on, self.models))
+        learner, last = self.regulate(state.learner, state.last_primary, primary)
+
+        def step(learner: Learner, key: jax.Array) -> tuple[Learner, Metrics]:
+            drawn = (
+                replay.sample(key, kept, self.config.replays) if self.config.replays else episodes
+            )
+            return self.learn(learner, self.batch(drawn))
+
+        keys = jax.random.split(key, self.config.updates)
+        learner, metrics = jax.lax.scan(step, learner, keys)
+        reached = primary[:, -1].max()
+        grew = reached > state.best + self.config.tau
+        new = state.replace(
+            learner=learner,
+            replay=kept,
+            last_primary=last,
+            episodes=state.episodes + self.models,
+            updates=state.updates + self.config.updates,
+            best=jnp.maximum(reached, state.best),
+            stale=jnp.where(grew, 0, state.stale + 1),
+        )
+        state = jax.tree.map(lambda new, old: jnp.where(is_on, new, old), new, state)
+        metrics = jax.tree.map(lambda column: column[-1], metrics)
+        names = self.components.secondaries
+        traces = {f"epsilon/{name}": state.learner.epsilon[i] for i, name in enumerate(names)}
+        return state, metrics | traces
+
+    def regulate(
+        self, learner: Learner, last: jax.Array, primary: jax.Array
+    ) -> tuple[Learner, jax.Array]:
+        """Epsilon after the candidates [M, L]; the last one's primary."""
+        c, epsilon = self.config, learner.epsilon
+        length = self.max_episodes if c.decay_episodes is None else c.decay_episodes
+        evaluated = primary[:, -1:] if c.credit == "final" else primary
+        for model in evaluated:
+            before = jnp.where(jnp.isnan(last), model[0], last)
+            if c.schedule == "equation_3_episode":
+                before = jnp.float32(0)
+            gains = jnp.diff(model, prepend=before[None])
+            if c.schedule == "pies":
+                epsilon = shaping.pies(epsilon, self.epsilon, length, c.threshold)
+            elif c.schedule == "regulated":
+                epsilon = shaping.regulated(epsilon, gains.sum(), length, c.threshold)
+            elif c.schedule != "constant":
+                for gain in gains:
+                    epsilon = shaping.equation_3(epsilon, gain, c.threshold)
+            last = model[-1]
+        return learner.replace(epsilon=epsilon), last
+
+    def batch(self, episodes: dict[str, jax.Array]) -> Batch:
+        """What the learner needs of episodes [N]."""
+        actions = episodes["actions"].astype(jnp.int32)
+        filled = 1 + self.first + actions  # [N, L]
+        encoded = []
+        for i in range(self.layers):
+            before = jnp.where(np.arange(self.layers) < i, filled, 0)
+            following = jax.vmap(lambda prefix, i=i: self.after(prefix, i))(before)
+            encoded.append(self.encode(following, i + 1))
+        return Batch(
+            encoded=jnp.stack(encoded, 1),
+            actions=actions,
+            primary=episodes["primary"],
+            secondary=episodes["secondary"].swapaxes(0, 1),
+        )
+
+    def learn(self, learner: Learner, batch: Batch) -> tuple[Learner, Metrics]:
+        """One gradient step of Q and of every potential."""
+        q_all, _ = self.values(learner, batch.encoded)  # [N, L, K]
+        taken = jnp.take_along_axis(batch.encoded, batch.actions[..., None, None], axis=2)[:, :, 0]
+        _, phi = self.values(learner, taken)  # [S, N, L]
+        best = jnp.where(self.is_choice, q_all, -jnp.inf).max(-1)
+        discount = self.config.discount
+        shaped = jnp.zeros_like(batch.primary)
+        if self.config.shaping == "value":
+            shaped = (learner.epsilon[:, None, None] * phi).sum(0)
+        q_target = shaping.q_target(batch.primary, discount, _next(best), shaped)
+        phi_target = shaping.potential_target(batch.secondary, discount, _next(phi))
+
+        def loss(q: Any, phi: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            q_values, phi_values = self.values(learner.replace(q=q, phi=phi), taken)
+            q_loss = jnp.square(q_values - q_target).mean()
+            phi_losses = jnp.square(phi_values - phi_target).mean((1, 2))
+            return q_loss + phi_losses.sum(), (q_loss, phi_losses)
+
+        gradient, (q_loss, phi_losses) = jax.grad(loss, argnums=(0, 1), has_aux=True)(
+            learner.q, learner.phi
+        )
+        q_updates, q_moments = self.q_optimizer.update(gradient[0], learner.q_moments)
+        phi_updates, phi_moments = self.phi_optimizer.update(gradient[1], learner.phi_moments)
+        learner = learner.replace(
+            q=optax.apply_updates(learner.q, q_updates),
+            phi=optax.apply_updates(learner.phi, phi_updates),
+            q_moments=q_moments,
+            phi_moments=phi_moments,
+        )
+        names = self.components.secondaries
+        losses = {f"loss/{name}": phi_losses[i] for i, name in enumerate(names)}
+        return learner, {"q_loss": q_loss} | losses
+
+
+def _next(values: jax.Array) -> jax.Array:
+    """[..., L] -> [..., L]: the next layer's; 0 after the last one."""
+    return jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
+
+
+def _one_each(epsilon: Sequence[float], count: int) -> list[float]:
+    """As many as there are secondaries."""
+    if len(epsilon) == 1:
+        return [*epsilon] * count
+    check(len(epsilon) == count, "controller.epsilon", epsilon, f"one number or {count}")
+    return [*epsilon]

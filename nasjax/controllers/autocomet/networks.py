@@ -1,0 +1,62 @@
+"""Q and the potentials: perceptrons that read the features of the prefix that an action leads to.
+
+The paper's state is the predictor's feature vector (III.D.1). An action's successor is certain, so
+Q(s, a) is read from the features of the prefix s with a appended, and how many slots it fills.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.spaces.slots import SlotSpace
+
+_SAMPLED = 512  # architectures that features are standardised over
+_LISTED = 2**17  # spaces up to this size have their features computed once for all
+
+
+class ValueNet(nn.Module):
+    """Two hidden layers: [..., features] -> [...]."""
+
+    width: int
+    initial_value: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for i in range(2):
+            x = nn.relu(nn.Dense(self.width, name=f"hidden_{i}")(x))
+        bias = nn.initializers.constant(self.initial_value)
+        # Zeros: before it has learned every action is worth the same.
+        head = nn.Dense(1, kernel_init=nn.initializers.zeros, bias_init=bias, name="head")
+        return head(x)[..., 0]
+
+
+def make_encoder(space: SlotSpace) -> Callable[[jax.Array, int], jax.Array]:
+    """(prefixes [..., L], how many slots they fill) -> [..., features + L].
+
+    Features are standardised over architectures drawn at random; those that never change are left
+    as they are.
+    """
+    keys = jax.random.split(jax.random.key(0), _SAMPLED)
+    features = jax.vmap(space.features)
+    drawn = np.asarray(jax.jit(features)(jax.vmap(space.sample)(keys)))
+    mean, deviation = drawn.mean(0), drawn.std(0)
+    deviation = np.where(deviation > 1e-6 * np.maximum(1, np.abs(mean)), deviation, 1)
+
+    def standardised(prefixes: jax.Array) -> jax.Array:
+        return (features(prefixes) - mean) / deviation
+
+    listed = None
+    if space.size <= _LISTED:
+        listed = jax.jit(standardised)(jnp.asarray(space.of_index(np.arange(space.size))))
+
+    def encode(prefixes: jax.Array, length: int) -> jax.Array:
+        rows = prefixes.reshape(-1, space.num_layers, 1)
+        # A prefix has the features of the architecture that closes it.
+        found = standardised(rows) if listed is None else listed[jax.vmap(space.index)(rows)]
+        depth = jnp.zeros((len(rows), space.num_layers)).at[:, length - 1].set(1)
+        return jnp.concatenate([found, depth], axis=1).reshape(*prefixes.shape[:-1], -1)
+
+    return encode

@@ -1,0 +1,77 @@
+"""The reward vector: a primary component and any number of secondary ones (AUTOCoMET, III.D.1)."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from nasjax.config import check, unknown
+from nasjax.controllers.autocomet.config import AutocometConfig
+from nasjax.errors import UserError
+from nasjax.types import Outcome
+
+
+class Costs(NamedTuple):
+    """The costs of an evaluator's outcomes, in their order.
+
+    Attributes:
+      names: of the costs.
+      medians: over the architectures that the device can run.
+    """
+
+    names: tuple[str, ...] = ()
+    medians: tuple[float, ...] = ()
+
+
+class Components:
+    """Finds the components of an outcome; all static.
+
+    Raises:
+      UserError: a component is unknown or twice there, a target or a median is not as it must be.
+    """
+
+    def __init__(self, config: AutocometConfig, costs: Costs):
+        self._config, self._costs = config, costs
+        wanted = costs.names if config.secondaries is None else config.secondaries
+        self.secondaries = tuple(name for name in wanted if name != config.primary)
+        self._check("primary", config.primary)
+        for name in self.secondaries:
+            self._check("secondaries", name)
+        twice = len(set(self.secondaries)) < len(self.secondaries)
+        check(not twice, "controller.secondaries", self.secondaries, "different ones")
+        self._excess = None
+        if config.secondary_reward == "excess":
+            of_costs = [name for name in self.secondaries if name in costs.names]
+            self._excess = of_costs[0] if of_costs else None
+        missing = self._excess is not None and config.target is None
+        allowed = f"a number, in the unit of {self._excess!r}"
+        check(not missing, "controller.target", None, allowed)
+
+    def _check(self, key: str, name: str) -> None:
+        known = ["reward", "accuracy", *self._costs.names]
+        if name not in known:
+            raise UserError(unknown(f"component config.controller.{key}={name!r}", name, known))
+        if name in self._costs.names:
+            median = self._costs.medians[self._costs.names.index(name)]
+            usable = "costs with a median above 0 (NaN: no architecture can be run)"
+            check(median > 0, f"controller.{key}", f"{name} of median {median:g}", usable)
+
+    def of(self, outcome: Outcome, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Primary [B] and secondaries [S, B] of B rows."""
+        primary = self._component(self._config.primary, outcome, rewards)
+        rest = [self._component(name, outcome, rewards) for name in self.secondaries]
+        return primary, jnp.stack(rest) if rest else jnp.zeros((0, len(rewards)))
+
+    def _component(self, name: str, outcome: Outcome, rewards: jax.Array) -> jax.Array:
+        if name == "reward":
+            return rewards
+        if name == "accuracy":
+            return outcome.accuracy
+        column = self._costs.names.index(name)
+        cost = outcome.costs[:, column]
+        if name == self._excess:
+            assert self._config.target is not None
+            counted = jnp.maximum(cost / self._config.target - 1, 0)
+        else:
+            counted = cost / self._costs.medians[column]
+        return jnp.where(outcome.ok, -counted, self._config.infeasible)

@@ -1,0 +1,63 @@
+"""The equations of co-regulated shaping (AUTOCoMET, III.D, Algorithm 1): targets and epsilon.
+
+    delta Phi = r_S + gamma Phi(s', a') - Phi(s, a)                      lines 11 and 12
+    target of Q(s, a) = r_P + gamma max_a' Q(s', a')                     line 15
+                        + sum_i epsilon_i Phi_i(s, a)                    equation 2 only
+    pi = softmax over a of (Q(s, a) + sum_i epsilon_i Phi_i(s, a)) / temperature
+    epsilon <- epsilon e^Delta above a threshold, else 0                 equation 3
+
+Delta is the gain of the primary between candidates that were evaluated one after another. Over an
+unbroken chain its sum telescopes, so that epsilon = epsilon_0 e^(primary now - primary at first):
+it does not decay, as the text says it does. The schedules:
+
+    constant            epsilon stays
+    pies                minus epsilon_0 / C an episode (Behboudian et al., 2020)
+    equation_3          as printed; the chain goes on from one episode to the next
+    equation_3_episode  as printed; every episode begins at primary 0: it grows without bound
+    regulated           equation 3 with the decay of the text: e^(Delta - 5 / C)
+
+after every candidate but for pies and regulated, which change after every episode; C episodes.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def q_target(r_t: jax.Array, discount_t: float, max_q_t: jax.Array, shaped: jax.Array) -> jax.Array:
+    """What Q(s, a) is drawn to (line 15); `shaped`: epsilon Phi(s, a) of equation 2, or zeros."""
+    return r_t + discount_t * max_q_t + shaped
+
+
+def potential_target(r_t: jax.Array, discount_t: float, phi_t: jax.Array) -> jax.Array:
+    """What Phi(s, a) is drawn to (line 11): r_S + gamma Phi(s', a'), of the action a' taken."""
+    return r_t + discount_t * phi_t
+
+
+def preferences(q: jax.Array, phi: jax.Array, epsilon: jax.Array) -> jax.Array:
+    """[K], [S, K], [S] -> [K]: Q + sum_i epsilon_i Phi_i of every action."""
+    return q + (epsilon[:, None] * phi).sum(0)
+
+
+def equation_3(epsilon: jax.Array, gain: jax.Array, threshold: float) -> jax.Array:
+    """[S], [] -> [S]: after one more candidate."""
+    return jnp.where(epsilon > threshold, epsilon * jnp.exp(gain), 0.0)
+
+
+def pies(epsilon: jax.Array, start: jax.Array, episodes: float, threshold: float) -> jax.Array:
+    """[S], [S] -> [S]: after one more of so many episodes; constant steps down."""
+    lower = epsilon - start / episodes
+    return jnp.where(lower > threshold, lower, 0.0)
+
+
+def regulated(epsilon: jax.Array, gain: jax.Array, episodes: float, threshold: float) -> jax.Array:
+    """[S], [] -> [S]: after one more of so many episodes, which gained so much."""
+    return equation_3(epsilon, gain - 5 / episodes, threshold)
+
+
+def credited(values: jax.Array, credit: str) -> jax.Array:
+    """[..., L] of the prefixes -> [..., L] what each layer earns: "value", "gain" or "final"."""
+    if credit == "value":
+        return values
+    if credit == "gain":
+        return jnp.diff(values, axis=-1, prepend=jnp.zeros_like(values[..., :1]))
+    return values * (jnp.arange(values.shape[-1]) == values.shape[-1] - 1)
