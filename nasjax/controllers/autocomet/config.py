@@ -20,10 +20,12 @@ class AutocometConfig:
       credit: what a layer earns: the component of the prefix that it completes ("value", as
         printed), what that adds to the prefix before it ("gain"), or the component where the
         architecture is whole and nothing before ("final": then prefixes are not evaluated).
-      secondary_reward: of the first cost that is a secondary: "cost", as above, or "excess": minus
-        what it exceeds `target` by, as a ratio to `target`.
-      target: for "excess", in the cost's unit; None only in a study whose `costs` and `quantiles`
-        give it.
+      scale: of the primary that Q learns: "raw" as printed, or "rank": the share that it beats of
+        all prefixes (with credit "final": architectures) evaluated so far.
+      secondary_reward: of the first cost that is a secondary: "cost", as above; "excess": minus
+        what it exceeds `target` by, as a ratio to it; or "broken": -1 where it exceeds `target`.
+      target: for the latter two, in the cost's unit; None only in a study whose `costs` and
+        `quantiles` give it.
       shaping: epsilon times the potentials is added where actions are chosen ("policy": line 15 of
         Algorithm 1, PIES) or to the targets of Q ("value": equation 2).
       schedule: of epsilon, see shaping.py.
@@ -40,6 +42,8 @@ class AutocometConfig:
       updates: gradient steps after every round.
       replays: architectures drawn from all so far for a step; 0: the round's own instead.
       models_per_round: architectures built side by side.
+      attempts: an architecture that was built before is built again, up to so often in all, each
+        time at twice the temperature; 1: repeats are asked for, as printed.
       infeasible: what a row counts, in every component that is a cost, that a device cannot run.
       validate_every: rounds between architectures built without exploration; the last one is the
         search's greedy answer.
@@ -50,7 +54,8 @@ class AutocometConfig:
     primary: str = "reward"
     secondaries: tuple[str, ...] | None = None
     credit: Literal["value", "gain", "final"] = "final"
-    secondary_reward: Literal["cost", "excess"] = "excess"
+    scale: Literal["raw", "rank"] = "rank"
+    secondary_reward: Literal["cost", "excess", "broken"] = "broken"
     target: float | None = None
     shaping: Literal["policy", "value"] = "policy"
     schedule: Literal["constant", "pies", "equation_3", "equation_3_episode", "regulated"] = (
@@ -69,13 +74,14 @@ class AutocometConfig:
     updates: int = 1
     replays: int = 16
     models_per_round: int = 1
+    attempts: int = 6
     infeasible: float = -3.0
     validate_every: int = 5
     patience: int | None = None
     tau: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("width", "updates", "models_per_round", "validate_every"):
+        for name in ("width", "updates", "models_per_round", "attempts", "validate_every"):
             check(getattr(self, name) >= 1, f"controller.{name}", getattr(self, name), ">= 1")
         for name in ("decay_episodes", "patience"):
             value = getattr(self, name)

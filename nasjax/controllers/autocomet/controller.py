@@ -41,9 +41,9 @@ class AutocometState(flax.struct.PyTreeNode):
     Attributes:
       learner: see there.
       replay: of episodes, a row is a dict of `actions` [L] int8, `primary` [L] and `secondary`
-        [S, L], what the layers earned.
+        [S, L], components of the prefixes.
       actions: [M, L] int32, of the architectures that are being evaluated.
-      last_primary: [] of the last candidate evaluated, for equation 3; NaN before any.
+      last_primary: [] of the last candidate evaluated, for equation 3.
       episodes, updates: [] int32, so far.
       best: [] the highest primary of a whole architecture; stale: [] int32, rounds since it grew.
     """
@@ -108,7 +108,9 @@ class _Autocomet:
         per_episode = 1 if config.credit == "final" else self.layers
         self.max_episodes = max(1, -(-queries // per_episode))
         first, count = space.choices.T.astype(np.int32)
-        self.first, self.is_choice = first, np.arange(count.max()) < count[:, None]
+        self.first = jnp.asarray(first)
+        self.is_choice = jnp.asarray(np.arange(count.max()) < count[:, None])
+        self.biases_policy = config.shaping == "policy"
         self.encode = make_encoder(space)
         self.net = ValueNet(config.width, config.initial_value)
         self.potential = ValueNet(config.width)
@@ -128,7 +130,7 @@ class _Autocomet:
 
     def init(self, key: jax.Array) -> AutocometState:
         q_key, phi_key = jax.random.split(key)
-        empty = self.encode(jnp.zeros(self.layers, jnp.int32), 1)
+        empty = self.encode(jnp.zeros((1, self.layers), jnp.int32), jnp.int32(1))
         q = self.net.init(q_key, empty)
         phi_keys = jax.random.split(phi_key, self.num_secondaries)
         phi = jax.vmap(lambda key: self.potential.init(key, empty))(phi_keys)
@@ -148,10 +150,10 @@ class _Autocomet:
             ),
             replay=replay.make_replay(row, capacity),
             actions=jnp.zeros((self.models, self.layers), jnp.int32),
-            last_primary=jnp.float32(jnp.nan),
+            last_primary=jnp.float32(0),
             episodes=jnp.int32(0),
             updates=jnp.int32(0),
-            best=jnp.float32(-jnp.inf),
+            best=jnp.float32(-1e9),
             stale=jnp.int32(0),
         )
 
@@ -167,46 +169,52 @@ class _Autocomet:
         share = jnp.minimum(episodes / self.max_episodes, 1.0)
         return jnp.float32(first) * (1 if last is None else (last / first) ** share)
 
-    def after(self, prefix: jax.Array, length: int) -> jax.Array:
+    def after(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
         """[L] -> [K, L]: the prefixes that each action on a prefix of so many layers leads to."""
         added = 1 + self.first[length] + jnp.arange(self.is_choice.shape[1], dtype=jnp.int32)
-        return jnp.tile(prefix, (len(added), 1)).at[:, length].set(added)
+        is_here = jnp.arange(self.layers) == length
+        return jnp.where(is_here[None], added[:, None], prefix[None])
 
     def values(self, learner: Learner, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
         """[..., F] -> Q [...] and the potentials [S, ...]."""
         phi = jax.vmap(self.potential.apply, in_axes=(0, None))(learner.phi, encoded)
         return self.net.apply(learner.q, encoded), phi  # type: ignore[return-value]
 
-    def preferences(self, learner: Learner, encoded: jax.Array, length: int) -> jax.Array:
-        """[K, F] -> [K] of the actions on a prefix of so many layers; -inf if there is no such."""
+    def preferences(self, learner: Learner, encoded: jax.Array) -> jax.Array:
+        """[K, F] of what could follow a prefix -> [K]: how much each action is preferred."""
         q, phi = self.values(learner, encoded)
-        if self.config.shaping == "policy":
-            q = shaping.preferences(q, phi, learner.epsilon)
-        return jnp.where(self.is_choice[length], q, -jnp.inf)
+        return shaping.preferences(q, phi, learner.epsilon) if self.biases_policy else q
 
-    def build(
-        self, key: jax.Array, learner: Learner, temperature: jax.Array | None
-    ) -> tuple[jax.Array, jax.Array]:
-        """Actions [L] and the prefixes [L, L] they lead to; without temperature the best ones."""
-        prefix = jnp.zeros(self.layers, jnp.int32)
-        actions, prefixes = [], []
-        for i, key_i in enumerate(jax.random.split(key, self.layers)):
-            following = self.after(prefix, i)
-            preferred = self.preferences(learner, self.encode(following, i + 1), i)
-            if temperature is None:
-                action = preferred.argmax()
-            else:
-                action = jax.random.categorical(key_i, preferred / temperature)
-            prefix = following[action]
-            actions.append(action)
-            prefixes.append(prefix)
-        return jnp.stack(actions), jnp.stack(prefixes)
+    def build(self, learner: Learner, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Actions [L] and the prefixes [L, L] they lead to: the most preferred, noise [L, K] added.
+
+        With Gumbel noise times a temperature that draws from the softmax policy.
+        """
+
+        def grow(prefix: jax.Array, step: tuple[jax.Array, jax.Array]) -> Any:
+            length, added = step
+            following = self.after(prefix, length)
+            preferred = self.preferences(learner, self.encode(following, length + 1))
+            action = jnp.where(self.is_choice[length], preferred + added, -jnp.inf).argmax()
+            return following[action], (action, following[action])
+
+        steps = jnp.arange(self.layers), noise
+        return jax.lax.scan(grow, jnp.zeros(self.layers, jnp.int32), steps)[1]
+
+    def build_new(self, state: AutocometState, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """`build` with noise [attempts, L, K]: the first that the replay has not, else the last."""
+        actions, prefixes = jax.vmap(self.build, in_axes=(None, 0))(state.learner, noise)
+        kept = state.replay.rows["actions"]
+        is_there = jnp.arange(state.replay.capacity) < state.replay.size
+        is_old = ((actions[:, None] == kept[None]).all(-1) & is_there[None]).any(-1)
+        chosen = jnp.where(is_old.all(), len(noise) - 1, jnp.argmin(is_old))
+        return actions[chosen], prefixes[chosen]
 
     def propose(self, key: jax.Array, state: AutocometState) -> tuple[Proposal, AutocometState]:
-        temperature = self.temperature(state.episodes)
-        keys = jax.random.split(key, self.models)
-        build = jax.vmap(self.build, in_axes=(0, None, None))
-        actions, prefixes = build(keys, state.learner, temperature)
+        shape = (self.models, self.config.attempts, *self.is_choice.shape)
+        warmer = self.temperature(state.episodes) * 2.0 ** np.arange(self.config.attempts)
+        noise = warmer[None, :, None, None] * jax.random.gumbel(key, shape)
+        actions, prefixes = jax.vmap(self.build_new, in_axes=(None, 0))(state, noise)
         rows = self.models * self.layers
         is_asked = np.ones(self.layers, bool)
         if self.config.credit == "final":
@@ -222,7 +230,7 @@ class _Autocomet:
     def propose_validation(
         self, key: jax.Array, state: AutocometState
     ) -> tuple[Proposal, AutocometState]:
-        prefix = self.build(key, state.learner, None)[1][-1]
+        prefix = self.build(state.learner, jnp.zeros(self.is_choice.shape))[1][-1]
         is_due = (state.episodes // self.models) % self.config.validate_every == 0
         proposal = Proposal(
             architecture=prefix[None, :, None],
@@ -258,20 +266,22 @@ class _Autocomet:
         secondary = secondary.reshape(-1, self.models, self.layers)
         episodes = {
             "actions": state.actions.astype(jnp.int8),
-            "primary": shaping.credited(primary, self.config.credit),
-            "secondary": shaping.credited(secondary, self.config.credit).swapaxes(0, 1),
+            "primary": primary,
+            "secondary": secondary.swapaxes(0, 1),
         }
         kept = replay.add(state.replay, episodes, jnp.broadcast_to(is_on, self.models))
-        learner, last = self.regulate(state.learner, state.last_primary, primary)
+        learner, last = self.regulate(state, primary)
 
-        def step(learner: Learner, key: jax.Array) -> tuple[Learner, Metrics]:
-            drawn = (
-                replay.sample(key, kept, self.config.replays) if self.config.replays else episodes
-            )
-            return self.learn(learner, self.batch(drawn))
+        def step(learner: Learner, drawn: dict[str, jax.Array]) -> tuple[Learner, Metrics]:
+            return self.learn(learner, self.batch(drawn, kept))
 
-        keys = jax.random.split(key, self.config.updates)
-        learner, metrics = jax.lax.scan(step, learner, keys)
+        updates, replays = self.config.updates, self.config.replays
+        if replays:
+            drawn = replay.sample(key, kept, updates * replays)
+            drawn = jax.tree.map(lambda x: x.reshape(updates, replays, *x.shape[1:]), drawn)
+        else:
+            drawn = jax.tree.map(lambda x: jnp.stack([x] * updates), episodes)
+        learner, metrics = jax.lax.scan(step, learner, drawn)
         reached = primary[:, -1].max()
         grew = reached > state.best + self.config.tau
         new = state.replace(
@@ -289,15 +299,14 @@ class _Autocomet:
         traces = {f"epsilon/{name}": state.learner.epsilon[i] for i, name in enumerate(names)}
         return state, metrics | traces
 
-    def regulate(
-        self, learner: Learner, last: jax.Array, primary: jax.Array
-    ) -> tuple[Learner, jax.Array]:
+    def regulate(self, state: AutocometState, primary: jax.Array) -> tuple[Learner, jax.Array]:
         """Epsilon after the candidates [M, L]; the last one's primary."""
-        c, epsilon = self.config, learner.epsilon
+        c, epsilon = self.config, state.learner.epsilon
         length = self.max_episodes if c.decay_episodes is None else c.decay_episodes
         evaluated = primary[:, -1:] if c.credit == "final" else primary
+        last = jnp.where(state.episodes == 0, evaluated[0, 0], state.last_primary)
         for model in evaluated:
-            before = jnp.where(jnp.isnan(last), model[0], last)
+            before = last
             if c.schedule == "equation_3_episode":
                 before = jnp.float32(0)
             gains = jnp.diff(model, prepend=before[None])
@@ -309,33 +318,46 @@ class _Autocomet:
                 for gain in gains:
                     epsilon = shaping.equation_3(epsilon, gain, c.threshold)
             last = model[-1]
-        return learner.replace(epsilon=epsilon), last
+        return state.learner.replace(epsilon=epsilon), last
 
-    def batch(self, episodes: dict[str, jax.Array]) -> Batch:
-        """What the learner needs of episodes [N]."""
+    def batch(self, episodes: dict[str, jax.Array], kept: Replay) -> Batch:
+        """What the learner needs of episodes [N], of those that are kept."""
         actions = episodes["actions"].astype(jnp.int32)
-        filled = 1 + self.first + actions  # [N, L]
-        encoded = []
-        for i in range(self.layers):
-            before = jnp.where(np.arange(self.layers) < i, filled, 0)
-            following = jax.vmap(lambda prefix, i=i: self.after(prefix, i))(before)
-            encoded.append(self.encode(following, i + 1))
+
+        def following(filled: jax.Array, length: jax.Array) -> jax.Array:
+            prefix = jnp.where(jnp.arange(self.layers) < length, filled, 0)
+            return self.encode(self.after(prefix, length), length + 1)
+
+        of_episode = jax.vmap(following, in_axes=(None, 0))
+        of_episodes = jax.vmap(of_episode, in_axes=(0, None))
+        encoded = of_episodes(1 + self.first[None] + actions, jnp.arange(self.layers))
         return Batch(
-            encoded=jnp.stack(encoded, 1),
+            encoded=encoded,
             actions=actions,
-            primary=episodes["primary"],
-            secondary=episodes["secondary"].swapaxes(0, 1),
+            primary=shaping.credited(self.scaled(episodes["primary"], kept), self.config.credit),
+            secondary=shaping.credited(episodes["secondary"], self.config.credit).swapaxes(0, 1),
         )
+
+    def scaled(self, primary: jax.Array, kept: Replay) -> jax.Array:
+        """[N, L] -> [N, L] as Q is to learn it."""
+        if self.config.scale == "raw":
+            return primary
+        among = kept.rows["primary"]
+        is_there = jnp.arange(kept.capacity) < kept.size
+        if self.config.credit == "final":
+            return primary.at[:, -1].set(shaping.ranked(primary[:, -1], among[:, -1], is_there))
+        is_there = jnp.repeat(is_there, self.layers)
+        return shaping.ranked(primary, among.reshape(-1), is_there)
 
     def learn(self, learner: Learner, batch: Batch) -> tuple[Learner, Metrics]:
         """One gradient step of Q and of every potential."""
         q_all, _ = self.values(learner, batch.encoded)  # [N, L, K]
         taken = jnp.take_along_axis(batch.encoded, batch.actions[..., None, None], axis=2)[:, :, 0]
         _, phi = self.values(learner, taken)  # [S, N, L]
-        best = jnp.where(self.is_choice, q_all, -jnp.inf).max(-1)
+        best = jnp.where(self.is_choice[None], q_all, -jnp.inf).max(-1)
         discount = self.config.discount
         shaped = jnp.zeros_like(batch.primary)
-        if self.config.shaping == "value":
+        if not self.biases_policy:
             shaped = (learner.epsilon[:, None, None] * phi).sum(0)
         q_target = shaping.q_target(batch.primary, discount, _next(best), shaped)
         phi_target = shaping.potential_target(batch.secondary, discount, _next(phi))

@@ -33,30 +33,30 @@ class ValueNet(nn.Module):
         return head(x)[..., 0]
 
 
-def make_encoder(space: SlotSpace) -> Callable[[jax.Array, int], jax.Array]:
-    """(prefixes [..., L], how many slots they fill) -> [..., features + L].
+def make_encoder(space: SlotSpace) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """(prefixes [N, L], how many slots they fill []) -> [N, features + L].
 
     Features are standardised over architectures drawn at random; those that never change are left
     as they are.
     """
     keys = jax.random.split(jax.random.key(0), _SAMPLED)
-    features = jax.vmap(space.features)
-    drawn = np.asarray(jax.jit(features)(jax.vmap(space.sample)(keys)))
+    drawn = np.asarray(jax.jit(jax.vmap(space.features))(jax.vmap(space.sample)(keys)))
     mean, deviation = drawn.mean(0), drawn.std(0)
     deviation = np.where(deviation > 1e-6 * np.maximum(1, np.abs(mean)), deviation, 1)
 
-    def standardised(prefixes: jax.Array) -> jax.Array:
-        return (features(prefixes) - mean) / deviation
+    @jax.vmap
+    def standardised(prefix: jax.Array) -> jax.Array:
+        return (space.features(prefix) - mean) / deviation
 
     listed = None
     if space.size <= _LISTED:
         listed = jax.jit(standardised)(jnp.asarray(space.of_index(np.arange(space.size))))
 
-    def encode(prefixes: jax.Array, length: int) -> jax.Array:
-        rows = prefixes.reshape(-1, space.num_layers, 1)
+    def encode(prefixes: jax.Array, length: jax.Array) -> jax.Array:
+        rows = prefixes[..., None]
         # A prefix has the features of the architecture that closes it.
         found = standardised(rows) if listed is None else listed[jax.vmap(space.index)(rows)]
-        depth = jnp.zeros((len(rows), space.num_layers)).at[:, length - 1].set(1)
-        return jnp.concatenate([found, depth], axis=1).reshape(*prefixes.shape[:-1], -1)
+        depth = jax.nn.one_hot(length - 1, space.num_layers)
+        return jnp.concatenate([found, jnp.tile(depth, (len(rows), 1))], axis=1)
 
     return encode

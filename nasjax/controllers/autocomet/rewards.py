@@ -39,12 +39,12 @@ class Components:
             self._check("secondaries", name)
         twice = len(set(self.secondaries)) < len(self.secondaries)
         check(not twice, "controller.secondaries", self.secondaries, "different ones")
-        self._excess = None
-        if config.secondary_reward == "excess":
+        self._limited = None
+        if config.secondary_reward != "cost":
             of_costs = [name for name in self.secondaries if name in costs.names]
-            self._excess = of_costs[0] if of_costs else None
-        missing = self._excess is not None and config.target is None
-        allowed = f"a number, in the unit of {self._excess!r}"
+            self._limited = of_costs[0] if of_costs else None
+        missing = self._limited is not None and config.target is None
+        allowed = f"a number, in the unit of {self._limited!r}"
         check(not missing, "controller.target", None, allowed)
 
     def _check(self, key: str, name: str) -> None:
@@ -69,9 +69,10 @@ class Components:
             return outcome.accuracy
         column = self._costs.names.index(name)
         cost = outcome.costs[:, column]
-        if name == self._excess:
+        counted = cost / self._costs.medians[column]
+        if name == self._limited:
             assert self._config.target is not None
-            counted = jnp.maximum(cost / self._config.target - 1, 0)
-        else:
-            counted = cost / self._costs.medians[column]
+            excess = cost / self._config.target - 1
+            is_broken = (excess > 0).astype(jnp.float32)
+            counted = is_broken * (excess if self._config.secondary_reward == "excess" else 1)
         return jnp.where(outcome.ok, -counted, self._config.infeasible)

@@ -54,10 +54,20 @@ def regulated(epsilon: jax.Array, gain: jax.Array, episodes: float, threshold: f
     return equation_3(epsilon, gain - 5 / episodes, threshold)
 
 
+def ranked(values: jax.Array, among: jax.Array, is_there: jax.Array) -> jax.Array:
+    """The share of values [M] that are there that each of [...] beats, equal ones counted half."""
+
+    def share(value: jax.Array) -> jax.Array:
+        beaten = (among < value) + 0.5 * (among == value)
+        return jnp.where(is_there, beaten, 0).sum() / jnp.maximum(is_there.sum(), 1)
+
+    return jnp.vectorize(share)(values)
+
+
 def credited(values: jax.Array, credit: str) -> jax.Array:
     """[..., L] of the prefixes -> [..., L] what each layer earns: "value", "gain" or "final"."""
     if credit == "value":
         return values
     if credit == "gain":
         return jnp.diff(values, axis=-1, prepend=jnp.zeros_like(values[..., :1]))
-    return values * (jnp.arange(values.shape[-1]) == values.shape[-1] - 1)
+    return jnp.zeros_like(values).at[..., -1].set(values[..., -1])
