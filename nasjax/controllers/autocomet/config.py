@@ -5,6 +5,8 @@ from typing import Literal
 
 from nasjax.config import check
 
+Schedule = Literal["constant", "pies", "equation_3", "equation_3_episode", "regulated", "dual"]
+
 
 @dataclasses.dataclass(frozen=True)
 class AutocometConfig:
@@ -33,6 +35,7 @@ class AutocometConfig:
       threshold: an epsilon that is not above it becomes 0 (equation 3).
       decay_episodes: after which "pies" reaches 0 and "regulated", without gains, e^-5 of the
         start; None: the search's.
+      allowed: the share of architectures that may break the target, for "dual".
       discount: gamma, per layer.
       temperature, final_temperature: of the softmax policy at the start and, geometrically, at the
         end of the search; None: the same.
@@ -58,12 +61,11 @@ class AutocometConfig:
     secondary_reward: Literal["cost", "excess", "broken"] = "broken"
     target: float | None = None
     shaping: Literal["policy", "value"] = "policy"
-    schedule: Literal["constant", "pies", "equation_3", "equation_3_episode", "regulated"] = (
-        "constant"
-    )
+    schedule: Schedule = "dual"
     epsilon: tuple[float, ...] = (1.0,)
     threshold: float = 0.01
     decay_episodes: int | None = None
+    allowed: float = 0.5
     discount: float = 0.9
     temperature: float = 1.0
     final_temperature: float | None = None

@@ -270,7 +270,7 @@ class _Autocomet:
             "secondary": secondary.swapaxes(0, 1),
         }
         kept = replay.add(state.replay, episodes, jnp.broadcast_to(is_on, self.models))
-        learner, last = self.regulate(state, primary)
+        learner, last = self.regulate(state, primary, secondary)
 
         def step(learner: Learner, drawn: dict[str, jax.Array]) -> tuple[Learner, Metrics]:
             return self.learn(learner, self.batch(drawn, kept))
@@ -299,19 +299,25 @@ class _Autocomet:
         traces = {f"epsilon/{name}": state.learner.epsilon[i] for i, name in enumerate(names)}
         return state, metrics | traces
 
-    def regulate(self, state: AutocometState, primary: jax.Array) -> tuple[Learner, jax.Array]:
-        """Epsilon after the candidates [M, L]; the last one's primary."""
+    def regulate(
+        self, state: AutocometState, primary: jax.Array, secondary: jax.Array
+    ) -> tuple[Learner, jax.Array]:
+        """Epsilon after the candidates, components [M, L], [S, M, L]; the last one's primary."""
         c, epsilon = self.config, state.learner.epsilon
         length = self.max_episodes if c.decay_episodes is None else c.decay_episodes
         evaluated = primary[:, -1:] if c.credit == "final" else primary
         last = jnp.where(state.episodes == 0, evaluated[0, 0], state.last_primary)
-        for model in evaluated:
+        for model, shapers in zip(evaluated, secondary.swapaxes(0, 1), strict=True):
             before = last
             if c.schedule == "equation_3_episode":
                 before = jnp.float32(0)
             gains = jnp.diff(model, prepend=before[None])
             if c.schedule == "pies":
                 epsilon = shaping.pies(epsilon, self.epsilon, length, c.threshold)
+            elif c.schedule == "dual":
+                is_broken = (shapers[:, -1] < 0).astype(jnp.float32)
+                regulated = shaping.dual(epsilon, is_broken, c.allowed)
+                epsilon = jnp.where(self.components.is_limited, regulated, epsilon)
             elif c.schedule == "regulated":
                 epsilon = shaping.regulated(epsilon, gains.sum(), length, c.threshold)
             elif c.schedule != "constant":

@@ -56,6 +56,11 @@ class Components:
             usable = "costs with a median above 0 (NaN: no architecture can be run)"
             check(median > 0, f"controller.{key}", f"{name} of median {median:g}", usable)
 
+    @property
+    def is_limited(self) -> jax.Array:
+        """[S] bool: the secondaries that have a target."""
+        return jnp.array([name == self._limited for name in self.secondaries], bool)
+
     def of(self, outcome: Outcome, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Primary [B] and secondaries [S, B] of B rows."""
         primary = self._component(self._config.primary, outcome, rewards)

@@ -15,12 +15,16 @@ it does not decay, as the text says it does. The schedules:
     equation_3          as printed; the chain goes on from one episode to the next
     equation_3_episode  as printed; every episode begins at primary 0: it grows without bound
     regulated           equation 3 with the decay of the text: e^(Delta - 5 / C)
+    dual                up by e^(0.1 (1 - allowed)) if the architecture breaks the target, down by
+                        e^(0.1 allowed) if it keeps it: the ascent of a Lagrange multiplier
 
-after every candidate but for pies and regulated, which change after every episode; C episodes.
+after every candidate but for the last three, which change after every episode; C episodes.
 """
 
 import jax
 import jax.numpy as jnp
+
+DUAL_RATE = 0.1
 
 
 def q_target(r_t: jax.Array, discount_t: float, max_q_t: jax.Array, shaped: jax.Array) -> jax.Array:
@@ -52,6 +56,11 @@ def pies(epsilon: jax.Array, start: jax.Array, episodes: float, threshold: float
 def regulated(epsilon: jax.Array, gain: jax.Array, episodes: float, threshold: float) -> jax.Array:
     """[S], [] -> [S]: after one more of so many episodes, which gained so much."""
     return equation_3(epsilon, gain - 5 / episodes, threshold)
+
+
+def dual(epsilon: jax.Array, is_broken: jax.Array, allowed: float) -> jax.Array:
+    """[S], [S] -> [S]: after an architecture that breaks these targets or keeps them."""
+    return epsilon * jnp.exp(DUAL_RATE * (is_broken - allowed))
 
 
 def ranked(values: jax.Array, among: jax.Array, is_there: jax.Array) -> jax.Array:
