@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 from nasjax.runs import markup
 from nasjax.runs.page import FEW_UPDATES
 from nasjax.studies import plots
-from nasjax.studies.aggregate import FACT, TARGET, Group
+from nasjax.studies.aggregate import FACT, Group
+from nasjax.studies.answers import AIM
 from nasjax.studies.plots import Picture
 from nasjax.studies.statistics import RESAMPLES
 
 WIDE = "main { max-width: 1240px; }"  # the tables have many columns
-AIM = f"{100 * TARGET:.0f} %"
+AIM_TEXT = f"{100 * AIM:.0f} %"
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
 Row = Mapping[str, Any]  # one row of `aggregates`
@@ -86,7 +87,8 @@ ORIGIN = "How the numbers were made"
 
 
 def _heading(group: Group) -> str:
-    return f"{group.space}, {group.data_set}, {group.budget:,} queries"
+    words = f"{group.space}, {group.data_set}, {group.budget:,} queries"
+    return f"{words}, {group.limit}" if group.limit else words
 
 
 def _overview(sections: Sequence[Section]) -> list[tuple[str, str]]:
@@ -113,7 +115,7 @@ def _columns(section: Section) -> list[Column]:
         Column("Welch p", lambda row: _p_value(row["welch_p_holm"])),
         Column("Mann-Whitney p", lambda row: _p_value(row["mann_whitney_p_holm"])),
         Column("median regret, points", lambda row: _number(row["median_regret_points"], ".2f")),
-        Column(f"reached {AIM}", lambda row: _number(row["reached_percent"], ".0f", " %")),
+        Column(f"reached {AIM_TEXT}", lambda row: _number(row["reached_percent"], ".0f", " %")),
         Column("median queries to it", lambda row: _queries(row["queries_to_target"], budget)),
         Column("distinct rows", lambda row: f"{row['distinct_rows_mean']:,.0f}"),
         Column("search accuracy, %", lambda row: _number(row["search_mean_percent"], ".2f")),
@@ -144,7 +146,7 @@ def _notes(section: Section) -> list[str]:
     else:
         notes.append(f"No comparison: the reference {reference} has nothing to be compared with.")
     notes.append(
-        f"Reached: the share of seeds that came to {AIM} of the table's best search "
+        f"Reached: the share of seeds that came to {AIM_TEXT} of the table's best search "
         "accuracy; the median counts those that did not as infinite. Queries include repeats and "
         "invalid ones. Search accuracy: mean of what the search saw of that architecture; the best "
         f"of {budget:,} uniform draws has {' or '.join(drawn)} % in the mean (closed form)."

@@ -5,11 +5,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from nasjax.errors import UserError
 from nasjax.studies import page, plots
-from nasjax.studies.aggregate import Group, aggregates, curve, grouped
+from nasjax.studies.aggregate import aggregates, curve, grouped
+from nasjax.studies.answers import best_reported
 from nasjax.studies.cell import Cell
 
 FIGURES = "figures"
@@ -51,18 +50,17 @@ def write_report(
 
 def _sections(cells: Sequence[Cell], reference: str) -> list[page.Section]:
     """A section for every group, its settings from the best mean to the worst."""
-    frame = aggregates(cells, reference).sort_values(
-        "mean_percent", ascending=False, kind="stable", na_position="last"
-    )
+    frame, start = aggregates(cells, reference), 0
     sections = []
     for group, members in grouped(cells).items():
-        of_group = (frame[list(Group._fields)] == list(group)).all(axis=1)
-        rows = frame[of_group].to_dict("records")
-        curves = {cell.label: curve(cell) for cell in members}
-        best = float(np.nanmax(members[0].reported_accuracy))
-        picture = plots.Picture(
-            {row["label"]: curves[row["label"]] for row in rows}, reference, best
+        of_group = frame.iloc[start : start + len(members)].sort_values(
+            "mean_percent", ascending=False, kind="stable", na_position="last"
         )
-        name = re.sub(r"[^\w.=-]+", "_", "-".join(map(str, group)))
+        start += len(members)
+        rows = of_group.to_dict("records")
+        curves = {cell.label: curve(cell) for cell in members}
+        ordered = {row["label"]: curves[row["label"]] for row in rows}
+        picture = plots.Picture(ordered, reference, best_reported(members[0]))
+        name = re.sub(r"[^\w.=-]+", "_", "-".join(str(part) for part in group if part is not None))
         sections.append(page.Section(group, rows, picture, f"{FIGURES}/{name}.png"))
     return sections
