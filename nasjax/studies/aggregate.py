@@ -1,7 +1,7 @@
 """From cells to a table of numbers, one row a cell, and to curves over queries."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,8 +68,8 @@ def aggregates(cells: Sequence[Cell], reference: str) -> pd.DataFrame:
     for group in grouped(cells).values():
         compared, under_limit = _compare(group, reference), constrained.compare(group, reference)
         rows += [
-            _summarize(cell) | constrained.summary(cell) | plain | further
-            for cell, plain, further in zip(group, compared, under_limit, strict=True)
+            _summarize(cell) | constrained.summary(cell) | tests | further
+            for cell, tests, further in zip(group, compared, under_limit, strict=True)
         ]
     frame = pd.DataFrame(rows)
     for name in (name for name in frame if name.startswith(FACT)):
@@ -79,15 +79,20 @@ def aggregates(cells: Sequence[Cell], reference: str) -> pd.DataFrame:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values for JSON: NaN becomes None; infinities the strings "inf" and "-inf"."""
+    """The rows of `aggregates`, see `plain`."""
+    return plain(frame.to_dict("records"))
 
-    def plain(value: Any) -> Any:
+
+def plain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as values for JSON: NaN becomes None; infinities the strings "inf" and "-inf"."""
+
+    def of(value: Any) -> Any:
         value = value.item() if isinstance(value, np.generic) else value
         if isinstance(value, float) and not math.isfinite(value):
             return None if math.isnan(value) else str(value)
         return value
 
-    return [{k: plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+    return [{name: of(value) for name, value in row.items()} for row in rows]
 
 
 def grouped(cells: Iterable[Cell]) -> dict[Group, list[Cell]]:

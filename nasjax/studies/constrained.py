@@ -40,7 +40,7 @@ def summary(cell: Cell) -> dict[str, Any]:
     feasible = int(np.isfinite(cell.eligible_accuracy).sum())
     answered = statistics.chance_of_any(feasible, cell.budget, int(known.sum()) - feasible)
     mean_cost = _mean_of(rows, costs)
-    kept = costs[final] <= target
+    kept = cell.constraint.is_kept[final]
     return {
         "cost": cost,
         "quantile": quantile,

@@ -5,6 +5,7 @@ at the edge of the statistical precipice" (2021); corrected p-values follow Holm
 never reach a target are censored, not dropped.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -121,10 +122,15 @@ def mean_band(curves: np.ndarray, *, resamples: int = RESAMPLES) -> tuple[np.nda
     seeds = len(curves)
     if seeds < 2:
         return np.full(curves.shape[1], np.nan), np.full(curves.shape[1], np.nan)
-    rng = np.random.default_rng(BOOTSTRAP_SEED)
-    counts = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
-    low, high = np.quantile(counts @ curves / seeds, _tails(), axis=0)
+    low, high = np.quantile(_drawn(seeds, resamples) @ curves / seeds, _tails(), axis=0)
     return low, high
+
+
+@functools.lru_cache(maxsize=1)  # every cell of a study draws the same
+def _drawn(seeds: int, resamples: int) -> np.ndarray:
+    """How often each seed is in each resample, [resamples, seeds]."""
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    return rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
 
 
 def _tails() -> tuple[float, float]:
