@@ -51,7 +51,9 @@ def _chapter(table: OfTable, index: int) -> Chapter:
     blocks: list[Block] = [*_overview(table)]
     for at, (shown, names) in enumerate(zip(table.tradeoffs, table.file_names, strict=True)):
         blocks += _pictures(shown, names, f"{index}-{at}", head)
-    blocks.append(Folded("What each setting would pick", _picks(table)))
+    if table.tradeoffs:
+        blocks.append(Notes(PICTURE_NOTES))
+    blocks += [Folded("What each setting would pick", _picks(table)), Notes(_reading())]
     blocks += [Folded(_limit(limit.rows[0]), _details(limit, table)) for limit in table.limits]
     return Chapter(head, blocks)
 
@@ -80,7 +82,7 @@ def _overview(table: OfTable) -> list[Block]:
         f"Below: median queries to within {100 - 100 * AIM_UNDER_CONSTRAINT:g} % of the table's "
         "best search accuracy under the constraint, the same target for all; seeds that never came "
         "there count as infinite. In brackets the share that did.",
-        f"{BEST} the best of a row, ties included; whether it is better than chance is told by the "
+        f"{BEST} the best of a row as printed, ties included; whether it is better than chance is told by the "
         f"details. Settings: {labels}; the reference is {table.reference}.",
     ]
     if any(not limit.rows[0]["feasible"] for limit in table.limits):
@@ -94,18 +96,18 @@ def _by_label(
     text: Callable[[Row], str],
     best_of: Callable[[list[float]], float],
 ) -> list[list[str]]:
-    """A row for each constraint, a text for each label; the best value of a row is marked."""
+    """A row for each constraint, a text for each label; what is printed as the best is marked."""
     lines = []
     for limit in table.limits:
         rows = {row["label"]: row for row in limit.rows}
         known = [row[name] for row in limit.rows if math.isfinite(row[name])]
-        best = best_of(known) if known else math.nan
+        best = round(best_of(known), 2) if known else math.nan
         line = [_limit(limit.rows[0])]
         for label in table.labels:
             if label not in rows or not rows[label]["feasible"]:
                 line.append("–")
                 continue
-            mark = f"{BEST} " if rows[label][name] == best else ""
+            mark = f"{BEST} " if known and round(rows[label][name], 2) == best else ""
             line.append(mark + text(rows[label]))
         lines.append(line)
     return lines
@@ -132,34 +134,40 @@ def _share(percent: float) -> str:
 
 
 def _pictures(shown: Tradeoff, names: tuple[str, str], index: str, head: str) -> list[Picture]:
+    front, progress = f"{shown.cost} against accuracy", f"{shown.cost}, over queries"
     return [
         Picture(
             f"front-{index}",
             names[0],
-            f"{head}: {shown.cost} against accuracy",
-            f"Reported accuracy against {shown.cost}. Line: the best that the table has at no more "
-            "cost (by reported accuracy, which no search sees); dotted: the targets. Marks: the "
-            "median cost and the median accuracy of the best feasible architectures of a setting's "
-            "seeds, a shape a target; bars: the middle half of the seeds.",
+            f"{head}: {front}",
+            f"{front}.",
             lambda name: tradeoffs.front_svg(shown, name),
             lambda path: tradeoffs.front_png(shown, path),
         ),
         Picture(
             f"progress-{index}",
             names[1],
-            f"{head}: accuracy and hypervolume over queries, {shown.cost}",
-            "Means over seeds after each query, with 95 % percentile-bootstrap bands, a column a "
-            "target. Above: reported accuracy of the best feasible architecture so far; a line "
-            "begins where all its seeds have one, seeds that never have one are left out; dotted: "
-            "the best of the table. Below: hypervolume, the area of cost and search accuracy that "
-            "what was asked for dominates, whether it keeps the target or not, up to the table's "
-            "greatest cost and down to accuracy 0, as a part of what the whole table dominates. "
-            "Both stand in for the normalised cumulative returns of AUTOCoMET's Fig. 3: a study "
-            "does not keep rewards, and they differ between methods.",
+            f"{head}: {progress}",
+            f"{progress}: accuracy of the best feasible, and hypervolume.",
             lambda name: tradeoffs.progress_svg(shown, name),
             lambda path: tradeoffs.progress_png(shown, path),
         ),
     ]
+
+
+PICTURE_NOTES = (
+    "Cost against accuracy: the line is the best reported accuracy that the table has at no more "
+    "cost, which no search sees; dotted: the targets. Marks: the median cost and the median "
+    "reported accuracy of the answers of a setting's seeds, a shape a target, hollow where its line "
+    "is dash-dotted; bars: the middle half of the seeds.",
+    "Over queries: means over seeds with 95 % percentile-bootstrap bands, a column a target. Above: "
+    "reported accuracy of the best feasible architecture so far; a line begins where all its seeds "
+    "have one, seeds that never have one are left out; dotted: the best of the table. Below: "
+    "hypervolume, the area of cost and search accuracy that what was asked for dominates, whether "
+    "it keeps the target or not, up to the table's greatest cost and down to accuracy 0, as a part "
+    "of what the whole table dominates. Both stand in for the normalised cumulative returns of "
+    "AUTOCoMET's Fig. 3: a study does not keep rewards, and they differ between methods.",
+)
 
 
 # --- picks --------------------------------------------------------------------------------------
@@ -202,9 +210,14 @@ def _details(limit: Limited, table: OfTable) -> list[Table | Notes | Picture]:
         return [Notes([words])]
     return [
         columns.table(_answers(limit, table), limit.rows),
-        Notes(_answer_notes(limit, table)),
         columns.table(_further(limit, table), limit.rows),
-        Notes(_further_notes(limit, table)),
+        Notes(
+            [
+                _random_note(limit.rows[0], limit.group.budget),
+                columns.comparison_note(limit.rows, table.reference),
+                *columns.mark_notes(limit.rows),
+            ]
+        ),
     ]
 
 
@@ -257,31 +270,15 @@ def ratio(row: Row, base: str) -> str:
     if least == 0 and math.isinf(most):
         return "not known"
     if math.isinf(most):
-        center = f"> {least:.2f}"
+        center = f"> {_times(least)}"
     else:
-        center = f"< {most:.2f}" if least == 0 else f"{least:.2f}"
-    return f"{center} ({low:.2f} to {number(high)})"
+        center = f"< {_times(most)}" if least == 0 else _times(least)
+    return f"{center} ({_times(low)} to {_times(high)})"
 
 
-def _answer_notes(limit: Limited, table: OfTable) -> list[str]:
-    first = limit.rows[0]
-    notes = [
-        "Of the best feasible architecture of each seed: reported accuracy, by whose mean the "
-        "table is sorted, and means of its cost and of other measures, in the unit that ends the "
-        f"name. {columns.SD_NOTE} Seeds without an answer are left out of means.",
-        f"Reached: the share of seeds that came to {AIM_TEXT} of the table's best search accuracy "
-        "under the constraint; the median counts those that did not as infinite.",
-        "Times the queries of another: the setting's median over the other's, with a 95 % "
-        f"percentile-bootstrap interval over seeds ({RESAMPLES:,} resamples); below 1 it needs "
-        "fewer. A median beyond the budget is known to be no more than that: such a ratio is a "
-        "bound, not known if both are, and in resamples it widens the interval.",
-        "Seconds: of the searches alone, all seeds in one program, on the machine that ran them; "
-        "results are looked up, so a search's cost in training is told by its queries.",
-    ]
-    if not first["random_answered_percent"] >= 99.995:
-        drawn = number(first["random_answered_percent"])
-        notes.append(f"Of random searches {drawn} % have an answer (closed form).")
-    return notes
+def _times(factor: float) -> str:
+    """Two digits at least, whatever the size."""
+    return number(factor, ".2g" if factor < 1 else ".2f" if factor < 10 else ",.0f")
 
 
 def _further(limit: Limited, table: OfTable) -> list[Column]:
@@ -289,10 +286,7 @@ def _further(limit: Limited, table: OfTable) -> list[Column]:
         columns.setting(table.reference),
         *columns.COMPARED,
         *columns.ASKED,
-        Column("final greedy", lambda row: _share(row["final_percent"])),
-        Column("keeps the constraint", lambda row: number(row["final_kept_percent"], ".0f", " %")),
-        Column("its accuracy, %", lambda row: number(row["final_mean_percent"])),
-        Column("its cost", _final_cost),
+        *(FINAL if any(row["final_percent"] for row in limit.rows) else ()),
         columns.UPDATES,
         *columns.facts(limit.rows),
     ]
@@ -303,17 +297,43 @@ def _final_cost(row: Row) -> str:
     return number(row["final_cost_mean"], ".4g") + (f" ({unable} cannot run)" if unable else "")
 
 
-def _further_notes(limit: Limited, table: OfTable) -> list[str]:
-    rows, budget = limit.rows, limit.group.budget
-    notes = [
-        f"{columns.IQM_NOTE} Regret: below the best "
-        "reported accuracy under the constraint. Search accuracy: mean of what the search saw of "
-        f"its answer; the best feasible of {budget:,} uniform draws from the whole table has "
-        f"{number(rows[0]['random_search_percent'])} % in the mean, given that any was drawn "
-        "(closed form).",
-        columns.comparison_note(rows, table.reference),
+FINAL = (
+    Column("final greedy", lambda row: _share(row["final_percent"])),
+    Column("keeps the constraint", lambda row: number(row["final_kept_percent"], ".0f", " %")),
+    Column("its accuracy, %", lambda row: number(row["final_mean_percent"])),
+    Column("its cost", _final_cost),
+)
+
+
+def _random_note(row: Row, budget: int) -> str:
+    some = ""
+    if row["random_answered_percent"] < 99.995:
+        some = f"Of random searches {number(row['random_answered_percent'])} % have an answer. "
+    return (
+        f"{some}The best feasible of {budget:,} uniform draws from the whole table has a search "
+        f"accuracy of {number(row['random_search_percent'])} % in the mean, given that any was "
+        "drawn (closed form)."
+    )
+
+
+def _reading() -> list[str]:
+    """How the tables of the details are read, said once."""
+    return [
+        "All below is about the best feasible architecture of each seed: its reported accuracy, by "
+        "whose mean tables are sorted; means of its cost and of other measures, in the unit that "
+        f"ends the name. {columns.SD_NOTE} {columns.IQM_NOTE} Regret: below the best reported "
+        "accuracy under the constraint. Search accuracy: mean of what the search saw. Seeds "
+        "without an answer are left out of means.",
+        f"Reached: the share of seeds that came to {AIM_TEXT} of the table's best search accuracy "
+        "under the constraint; the median counts those that did not as infinite. Queries include "
+        "repeats, invalid ones and those that break the constraint.",
+        "Times the queries of another: the setting's median over the other's, with a 95 % "
+        f"percentile-bootstrap interval over seeds ({RESAMPLES:,} resamples); below 1 it needs "
+        "fewer. Of a median beyond the budget no more is known: such a ratio is a bound, not known "
+        "if both are, and in resamples it widens the interval. Of all pairs: study.json.",
+        "Seconds: of the searches alone, all seeds in one program, on the machine that ran them; "
+        "results are looked up, so a search's cost in training is told by its queries.",
         "Final greedy: the learner's own choice at the end, without exploration and whether it "
         "keeps the constraint or not: the share of seeds that have one, of these the share that "
         "keeps it, means of their reported accuracy and cost.",
     ]
-    return notes + columns.mark_notes(rows)

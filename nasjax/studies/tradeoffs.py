@@ -138,7 +138,8 @@ def _front(shown: Tradeoff, inks: Inks) -> "Figure":
     figure, (axes,) = figures.canvas(plots.WIDTH, 4.2)
     looks = _looks(shown, inks)
     axes.step(shown.front_costs, shown.front_accuracy, where="post", color=inks.muted, lw=1)
-    found, prices = [], [shown.front_costs[0], *(each.target for each in shown.progress)]
+    found: list[float] = []
+    prices = [each.target for each in shown.progress]
     for marker, each in zip(MARKERS * len(shown.progress), shown.progress, strict=False):
         axes.axvline(each.target, color=inks.muted, lw=1, ls=":", zorder=1)
         for label, (costs, accuracy) in each.lying.items():
@@ -151,10 +152,10 @@ def _front(shown: Tradeoff, inks: Inks) -> "Figure":
                 axes.plot(x, y, marker, ms=5, color=colour, mfc=full)
                 found += accuracy.tolist()
                 prices += costs.tolist()
-    figures.accuracy_scale(axes, [*found, *(each.best for each in shown.progress)])
+    _percent(axes, [*found, *(each.best for each in shown.progress)])
     span = max(prices) - min(prices) or 1.0
     axes.set(xlabel=shown.cost.replace("$", r"\$"), ylabel="reported accuracy")
-    axes.set_xlim(min(prices) - 0.03 * span, max(prices) + 0.08 * span)
+    axes.set_xlim(min(prices) - 0.2 * span, max(prices) + 0.1 * span)
     _legend(figure, shown, looks, inks, with_markers=True)
     return figure
 
@@ -168,7 +169,7 @@ def _curves(shown: Tradeoff, inks: Inks) -> "Figure":
         upper.set_title(f"at most {each.target:.4g} ({100 * each.quantile:g} %)")
         _panel(upper, each.accuracy, looks)
         late = [c.mean[c.queries >= c.queries[-1] ** 0.2] for c in each.accuracy.values()]
-        figures.accuracy_scale(upper, [*np.concatenate(late), each.best])
+        _percent(upper, [*np.concatenate(late), each.best])
         upper.axhline(each.best, color=inks.muted, lw=1, ls=":", zorder=1)
         _panel(lower, each.hypervolume, looks)
         lower.set_xlabel("queries")
@@ -187,6 +188,14 @@ def _panel(axes: "Axes", curves: dict[str, Curve], looks: dict[str, dict[str, An
     budget = max(int(each.queries[-1]) for each in curves.values())
     axes.set(xscale="log", xlim=(1, max(budget, 2)))
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+
+
+def _percent(axes: "Axes", values: Sequence[float]) -> None:
+    """The y axis in per cent, around what is finite of the values."""
+    known = [value for value in values if np.isfinite(value)]
+    pad = 0.08 * (max(known) - min(known)) or 0.01
+    axes.set_ylim(min(known) - pad, max(known) + pad)
+    axes.yaxis.set_major_formatter(lambda y, _: f"{100 * y:.4g} %")
 
 
 def _legend(
