@@ -73,17 +73,16 @@ def _overview(table: OfTable) -> list[Block]:
     for row, limit in zip(accuracy, table.limits, strict=True):
         row.append(number(100 * limit.best) if limit.rows[0]["feasible"] else "infeasible")
     needed = _by_label(table, "queries_to_target", _queries_and_share, min)
-    labels = ", ".join(table.labels)
     notes = [
-        "Above: mean over seeds of the reported accuracy, %, of the best feasible architecture: of "
+        "First: mean over seeds of the reported accuracy, %, of the best feasible architecture: of "
         "those that a seed asked for and that keep the constraint, the one with the best search "
-        "accuracy; in brackets the share of seeds that have one, where it is not all. Last: the "
-        "table's architecture with the best search accuracy of those that keep the constraint.",
-        f"Below: median queries to within {100 - 100 * AIM_UNDER_CONSTRAINT:g} % of the table's "
+        "accuracy; in brackets the share of seeds that have one, where it is not all. Last column: "
+        "the table's architecture with the best search accuracy of those that keep the constraint.",
+        f"Second: median queries to within {100 - 100 * AIM_UNDER_CONSTRAINT:g} % of the table's "
         "best search accuracy under the constraint, the same target for all; seeds that never came "
         "there count as infinite. In brackets the share that did.",
-        f"{BEST} the best of a row as printed, ties included; whether it is better than chance is told by the "
-        f"details. Settings: {labels}; the reference is {table.reference}.",
+        f"{BEST} the best of a row as printed, ties included; whether it is better than chance is "
+        f"told by the details. The reference is {table.reference}.",
     ]
     if any(not limit.rows[0]["feasible"] for limit in table.limits):
         notes.append("Infeasible: no architecture of the table keeps the constraint.")
@@ -158,15 +157,16 @@ def _pictures(shown: Tradeoff, names: tuple[str, str], index: str, head: str) ->
 PICTURE_NOTES = (
     "Cost against accuracy: the line is the best reported accuracy that the table has at no more "
     "cost, which no search sees; dotted: the targets. Marks: the median cost and the median "
-    "reported accuracy of the answers of a setting's seeds, a shape a target, hollow where its line "
-    "is dash-dotted; bars: the middle half of the seeds.",
-    "Over queries: means over seeds with 95 % percentile-bootstrap bands, a column a target. Above: "
-    "reported accuracy of the best feasible architecture so far; a line begins where all its seeds "
-    "have one, seeds that never have one are left out; dotted: the best of the table. Below: "
-    "hypervolume, the area of cost and search accuracy that what was asked for dominates, whether "
-    "it keeps the target or not, up to the table's greatest cost and down to accuracy 0, as a part "
-    "of what the whole table dominates. Both stand in for the normalised cumulative returns of "
-    "AUTOCoMET's Fig. 3: a study does not keep rewards, and they differ between methods.",
+    "reported accuracy of the answers of a setting's seeds, a shape a target, hollow where its "
+    "line is dash-dotted; bars: the middle half of the seeds.",
+    "Over queries: means over seeds with 95 % percentile-bootstrap bands, a column a target. "
+    "Above: reported accuracy of the best feasible architecture so far; a line begins where all "
+    "its seeds have one, seeds that never have one are left out; dotted: the best of the table. "
+    "Below: hypervolume, the area of cost and search accuracy that what was asked for dominates, "
+    "whether it keeps the target or not, up to the table's greatest cost and down to accuracy 0, "
+    "as a part of what the whole table dominates. Both stand in for the normalised cumulative "
+    "returns of AUTOCoMET's Fig. 3: a study does not keep rewards, and they differ between "
+    "methods.",
 )
 
 
@@ -186,8 +186,9 @@ def _picks(table: OfTable) -> list[Table | Notes | Picture]:
     note = (
         "The best feasible architecture that most seeds agree on, with their share of all seeds, "
         "its cost in the constraint's unit and its reported accuracy (of as many seeds the one "
-        "with the better search accuracy). First the table's: of all that keep the constraint, the "
-        "one with the best search accuracy. The same is in picks.json."
+        "with the better search accuracy). First the table's: of all that keep it, the "
+        "one with the best search accuracy. Different encodings count as different, also where "
+        "they compute the same. All this is in picks.json too."
     )
     return [Table(heads, lines, words=(1, 2)), Notes([note])]
 
