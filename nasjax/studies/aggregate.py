@@ -210,7 +210,9 @@ def _summarize(cell: Cell) -> dict[str, Any]:
 
 def _compare(group: Sequence[Cell], reference: str) -> list[dict[str, float]]:
     """Each cell of the group against the reference; NaN for itself, or where there is none."""
-    values = {cell.label: _reported(cell)[:, -1] for cell in group}
+    values = {
+        cell.label: statistics.look_up(answers(cell), cell.reported_accuracy) for cell in group
+    }
     base = values.get(reference, np.array([]))
     rows = []
     for label, mine in values.items():

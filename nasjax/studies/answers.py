@@ -19,7 +19,7 @@ def answers(cell: Cell) -> np.ndarray:
 
     Where rows are equally good, the first that was asked for.
     """
-    return statistics.incumbents(cell.queries, cell.eligible_accuracy)[:, -1]
+    return statistics.last_incumbents(cell.queries, cell.eligible_accuracy)
 
 
 def reached(cell: Cell) -> np.ndarray:

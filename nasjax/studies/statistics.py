@@ -58,6 +58,14 @@ def incumbents(queries: np.ndarray, search_accuracy: np.ndarray) -> np.ndarray:
     return np.where(when < 0, NO_ROW, rows).astype(np.int32)
 
 
+def last_incumbents(queries: np.ndarray, search_accuracy: np.ndarray) -> np.ndarray:
+    """The last of `incumbents`, [N] int32, in half the time."""
+    seen = np.nan_to_num(look_up(queries, search_accuracy), nan=-np.inf)
+    when = seen.argmax(1)[:, None]  # the first of equals
+    rows, best = (np.take_along_axis(of, when, axis=1)[:, 0] for of in (queries, seen))
+    return np.where(np.isneginf(best), NO_ROW, rows).astype(np.int32)
+
+
 def queries_to_reach(queries: np.ndarray, search_accuracy: np.ndarray, target: float) -> np.ndarray:
     """The number of the first query whose search accuracy is at least `target`.
 

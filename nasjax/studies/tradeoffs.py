@@ -53,19 +53,22 @@ class Tradeoff(NamedTuple):
     front_accuracy: np.ndarray  # [F]
     labels: Sequence[str]
     reference: str
-    progress: Sequence[Progress]  # of the quantiles that some row keeps, ascending
+    progress: Sequence[Progress]  # quantiles ascending
 
 
 def tradeoff(cells: Sequence[Cell], reference: str) -> Tradeoff:
-    """What the pictures show, of cells that share all but their label and their quantile."""
+    """What the pictures show, of cells that share all but their label and their quantile.
+
+    Some row of the table keeps each cell's constraint.
+    """
     first = cells[0]
     assert first.constraint is not None
     cost, costs = first.constraint.cost, first.constraint.costs
     front = pareto.front(first.reported_accuracy, costs)
     by_quantile: dict[float, list[Cell]] = {}
     for cell in cells:
-        if cell.constraint is not None and cell.is_feasible:
-            by_quantile.setdefault(cell.constraint.quantile, []).append(cell)
+        assert cell.constraint is not None
+        by_quantile.setdefault(cell.constraint.quantile, []).append(cell)
     progress = [_progress(by_quantile[quantile]) for quantile in sorted(by_quantile)]
     labels = tuple(dict.fromkeys(cell.label for cell in cells))
     return Tradeoff(cost, costs[front], first.reported_accuracy[front], labels, reference, progress)

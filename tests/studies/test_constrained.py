@@ -171,6 +171,12 @@ def test_queries_are_compared_with_the_reference_and_with_autocomet() -> None:
     assert pairs["random", "evolution"] == 0
 
 
+def test_cells_that_vary_alike_are_resampled_apart() -> None:
+    (row, _) = constrained.compare([needing("a", *range(1, 10)), needing("b", *range(1, 10))], "b")
+    assert row["reference_ratio_least"] == 1
+    assert row["reference_ratio_low"] < 0.7 and row["reference_ratio_high"] > 1.4
+
+
 def test_cells_are_compared_under_the_same_constraint_only() -> None:
     tight = [limited(target=2.0, quantile=0.25), limited_reference(target=2.0, quantile=0.25)]
     loose = [limited(), limited_reference()]

@@ -44,14 +44,14 @@ def test_the_front_is_what_no_other_row_dominates(seed: int) -> None:
 
 
 def test_hypervolumes_equal_the_areas_drawn_by_hand() -> None:
-    accuracy, costs = np.array([0.5, 0.8, 0.9, NAN, 0.95]), np.array([1.0, 2, 4, 1, INF])
-    # of the table: .5 from 1 to 2, .8 from 2 to 4, where its costs end
-    whole = 0.5 * 1 + 0.8 * 2
+    accuracy, costs = np.array([0.5, 0.8, 0.9, NAN, 0.95]), np.array([1.0, 2, 4, 5, INF])
+    # of the table: .5 from 1 to 2, .8 from 2 to 4, .9 from 4 to 5, where its costs end
+    whole = 0.5 * 1 + 0.8 * 2 + 0.9 * 1
     queries = np.array([[0, 1, 2], [2, 2, 1], [3, 4, 0], [NO_ROW, ENDED, ENDED]])
     expected = [
-        [0.5 * 3, whole, whole],
-        [0, 0, 0.8 * 2],  # what costs most has no area
-        [0, 0, 0.5 * 3],  # a missing accuracy, and what the device cannot run, neither
+        [0.5 * 4, 0.5 * 1 + 0.8 * 3, whole],
+        [0.9 * 1, 0.9 * 1, 0.8 * 2 + 0.9 * 1],
+        [0, 0, 0.5 * 4],  # neither a missing accuracy, nor what the device cannot run
         [0, 0, 0],
     ]
     found = pareto.hypervolumes(queries, accuracy, costs, np.array([1, 2, 3]))
@@ -102,10 +102,12 @@ def test_a_table_of_more_rows_than_16_bits_hold_is_sorted_as_well() -> None:
     rows = 70_000
     costs = np.random.default_rng(0).permutation(rows) + 1.0
     accuracy = costs / rows  # the dearer the better
-    queries = np.array([[int(costs.argmin()), int(np.flatnonzero(costs == rows // 2)[0])]])
+    place = 66_000
+    queries = np.array([[int(costs.argmin()), int(np.flatnonzero(costs == place)[0])]])
     found = pareto.hypervolumes(queries, accuracy, costs, np.array([2]))
-    # all: the triangle below the diagonal; two: half the square's side, half as high, to a row's
-    assert_allclose(found, (1 / 4) / (1 / 2), atol=3 / rows)
+    # all: 1 + 2 + ... + (rows - 1), in units of 1 / rows; two: 1 up to the place, then the place
+    all_rows = rows * (rows - 1) / 2
+    assert_allclose(found, ((place - 1) + place * (rows - place)) / all_rows, rtol=1e-9)
 
 
 def test_a_curve_is_the_mean_over_seeds() -> None:

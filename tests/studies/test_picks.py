@@ -33,6 +33,8 @@ def test_an_entry_holds_the_pick_and_the_tables_best() -> None:
 
 
 def test_what_is_not_there_is_none() -> None:
+    half = limited(queries=[[5, 2], [1, 0]])  # a seed without any counts
+    assert picks.picks([half])[0]["agreed_percent"] == 50
     nothing, infeasible = picks.picks([limited(queries=[[5, 2]]), limited(target=0.5)])
     assert nothing["architecture"] is None and nothing["best_architecture"] == "row 3"
     assert infeasible["architecture"] is infeasible["best_cost_value"] is None

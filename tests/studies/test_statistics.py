@@ -26,6 +26,16 @@ QUERIES = np.array(
 # --- queries ------------------------------------------------------------------------------------
 
 
+def test_the_last_incumbents_are_the_last_of_the_incumbents() -> None:
+    rng = np.random.default_rng(0)
+    search = rng.integers(0, 8, 40) / 8  # many are equal
+    search[rng.integers(0, 40, 10)] = NAN
+    for width in (1, 2, 30):
+        queries = rng.integers(-2, 40, (50, width))
+        expected = statistics.incumbents(queries, search)[:, -1]
+        assert_array_equal(statistics.last_incumbents(queries, search), expected)
+
+
 def test_the_incumbent_is_the_first_row_to_reach_the_best() -> None:
     expected = [[0, 2, 2, 2], [NO_ROW, NO_ROW, 1, 5], [1, 1, 1, 1]]
     assert_array_equal(statistics.incumbents(QUERIES, SEARCH), expected)
