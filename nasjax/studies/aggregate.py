@@ -1,7 +1,7 @@
 """From cells to a table of numbers, one row a cell, and to curves over queries."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,20 +9,22 @@ import pandas as pd
 
 from nasjax.errors import UserError
 from nasjax.runs.page import FEW_UPDATES
-from nasjax.studies import statistics
+from nasjax.studies import constrained, statistics
+from nasjax.studies.answers import answers, best_reported, reached
 from nasjax.studies.cell import ENDED, Cell
+from nasjax.studies.config import Limit
 
-TARGET = 0.99  # of the table's best search accuracy
 CURVE_POINTS = 200
 FACT = "facts."  # prefix of the columns that hold a cell's facts
 
 
 class Group(NamedTuple):
-    """What may be compared: the cells of one space, data set and budget."""
+    """What may be compared: the cells of one space, data set, budget and constraint."""
 
     space: str
     data_set: str
     budget: int
+    limit: Limit | None = None
 
 
 class Curve(NamedTuple):
@@ -54,13 +56,21 @@ def aggregates(cells: Sequence[Cell], reference: str) -> pd.DataFrame:
       welch_t, welch_p, mann_whitney_u, mann_whitney_p, and both p with "_holm", corrected over them
     - facts.NAME, a column each
 
+    Of cells with a constraint only rows that keep it count, everywhere but in queries_mean,
+    distinct_rows_mean and final_*; the aim is 99.5 % of the best of them, the random search is one
+    that found any. They are compared under the same constraint, and have further columns, see
+    `constrained.summary` and `constrained.compare`.
+
     Raises `UserError` if there are no cells, one is not usable, or none has the label `reference`.
     """
     check(cells, reference)
     rows = []
     for group in grouped(cells).values():
-        compared = _compare(group, reference)
-        rows += [_summarize(cell) | other for cell, other in zip(group, compared, strict=True)]
+        compared, under_limit = _compare(group, reference), constrained.compare(group, reference)
+        rows += [
+            _summarize(cell) | constrained.summary(cell) | tests | further
+            for cell, tests, further in zip(group, compared, under_limit, strict=True)
+        ]
     frame = pd.DataFrame(rows)
     for name in (name for name in frame if name.startswith(FACT)):
         # as objects: where some cells lack a fact, the others' integers stay integers
@@ -69,15 +79,20 @@ def aggregates(cells: Sequence[Cell], reference: str) -> pd.DataFrame:
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values for JSON: NaN becomes None; infinities the strings "inf" and "-inf"."""
+    """The rows of `aggregates`, see `plain`."""
+    return plain(frame.to_dict("records"))
 
-    def plain(value: Any) -> Any:
+
+def plain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as values for JSON: NaN becomes None; infinities the strings "inf" and "-inf"."""
+
+    def of(value: Any) -> Any:
         value = value.item() if isinstance(value, np.generic) else value
         if isinstance(value, float) and not math.isfinite(value):
             return None if math.isnan(value) else str(value)
         return value
 
-    return [{k: plain(v) for k, v in row.items()} for row in frame.to_dict("records")]
+    return [{name: of(value) for name, value in row.items()} for row in rows]
 
 
 def grouped(cells: Iterable[Cell]) -> dict[Group, list[Cell]]:
@@ -90,7 +105,8 @@ def grouped(cells: Iterable[Cell]) -> dict[Group, list[Cell]]:
 
 def group_of(cell: Cell) -> Group:
     """The group that a cell belongs to."""
-    return Group(cell.space, cell.data_set, cell.budget)
+    limit = cell.constraint and Limit(cell.constraint.cost, cell.constraint.quantile)
+    return Group(cell.space, cell.data_set, cell.budget, limit)
 
 
 def curve(cell: Cell, *, points: int = CURVE_POINTS) -> Curve:
@@ -111,11 +127,12 @@ def check(cells: Sequence[Cell], reference: str) -> None:
     labels = sorted({cell.label for cell in cells})
     if reference not in labels:
         raise UserError(f"reference={reference!r} is no label; known: {', '.join(labels)}")
-    tables: dict[Group, np.ndarray] = {}
+    tables: dict[Group, tuple[np.ndarray, ...]] = {}
     seen = set()
     for cell in cells:
         key = (cell.label, *group_of(cell))
         name = f"cell {cell.label!r} on {cell.space}, {cell.data_set}, budget={cell.budget}"
+        name += f", {key[-1]}" if cell.constraint else ""
         if key in seen:
             raise UserError(f"{name} is there twice; give its settings another label")
         seen.add(key)
@@ -123,11 +140,12 @@ def check(cells: Sequence[Cell], reference: str) -> None:
         if min(shape) < 1 or cell.queries.shape != shape:
             shapes = f"queries of shape {cell.queries.shape} for {shape[0]} seeds"
             raise UserError(f"{name} has {shapes}; needed: [seeds, budget], both at least 1")
-        for table in ("search_accuracy", "reported_accuracy"):
-            if not np.isfinite(getattr(cell, table)).any():
-                raise UserError(f"{name} has no known value in {table}")
-        of_group = tables.setdefault(group_of(cell), cell.reported_accuracy)
-        if not np.array_equal(cell.reported_accuracy, of_group, equal_nan=True):
+        for column in ("search_accuracy", "reported_accuracy"):
+            if not np.isfinite(getattr(cell, column)).any():
+                raise UserError(f"{name} has no known value in {column}")
+        table = (cell.reported_accuracy, cell.eligible_accuracy)
+        beside = tables.setdefault(group_of(cell), table)
+        if not all(map(_same, table, beside)):
             raise UserError(f"{name} reports from another table than the cells beside it")
 
 
@@ -136,8 +154,12 @@ def check(cells: Sequence[Cell], reference: str) -> None:
 
 def _reported(cell: Cell) -> np.ndarray:
     """The incumbent's reported accuracy after each query, [N, budget]; NaN where not known."""
-    rows = statistics.incumbents(cell.queries, cell.search_accuracy)
+    rows = statistics.incumbents(cell.queries, cell.eligible_accuracy)
     return statistics.look_up(rows, cell.reported_accuracy)
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.array_equal(a, b, equal_nan=True)
 
 
 def _known(values: np.ndarray) -> np.ndarray:
@@ -149,13 +171,14 @@ def _or_worst(values: np.ndarray) -> np.ndarray:
 
 
 def _summarize(cell: Cell) -> dict[str, Any]:
-    best = statistics.incumbents(cell.queries, cell.search_accuracy)[:, -1]
-    search = _known(statistics.look_up(best, cell.search_accuracy))
+    eligible = cell.eligible_accuracy
+    best = answers(cell)
+    search = _known(statistics.look_up(best, eligible))
     reported = statistics.look_up(best, cell.reported_accuracy)
     known = _known(reported)
-    regret = np.nanmax(cell.reported_accuracy) - _or_worst(reported)
-    target = TARGET * np.nanmax(cell.search_accuracy)
-    reached = statistics.queries_to_reach(cell.queries, cell.search_accuracy, target)
+    regret = best_reported(cell) - _or_worst(reported)
+    queries = reached(cell)
+    broken = np.isfinite(cell.search_accuracy).sum() - np.isfinite(eligible).sum()
     final = _known(statistics.look_up(cell.final, cell.reported_accuracy))
     low, high = statistics.interquartile_interval(known)
     return {
@@ -175,9 +198,9 @@ def _summarize(cell: Cell) -> dict[str, Any]:
         "iqm_high_percent": 100 * high,
         "median_regret_points": 100 * float(np.median(regret)),
         "search_mean_percent": 100 * statistics.mean(search),
-        "random_search_percent": 100 * statistics.expected_best(cell.search_accuracy, cell.budget),
-        "reached_percent": 100 * float(np.isfinite(reached).mean()),
-        "queries_to_target": float(np.median(reached)),
+        "random_search_percent": 100 * statistics.expected_best(eligible, cell.budget, int(broken)),
+        "reached_percent": 100 * float(np.isfinite(queries).mean()),
+        "queries_to_target": float(np.median(queries)),
         "updates_mean": float(cell.updates.mean()),
         "untrained_seeds": int((cell.updates < FEW_UPDATES).sum()) if cell.learns else 0,
         "final_seeds": len(final),
@@ -187,7 +210,9 @@ def _summarize(cell: Cell) -> dict[str, Any]:
 
 def _compare(group: Sequence[Cell], reference: str) -> list[dict[str, float]]:
     """Each cell of the group against the reference; NaN for itself, or where there is none."""
-    values = {cell.label: _reported(cell)[:, -1] for cell in group}
+    values = {
+        cell.label: statistics.look_up(answers(cell), cell.reported_accuracy) for cell in group
+    }
     base = values.get(reference, np.array([]))
     rows = []
     for label, mine in values.items():

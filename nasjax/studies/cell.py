@@ -39,9 +39,9 @@ class Cell(NamedTuple):
     learns: bool  # a learner with few updates is marked untrained
     facts: dict[str, Any]  # shown as columns: parameter counts, flags ...
     constraint: Constraint | None = None  # rows that break it are no answers
-    measures: Mapping[str, np.ndarray] = MappingProxyType(
-        {}
-    )  # [rows] each, shown of the answers: energy, size ...
+    # [rows] each, shown of the answers: energy, size ...
+    measures: Mapping[str, np.ndarray] = MappingProxyType({})
+    run_seconds: float = np.nan  # that all its searches took, compiling left out
 
     @property
     def eligible_accuracy(self) -> np.ndarray:
@@ -49,3 +49,8 @@ class Cell(NamedTuple):
         if self.constraint is None:
             return self.search_accuracy
         return np.where(self.constraint.is_kept, self.search_accuracy, np.nan)
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether any row is an answer."""
+        return bool(np.isfinite(self.eligible_accuracy).any())

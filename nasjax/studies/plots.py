@@ -1,6 +1,7 @@
 """A study's pictures: how good the incumbent is after each query, and how far from the optimum."""
 
 import pathlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,14 +32,24 @@ class Picture(NamedTuple):
 
 def anytime_svg(picture: Picture, name: str) -> str:
     """An <svg> element in the page's colours; its ids begin with `name`."""
-    with figures.style(PAGE):
-        return figures.to_svg(_anytime(picture, PAGE), name)
+    return as_svg(lambda inks: _anytime(picture, inks), name)
 
 
 def anytime_png(picture: Picture, path: pathlib.Path) -> None:
     """Write the picture on white; raises OSError."""
+    as_png(lambda inks: _anytime(picture, inks), path)
+
+
+def as_svg(draw: Callable[[Inks], "Figure"], name: str) -> str:
+    """What `draw` draws as an <svg> element in the page's colours; its ids begin with `name`."""
+    with figures.style(PAGE):
+        return figures.to_svg(draw(PAGE), name)
+
+
+def as_png(draw: Callable[[Inks], "Figure"], path: pathlib.Path) -> None:
+    """Write what `draw` draws on white; raises OSError."""
     with figures.style(PAPER):
-        figure = _anytime(picture, PAPER)
+        figure = draw(PAPER)
         figure.set_facecolor("white")
         figure.savefig(path, format="png", dpi=200)
 

@@ -151,6 +151,7 @@ def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:
                 },
                 constraint=constraint_of(config) if config.limit else None,
                 measures=_costs(config, config.measures),
+                run_seconds=part.found.run_seconds,
             ),
             part,
         )

@@ -3,16 +3,18 @@
 import json
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nasjax.errors import UserError
 from nasjax.runs.workdir import versions, write_json
-from nasjax.studies import config, run
-from nasjax.studies.aggregate import aggregates, records
-from nasjax.studies.cell import ENDED
+from nasjax.studies import config, constrained, run
+from nasjax.studies.aggregate import aggregates, grouped, plain, records
+from nasjax.studies.cell import ENDED, Cell
 from nasjax.studies.config import Study
+from nasjax.studies.picks import picks
 from nasjax.studies.report import write_report
 
 CONFIG, VERSIONS = "config.json", "versions.json"
@@ -35,7 +37,8 @@ def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
 def write(directory: pathlib.Path, study: Study) -> list[pathlib.Path]:
     """Writes study.json, report.html, report.md and figures, of whatever is there.
 
-    study.json: versions, commit and machine, seconds, a row a cell with its own, and `aggregates`.
+    study.json: versions, commit and machine, seconds, a row a cell with its own, and `aggregates`;
+    of cells with a constraint also `constrained.ratios` of each group, and picks.json.
 
     Raises:
       UserError: nothing is there yet, a part is damaged, a file cannot be written.
@@ -59,6 +62,23 @@ def write(directory: pathlib.Path, study: Study) -> list[pathlib.Path]:
     }
     about = {**versions(), "written": time.strftime("%Y-%m-%d %H:%M"), "seconds": seconds}
     kept = {**about, "cells": rows, "aggregates": records(aggregates(cells, reference))}
-    write_json(directory / "study.json", kept)
+    written = [directory / "study.json"]
+    if any(cell.constraint for cell in cells):
+        kept["ratios"] = _ratios(cells)
+        written.append(directory / "picks.json")
+        write_json(written[-1], plain(picks(cells)))
+    write_json(written[0], kept)
     reports = write_report(directory, cells, title=directory.name, reference=reference, study=about)
-    return [directory / "study.json", *reports]
+    return [*written, *reports]
+
+
+def _ratios(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """How many times the queries of every other cell of its group each cell with a limit needs."""
+    return plain(
+        dict(zip(("space", "data_set", "budget"), group, strict=False))
+        | group.limit._asdict()
+        | row
+        for group, members in grouped(cells).items()
+        if group.limit is not None
+        for row in constrained.ratios(members)
+    )

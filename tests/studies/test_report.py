@@ -9,7 +9,7 @@ import pytest
 
 from nasjax.errors import UserError
 from nasjax.runs import figures
-from nasjax.studies import page, plots, report
+from nasjax.studies import columns, plots, report
 from nasjax.studies.aggregate import aggregates, curve
 from nasjax.studies.cell import NO_ROW, Cell
 from tests.runs import html_elements
@@ -172,10 +172,10 @@ def test_what_cannot_be_written_ends_with_one_line(tmp_path: pathlib.Path) -> No
 
 
 def test_numbers_read_as_a_paper_would_print_them() -> None:
-    assert page._p_value(0.0004) == "< 0.001 ***" and page._p_value(0.0499) == "0.050 *"
-    assert page._p_value(0.0312) == "0.031 *" and page._p_value(0.31) == "0.310"
-    assert page._p_value(np.nan) == "–" and page._number(np.inf) == "∞"
-    assert page._queries(np.inf, 1000) == "> 1,000" and page._queries(41.5, 1000) == "42"
+    assert columns.p_value(0.0004) == "< 0.001 ***" and columns.p_value(0.0499) == "0.050 *"
+    assert columns.p_value(0.0312) == "0.031 *" and columns.p_value(0.31) == "0.310"
+    assert columns.p_value(np.nan) == "–" and columns.number(np.inf) == "∞"
+    assert columns.queries(np.inf, 1000) == "> 1,000" and columns.queries(41.5, 1000) == "42"
     facts = {True: "yes", 78_084: "78,084", 0.25: "0.25", "x": "x"}
-    assert [page._fact("f", {"f": value}) for value in facts] == list(facts.values())
-    assert page._fact("f", {"f": None}) == page._fact("f", {"f": np.nan}) == "–"
+    assert [columns._fact("f", {"f": value}) for value in facts] == list(facts.values())
+    assert columns._fact("f", {"f": None}) == columns._fact("f", {"f": np.nan}) == "–"

@@ -26,6 +26,16 @@ QUERIES = np.array(
 # --- queries ------------------------------------------------------------------------------------
 
 
+def test_the_last_incumbents_are_the_last_of_the_incumbents() -> None:
+    rng = np.random.default_rng(0)
+    search = rng.integers(0, 8, 40) / 8  # many are equal
+    search[rng.integers(0, 40, 10)] = NAN
+    for width in (1, 2, 30):
+        queries = rng.integers(-2, 40, (50, width))
+        expected = statistics.incumbents(queries, search)[:, -1]
+        assert_array_equal(statistics.last_incumbents(queries, search), expected)
+
+
 def test_the_incumbent_is_the_first_row_to_reach_the_best() -> None:
     expected = [[0, 2, 2, 2], [NO_ROW, NO_ROW, 1, 5], [1, 1, 1, 1]]
     assert_array_equal(statistics.incumbents(QUERIES, SEARCH), expected)
@@ -218,3 +228,65 @@ def test_expected_best_equals_the_mean_over_all_draws(n: int) -> None:
 def test_expected_best_of_1_to_3_in_two_draws_by_hand() -> None:
     # of nine pairs the greater is 1 once, 2 three times, 3 five times: (1 + 6 + 15) / 9 = 22/9
     assert_allclose(statistics.expected_best(np.array([3.0, 1.0, NAN, 2.0]), 2), 22 / 9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_worthless_draws_are_left_out_of_the_mean_over_all_draws(n: int) -> None:
+    values, worthless = np.array([0.3, 0.9, NAN, 0.5]), 2
+    draws = list(itertools.product([0.3, 0.9, 0.5, *[None] * worthless], repeat=n))
+    bests = [max(kept) for d in draws if (kept := [v for v in d if v is not None])]
+    assert_allclose(statistics.expected_best(values, n, worthless), np.mean(bests), rtol=1e-12)
+    chance = statistics.chance_of_any(3, n, worthless)
+    assert_allclose(chance, len(bests) / len(draws), rtol=1e-12)
+
+
+def test_where_nothing_can_be_drawn_there_is_no_best() -> None:
+    assert np.isnan(statistics.expected_best(np.array([NAN]), 3, 5))
+    assert statistics.chance_of_any(0, 3, 5) == statistics.chance_of_any(0, 3, 0) == 0
+
+
+# --- censored medians ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("values", [[3, 7, INF], [1, 2, 5, 9], [4, INF], [6], [1, 2, 3, 4, INF]])
+def test_medians_of_resamples_are_as_frequent_as_in_all_resamples(values: list[float]) -> None:
+    """Shares of 20,000: 4.5 deviations, so a false alarm in 1 of 10,000 values and seeds."""
+    found = statistics.medians(np.array(values), 10, stream=0, resamples=20_000)
+    for bounded, drawn in ((np.minimum(values, 10.0), found.least), (values, found.most)):
+        every = np.array([np.median(r) for r in itertools.product(bounded, repeat=len(values))])
+        assert drawn[0] == np.median(bounded)
+        assert set(drawn[1:]) <= set(every)
+        for value in set(every):
+            share = (every == value).mean()
+            error = np.sqrt(share * (1 - share) / 20_000)
+            assert abs((drawn[1:] == value).mean() - share) <= 4.5 * error
+
+
+def ratio(a: list[float], b: list[float], budget: int = 10) -> statistics.Ratio:
+    return statistics.ratio(
+        statistics.medians(np.array(a), budget, stream=0),
+        statistics.medians(np.array(b), budget, stream=1),
+    )
+
+
+def test_a_ratio_of_medians_is_that_of_its_resamples_by_hand() -> None:
+    # the median of three draws of 4, 6, 8 is 4 or 8 in 7 of 27 each: more than 2.5 %
+    assert ratio([4, 6, 8], [2, 2, 2]) == (3, 3, 2, 4)
+    # nine of ten are 6: nine draws of ten have another median in 1 of 10,000 cases
+    assert ratio([1] + [6] * 9, [3] * 9) == (2, 2, 2, 2)
+
+
+def test_what_lies_beyond_the_budget_bounds_the_ratio() -> None:
+    assert ratio([4, INF, INF], [2, 2, 2]) == (5, INF, 2, INF)  # more than 10 / 2; 4 / 2
+    assert ratio([2, 2, 2], [4, INF, INF]) == (0, 0.2, 0, 0.5)  # less than 2 / 10; 2 / 4
+    assert ratio([INF] * 3, [INF] * 3) == (0, INF, 0, INF)
+    assert ratio([4, INF], [2, 2]).least == (4 + 10) / 2 / 2  # half way to more than the budget
+    # it never was beyond: the bounds are the ratio
+    known = ratio([4, 6, INF], [2, 2, 2])
+    assert known.least == known.most == 3 and known.high == INF
+
+
+def test_resamples_of_two_cells_are_independent() -> None:
+    values = np.arange(101.0) + 1
+    a, b = (statistics.medians(values, 1000, stream=i, resamples=2000).most[1:] for i in (0, 1))
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.1  # 4.5 deviations of 1 / sqrt(2000)

@@ -1,0 +1,202 @@
+"""The report of searches under constraints says the same in HTML and in Markdown."""
+
+import html
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from nasjax.studies import (
+    aggregate,
+    config,
+    constrained_page,
+    parts,
+    plots,
+    report,
+    summary,
+    tradeoffs,
+)
+from nasjax.studies.cell import NO_ROW, Cell
+from nasjax.studies.compiled import Found
+from tests.runs import html_elements
+from tests.studies.small_cells import NAN, limited, limited_reference
+from tests.studies.test_report import table_rows
+
+INF = np.inf
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "as_svg", lambda draw, name: "<svg></svg>")
+    monkeypatch.setattr(plots, "as_png", lambda draw, path: None)
+
+
+def write(directory: pathlib.Path, cells: list[Cell]) -> tuple[str, str]:
+    report.write_report(directory, cells, title="A study", reference="random", study={"a": "b"})
+    return (directory / "report.html").read_text(), (directory / "report.md").read_text()
+
+
+def both(target: float = 3.0, **other: object) -> list[Cell]:
+    return [limited(target=target, **other), limited_reference(target=target, **other)]
+
+
+def unescaped(cells: list[str]) -> list[str]:
+    return [re.sub(r"\\(.)", r"\1", text) for text in cells]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_both_formats_have_the_same_tables_and_words(tmp_path: pathlib.Path) -> None:
+    cells = [*both(), *both(2.0, quantile=0.25), *both(0.5, quantile=0.1)]
+    page, markdown = write(tmp_path, cells)
+    html_elements.assert_self_contained(page)
+    shown = [html.unescape(text) for text in re.findall(r"<td [^>]*>(.*?)</td>", page)]
+    rows = [unescaped(row) for row in table_rows(markdown)]
+    heads = [html.unescape(text) for text in re.findall(r"<th [^>]*>(.*?)</th>", page)]
+    rules = [i for i, row in enumerate(rows) if row[0] == ":--"]
+    of_markdown = [
+        c for i, row in enumerate(rows) if i not in rules and i + 1 not in rules for c in row
+    ]
+    assert shown[: len(of_markdown)] == of_markdown  # after them, how the numbers were made
+    assert heads[:-2] == [c for i in rules for c in rows[i - 1]]
+    for note in re.findall(r'<p class="caption">(.*?)</p>', page):
+        assert html.unescape(note) in re.sub(r"\\(.)", r"\1", markdown)
+    for head in re.findall("<summary>(.*?)</summary>", page):
+        assert f"### {html.unescape(head)}" in markdown
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_overview_comes_first_and_has_every_constraint(tmp_path: pathlib.Path) -> None:
+    cells = [*both(2.0, quantile=0.25), *both(), *both(0.5, quantile=0.1)]
+    _, markdown = write(tmp_path, cells)
+    rows = table_rows(markdown)
+    assert rows[0] == ["constraint", "learner", "random", "table's best"]
+    limits = [f"phone/latency_ms at most {limit}" for limit in ("2 (25 %", "3 (50 %", "0.5 (10 %")]
+    assert [row[0].removesuffix(" quantile)") for row in rows[2:5]] == limits
+    # learner: rows 1, 1, 1 and 3, 1, 1; random: rows 0, 1, 1 (as 3 costs more) and 0, 1, 3
+    assert rows[2][1:] == ["▲ 58.00", "55.33", "58.00"]
+    assert rows[3][1:] == ["▲ 61.67", "59.00", "69.00"]
+    assert rows[4][1:] == ["–", "–", "infeasible"]
+    # row 1 is the target of the first: after queries 4, 3, 1; never, 2, 2
+    assert rows[7][1:] == ["3 (100 %)", "▲ 2 (67 %)"]
+    # row 3: after 3, never, never; never, never, 1
+    assert rows[8][1:] == ["> 4 (33 %)", "> 4 (33 %)"]
+    assert "Infeasible: no architecture of the table keeps this constraint." in markdown
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_the_details_have_the_columns_of_a_table_of_costs(tmp_path: pathlib.Path) -> None:
+    energy = {"net/energy_mJ": np.array([10.0, 20, 30, 40, 50, 60])}
+    learner = limited("autocomet", final=np.array([NO_ROW, 5, 1]), measures=energy, run_seconds=2.0)
+    cells = [
+        learner,
+        limited_reference(measures=energy),
+        limited("late", queries=[[0, 0, 0, 3]] * 3),
+    ]
+    write_again = cells[2]._replace(measures=energy)
+    _, markdown = write(tmp_path, [*cells[:2], write_again])
+    rows = table_rows(markdown)
+    start = next(i for i, row in enumerate(rows) if "of the target" in row)
+    first = dict(
+        zip(rows[start], next(r for r in rows[start:] if r[0] == "autocomet"), strict=True)
+    )
+    assert first["seeds with an answer"] == "100 %" and first["mean ± sd, %"] == "61.67 ± 6.35"
+    assert first["latency_ms"] == "2.333" and first["of the target"] == "78 %"
+    assert first["energy_mJ"] == "26.67" and first["s per 1,000 queries"] == "200"
+    assert first["reached 99.5 %"] == "33 %" and first["median queries to it"] == "> 4"
+    assert first["times random's queries (95 %)"] == "not known"
+    late = dict(zip(rows[start], next(r for r in rows[start:] if r[0] == "late"), strict=True))
+    assert late["times autocomet's queries (95 %)"].startswith(r"\< 1.00 (0 to ")
+    start = next(i for i, row in enumerate(rows) if "final greedy" in row)
+    greedy = dict(
+        zip(rows[start], next(r for r in rows[start:] if r[0] == "autocomet"), strict=True)
+    )
+    names = ("final greedy", "keeps the constraint", "its accuracy, %", "its cost")
+    assert [greedy[name] for name in names] == ["67 %", "50 %", "73.00", "5"]
+    picked = next(row for row in rows if row[1:2] == ["autocomet"] and row[2] == "row 1")
+    assert picked[3:] == ["67 %", "2", "58.00"]
+    assert "AUTOCoMET's Fig. 3" in markdown
+
+
+def test_a_ratio_is_printed_as_what_is_known_of_it() -> None:
+    def text(*ends: float) -> str:
+        names = ("least", "most", "low", "high")
+        row = {f"b_ratio_{name}": end for name, end in zip(names, ends, strict=True)}
+        return constrained_page.ratio(row, "b")
+
+    assert text(0.314, 0.314, 0.25, 0.5) == "0.31 (0.25 to 0.5)"
+    assert text(0.0131, 0.0131, 0.01, 12.6) == "0.013 (0.01 to 13)"
+    assert text(5, INF, 2, INF) == "> 5.00 (2.00 to ∞)"
+    assert text(0, 0.2, 0, 0.5) == "< 0.2 (0 to 0.5)"
+    assert text(0, INF, 0, INF) == "not known" and text(NAN, NAN, NAN, NAN) == "–"
+
+
+def test_pictures_are_in_the_page_and_files_beside_it(tmp_path: pathlib.Path) -> None:
+    page, markdown = write(tmp_path, [*both(), *both(0.5, data_set="other")])
+    elements = html_elements.assert_self_contained(page)
+    assert elements.tags.count("svg") == 2  # none of what is infeasible
+    written = re.findall(r"\]\((figures/.*?)\)", markdown)
+    assert len(set(written)) == 2
+    assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in written)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [limited(f"a$b$ {i}", queries=[[i % 6, 3, 0, 0]] * 2) for i in range(17)],  # few colours
+        [limited(queries=[[1]]), limited_reference(queries=[[0]])],  # one seed, one query
+        [limited(queries=[[5] * 4] * 2), limited_reference()],  # one that found nothing
+        [limited(queries=[[5] * 4] * 2)],  # nothing was found
+    ],
+)
+def test_limit_cases_are_drawn_without_a_warning(cells: list[Cell]) -> None:
+    shown = tradeoffs.tradeoff(cells, "random")
+    for svg in (tradeoffs.front_svg, tradeoffs.progress_svg):
+        html_elements.assert_self_contained(svg(shown, "a"))
+
+
+def test_answers_lie_at_the_quartiles_of_their_costs_and_accuracies() -> None:
+    # rows 3, 1, 1 and a seed without any: costs 3, 2, 2, reported .69, .58, .58
+    found = tradeoffs.lying(limited(queries=[[3, 0], [1, 0], [1, 5], [5, 5]]))
+    np.testing.assert_allclose(found.costs, [2, 2, 2.5])
+    np.testing.assert_allclose(found.accuracy, [0.58, 0.58, (0.58 + 0.69) / 2])
+    shown = tradeoffs.tradeoff(both(), "random")
+    # by reported accuracy .50 .58 .69 .71 .88 at costs 1 2 3 4 8; row 4 cannot run
+    np.testing.assert_allclose(shown.front_costs, [1, 2, 3, 4, 8])
+    np.testing.assert_allclose(shown.front_accuracy, [0.50, 0.58, 0.69, 0.71, 0.88])
+    assert [each.best for each in shown.progress] == [0.69]
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_study_keeps_its_picks_and_ratios(tmp_path: pathlib.Path) -> None:
+    random = {"controller": {"name": "random_search", "models_per_round": 1}}
+    plain = {
+        "study": {
+            "tables": ("nas_bench_macro/cifar10",),
+            "budgets": (3,),
+            "seeds": 2,
+            "costs": ("network/params_m",),
+            "quantiles": (0.25, 0.5),
+            "measures": ("network/macs_m",),
+        },
+        "evaluator": {},
+        "controllers": {"random_search": random, "other": random},
+    }
+    study = config.parse(plain)
+    for i, of in enumerate(study.cells):
+        queries = np.array([[0, 1, 2], [6560, i, 4]], np.int32)
+        found = Found(queries, np.zeros(2, np.int32), np.array([0, NO_ROW], np.int32), 1.0, 2.0)
+        parts.write(tmp_path, of.name, parts.Part(np.arange(2), found))
+    written = [path.name for path in summary.write(tmp_path, study)]
+    assert written[:4] == ["study.json", "picks.json", "report.html", "report.md"]
+    kept = json.loads((tmp_path / "study.json").read_text())
+    assert len(kept["aggregates"]) == 4 and len(kept["ratios"]) == 2 * 2
+    assert {"cost", "quantile", "label", "other", "least", "low"} <= set(kept["ratios"][0])
+    picked = json.loads((tmp_path / "picks.json").read_text())
+    assert [(p["quantile"], p["label"]) for p in picked] == [
+        (quantile, label) for quantile in (0.25, 0.5) for label in ("random_search", "other")
+    ]
+    assert all(p["cost_value"] <= p["target"] and ">" in p["architecture"] for p in picked)
+    assert all("measures.network/macs_m" in row for row in kept["aggregates"])
+    assert aggregate.plain([{"a": INF, "b": NAN}]) == [{"a": "inf", "b": None}]
