@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasjax import assemble
+from nasjax.config import check
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
 from nasjax.studies import compiled, parts
@@ -74,11 +75,13 @@ def constraint_of(cell: CellConfig) -> Constraint:
     """What the cell's limit comes to in its table.
 
     Raises:
-      UserError: the table does not have that cost.
+      UserError: the table does not have that cost, or it is never finite.
     """
     assert cell.limit is not None
     cost, quantile = cell.limit
     costs = _costs(cell, [cost])[cost]
+    runs = "a cost that is finite for some architecture: the device can run none"
+    check(bool(np.isfinite(costs).any()), "study.costs", cost, runs)
     target = float(np.quantile(costs[np.isfinite(costs)], quantile))
     return Constraint(cost, quantile, target, costs)
 
