@@ -1,6 +1,7 @@
 """A checked config becomes the parts of a search; `members` has them by name."""
 
 import dataclasses
+import functools
 import math
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
@@ -66,13 +67,19 @@ class Parts(NamedTuple):
 
 
 class TableParts(NamedTuple):
-    """All that a search on a table is made of; it may be compiled whole."""
+    """All that a search on a table is made of; it may be compiled whole.
+
+    Attributes:
+      evaluator_of: the evaluator of other rows of the same shape, may be traced; so that tables can
+        share a program. None: there is but the one evaluator.
+    """
 
     space: SlotSpace
     rows: Rows
     controller: Controller
     evaluator: Evaluator
     reward: Reward
+    evaluator_of: Callable[[Rows], Evaluator] | None = None
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -173,12 +180,13 @@ def _assemble_look_up(settings: Settings) -> Parts:
     )
 
 
-def assemble_table(config: Mapping[str, Any], queries: int) -> TableParts:
+def assemble_table(config: Mapping[str, Any], queries: int, unit: float = 1.0) -> TableParts:
     """Builds the parts of a search that may be compiled whole.
 
     Args:
       config: sections `space`, `controller`, `evaluator` and `reward`, plain data.
       queries: its budget.
+      unit: that the first cost is counted in, in its own unit.
 
     Raises:
       UserError: a section, key, name or value is unknown, missing or not allowed; an accuracy is
@@ -191,7 +199,7 @@ def assemble_table(config: Mapping[str, Any], queries: int) -> TableParts:
     config = {**config, "evaluator": {"name": "table", **config["evaluator"]}}
     # The budget decides; a round makes a query at least.
     search = {"rounds": queries, "max_queries": queries}
-    return _table_parts(parse({"seed": 0, "search": search, **config}))
+    return _table_parts(parse({"seed": 0, "search": search, **config}), unit)
 
 
 def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,11 +229,13 @@ def resolved(settings: Settings, space: Any) -> dict[str, Any]:
     return config
 
 
-def _table_parts(settings: Settings) -> TableParts:
+def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     name, evaluator = settings.names["space"], settings.evaluator
     space = TABLE_SPACES[name]()
     rows = rows_of(load_table(name, evaluator.data_set, evaluator.costs), name)
     rows = _with_predicted(rows, space, evaluator)
+    units = np.where(np.arange(rows.costs.shape[1]) == 0, unit, 1.0).astype(np.float32)
+    rows = rows._replace(costs=rows.costs / units)
     top = float(np.nanmax(rows.search_accuracy))
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
@@ -239,6 +249,7 @@ def _table_parts(settings: Settings) -> TableParts:
         controller=_controller(settings, space, _counts_of(evaluator), costs),
         evaluator=make_table(rows, space, evaluator),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
+        evaluator_of=functools.partial(make_table, space=space, config=evaluator),
     )
 
 

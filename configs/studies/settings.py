@@ -21,3 +21,48 @@ def trl_hpo(reward: str = "accuracy_gain", **changes: Any) -> dict[str, Any]:
     controller = dict(name="trl_hpo", min_gain=None, min_accuracy=None, min_size=60)
     controller.update(replay_capacity=8_000, patience=1_000_000)
     return dict(controller=controller | changes, reward=dict(name=reward))
+
+
+# --- under a target of a device cost: `study.costs` and `study.quantiles` give it -----------------
+
+# MnasNet's hard constraint: what breaks the target loses as much as it exceeds it by, nothing else.
+HARD = dict(name="weighted_product", exponent=-1.0, exponent_below=0.0)
+# What Algorithm 1 says, every setting by name; see nasjax/controllers/autocomet/README.md.
+AS_PRINTED = dict(
+    credit="value",
+    scale="raw",
+    secondary_reward="cost",
+    shaping="value",
+    schedule="equation_3",
+    epsilon=(1.0,),
+    temperature=1.0,
+    final_temperature=None,
+    updates=1,
+    replays=0,
+    attempts=1,
+)
+
+
+def autocomet(reward: Any = None, **changes: Any) -> dict[str, Any]:
+    """AUTOCoMET; Q learns the accuracy unless another reward is named."""
+    controller = dict(name="autocomet") | changes
+    return dict(controller=controller, reward=reward or dict(name="accuracy"))
+
+
+def nas_predictor(weight: float, penalty: str = "cost", **changes: Any) -> dict[str, Any]:
+    """NAS+Predictor: the same learner without shaping; accuracy minus a weighted cost."""
+    reward = dict(name="weighted_sum", weight=weight, penalty=penalty)
+    return autocomet(reward, secondaries=(), **changes)
+
+
+def mnasnet(exponent: float, exponent_below: float, learning_rate: float = 0.1) -> dict[str, Any]:
+    """MnasNet and ProxylessNAS: REINFORCE, accuracy * (cost / target)^w."""
+    reward = dict(name="weighted_product", exponent=exponent, exponent_below=exponent_below)
+    return dict(controller=dict(name="reinforce", learning_rate=learning_rate), reward=reward)
+
+
+UNDER_TARGET = dict(
+    random_search=RANDOM_SEARCH,
+    local_search=dict(controller=dict(name="local_search"), reward=HARD),
+    regularized_evolution=dict(controller=dict(name="regularized_evolution"), reward=HARD),
+)

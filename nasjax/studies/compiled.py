@@ -67,20 +67,24 @@ class Searches:
     def __init__(self, parts: TableParts, count: int, budget: int):
         self._parts, self._budget, self._count = parts, budget, count
         devices = jax.local_devices()[:count]
-        self._sharding = NamedSharding(Mesh(np.array(devices), (_AXIS,)), PartitionSpec(_AXIS))
+        mesh = Mesh(np.array(devices), (_AXIS,))
+        self._sharding = NamedSharding(mesh, PartitionSpec(_AXIS))
         self._padding = -count % len(devices)
         rounds = math.ceil(budget / _most_queries(parts) / CALLS)
-        begin = self._spread(functools.partial(_begin, parts))
+        begin = self._spread(lambda rows, seed: _begin(parts, seed))
         go_on = self._spread(functools.partial(_go_on, parts, rounds, budget))
 
         start = time.perf_counter()
+        # As arguments: tables of one shape have one program, which the compilation cache knows.
+        rows = parts.rows if parts.evaluator_of else ()
+        self._rows = jax.device_put(rows, NamedSharding(mesh, PartitionSpec()))
         seeds = self._placed(np.zeros(count))
-        self._begin = begin.lower(seeds).compile()
+        self._begin = begin.lower(self._rows, seeds).compile()
         states = jax.tree.map(
             lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=self._sharding),
-            jax.eval_shape(begin, seeds),
+            jax.eval_shape(begin, self._rows, seeds),
         )
-        self._go_on = go_on.lower(seeds, states).compile()
+        self._go_on = go_on.lower(self._rows, seeds, states).compile()
         self.compile_seconds = time.perf_counter() - start
 
     def run(
@@ -96,11 +100,11 @@ class Searches:
         """
         start = time.perf_counter()
         placed = self._placed(seeds)
-        state: Any = self._begin(placed)
+        state: Any = self._begin(self._rows, placed)
         history: list[Asked] = []
         is_over = np.zeros(1, bool)
         while not is_over.all():
-            state, asked, is_over = self._go_on(placed, state)
+            state, asked, is_over = self._go_on(self._rows, placed, state)
             is_over = np.asarray(is_over)
             history.append(_in_order(jax.device_get(asked)))
             on_queries(int(np.minimum(np.asarray(state.queries), self._budget).mean()))
@@ -120,23 +124,27 @@ class Searches:
         return jax.device_put(padded.astype(np.uint32), self._sharding)
 
     def _spread(self, function: Callable[..., Any]) -> Any:
-        """Over seeds, each device its share, none hears of another."""
+        """(rows, of seeds ...) -> of seeds: each device its share, none hears of another."""
         share = (self._count + self._padding) // self._sharding.mesh.size
         at_once = _seeds_at_once(self._parts.controller, share)
 
-        def of_device(*states: Any) -> Any:
+        def of_device(rows: Any, *states: Any) -> Any:
+            of_rows = functools.partial(function, rows)
             if at_once == share:
-                return jax.vmap(function)(*states)
+                return jax.vmap(of_rows)(*states)
             batch = at_once if at_once > 1 else None  # an axis of length 1 would cost
-            return jax.lax.map(lambda state: function(*state), states, batch_size=batch)
+            return jax.lax.map(lambda state: of_rows(*state), states, batch_size=batch)
 
-        spread = jax.shard_map(
-            of_device,
-            mesh=self._sharding.mesh,
-            in_specs=self._sharding.spec,
-            out_specs=self._sharding.spec,
-            check_vma=False,
-        )
+        def spread(rows: Any, *states: Any) -> Any:
+            of_seeds = self._sharding.spec
+            return jax.shard_map(
+                of_device,
+                mesh=self._sharding.mesh,
+                in_specs=(PartitionSpec(), *[of_seeds] * len(states)),
+                out_specs=of_seeds,
+                check_vma=False,
+            )(rows, *states)
+
         return jax.jit(spread)
 
 
@@ -175,7 +183,7 @@ def _begin(parts: TableParts, seed: jax.Array) -> SearchState:
 
 
 def _go_on(
-    parts: TableParts, rounds: int, budget: int, seed: jax.Array, state: SearchState
+    parts: TableParts, rounds: int, budget: int, rows: Any, seed: jax.Array, state: SearchState
 ) -> tuple[SearchState, tuple[Asked, ...], jax.Array]:
     """So many rounds more; also what was asked for, by phase, and whether that was enough."""
 
@@ -192,7 +200,7 @@ def _go_on(
 
     state, asked = search.run_compiled(
         controller=parts.controller,
-        evaluator=parts.evaluator,
+        evaluator=parts.evaluator_of(rows) if parts.evaluator_of else parts.evaluator,
         reward=parts.reward,
         root_key=jax.random.key(seed),
         state=state,

@@ -61,12 +61,13 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
     Raises:
       UserError: its settings are not allowed; its name stands in front.
     """
-    sections = cell.sections
+    sections, unit = cell.sections, 1.0
     try:
         _costs(cell, cell.measures)
         if cell.limit is not None:
-            sections = _with_target(sections, constraint_of(cell).target)
-        return assemble.assemble_table(sections, cell.budget)
+            # Counted in targets, so that all limits have one program.
+            sections, unit = _with_target(sections, 1.0), constraint_of(cell).target
+        return assemble.assemble_table(sections, cell.budget, unit)
     except UserError as error:
         raise UserError(f"{cell.name}: {error}") from None
 

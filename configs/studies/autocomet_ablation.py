@@ -1,0 +1,71 @@
+"""What AUTOCoMET owes to what, under targets of latency, NAS-Bench-201.
+
+    python -m launch.study --config=configs/studies/autocomet_ablation.py \
+        --directory=studies/autocomet_ablation
+
+Every arm changes one thing of the defaults, or of what the paper prints (`printed ...`). 100 seeds,
+300 queries.
+"""
+
+from typing import Any
+
+import ml_collections
+
+from configs.studies import settings
+
+# label -> what it changes of the defaults
+ARMS: dict[str, dict[str, Any]] = {
+    "no_shaping": dict(secondaries=()),
+    "constant_1": dict(schedule="constant", epsilon=(1.0,)),
+    "constant_4": dict(schedule="constant", epsilon=(4.0,)),
+    "pies": dict(schedule="pies"),
+    "equation_3": dict(schedule="equation_3"),
+    "equation_3_episode": dict(schedule="equation_3_episode"),
+    "regulated": dict(schedule="regulated"),
+    "dual": dict(schedule="dual"),
+    "threshold_1": dict(schedule="equation_3", threshold=1.0),
+    "value_shaping": dict(shaping="value"),
+    "secondary_cost": dict(secondary_reward="cost"),
+    "secondary_broken": dict(secondary_reward="broken"),
+    "credit_value": dict(credit="value"),
+    "credit_gain": dict(credit="gain"),
+    "raw": dict(scale="raw"),
+    "repeats": dict(attempts=1),
+    "temperature_1": dict(temperature=1.0, final_temperature=None),
+    "temperature_0.05": dict(temperature=0.05, final_temperature=None),
+    "no_replay": dict(replays=0),
+    "one_update": dict(updates=1),
+    "four_updates": dict(updates=4),
+    "discount_1": dict(discount=1.0),
+}
+# label -> what it changes of what is printed
+PRINTED: dict[str, dict[str, Any]] = {
+    "printed": {},
+    "printed_no_shaping": dict(secondaries=()),
+    "printed_policy": dict(shaping="policy"),
+    "printed_gain": dict(credit="gain"),
+    "printed_pies": dict(schedule="pies", shaping="policy"),
+    "printed_cold": dict(temperature=0.1, final_temperature=0.01),
+}
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Two contexts."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_201/cifar100",),
+        budgets=(300,),
+        costs=("hw_nas_bench/pixel3_latency_ms",),
+        quantiles=(0.25, 0.5),
+        measures=("network/params_m",),
+        seeds=100,
+        reference="autocomet",
+    )
+    c.evaluator = dict(noise=False)
+    arms = {label: settings.autocomet(**changes) for label, changes in ARMS.items()}
+    printed = {
+        label: settings.autocomet(**settings.AS_PRINTED | changes)
+        for label, changes in PRINTED.items()
+    }
+    c.controllers = settings.UNDER_TARGET | dict(autocomet=settings.autocomet()) | arms | printed
+    return c

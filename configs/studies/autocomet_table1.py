@@ -1,0 +1,34 @@
+"""The comparison of AUTOCoMET's Table I: three types of device, all methods, NAS-Bench-201.
+
+    python -m launch.study --config=configs/studies/autocomet_table1.py --directory=studies/table1
+
+CIFAR-100. Type 1 (flagship): Pixel 3 (Snapdragon 845); type 2 (mid-tier): Samsung Galaxy A50
+(Exynos 9610); type 3 (low-tier): Raspberry Pi 4 (four Cortex-A72, no accelerator), latencies of
+HELP. A target is the median over all cells. Energy is HW-NAS-Bench's of the Jetson TX2.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """500 seeds, 300 queries."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_201/cifar100",),
+        budgets=(300,),
+        costs=("help/pixel3_ms", "help/samsung_a50_ms", "help/raspi4_ms"),
+        quantiles=(0.5,),
+        measures=("hw_nas_bench/edgegpu_energy_mJ", "network/params_m", "network/macs_m"),
+        seeds=500,
+        reference="autocomet",
+    )
+    c.evaluator = dict(noise=False)
+    c.controllers = settings.UNDER_TARGET | dict(
+        mnasnet=settings.mnasnet(-0.07, -0.07),
+        mnasnet_hard=settings.mnasnet(-1.0, 0.0),
+        nas_predictor=settings.nas_predictor(0.2),
+        autocomet=settings.autocomet(),
+    )
+    return c
