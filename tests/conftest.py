@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Iterator
 
 # Before jax is imported: it reads both once.
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -13,6 +14,7 @@ import jax
 import pytest
 
 from nasjax import compile_cache
+from tests.commands import Commands
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
@@ -24,3 +26,23 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     os.environ.setdefault("MPLCONFIGDIR", str(config.cache.mkdir("matplotlib")))
     compile_cache.use(pathlib.Path(config.cache.mkdir("xla")))
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Starts commands of `launch`."""
+    started = Commands(tmp_path_factory.mktemp("commands"))
+    yield started
+    started.close()
+
+
+@pytest.fixture(scope="module")
+def unoptimised() -> Iterator[None]:
+    """Compiles what is compiled from here on in a third of the time, and it runs slower.
+
+    For tests of what a program computes, where compiling is nearly all of their time. None of
+    those that compare bits of the engine's programs: there, what LLVM does to sums is tested too.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

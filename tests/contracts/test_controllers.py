@@ -15,6 +15,8 @@ from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.types import OK, Evaluator, Outcome
 from tests.witness import Witness
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 ROUNDS = 6
 SMALL_TRL_HPO = {
     "name": "trl_hpo",

@@ -1,19 +1,15 @@
-"""Every mistake at the command line ends in one clear line, code 2, and loses nothing.
-
-One process imports the command (seconds); every case is a fork of it, so the cases are real runs.
-"""
+"""Every mistake at the command line ends in one clear line, code 2, and loses nothing."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
+import signal
+import time
 
 import pytest
 
 from launch import report
+from tests.commands import UNOPTIMISED, Commands
 
-ROOT = pathlib.Path(__file__).parents[2]
 DIGITS = "--config=configs/trl_hpo/digits.py"
 SMALL = [
     DIGITS,
@@ -30,82 +26,37 @@ SMALL = [
     "--config.evaluator.validation_batches=4",
     "--config.search.rounds=2",
 ]
-# Reads lines of [arguments, path of a sign]; answers [code, stdout, stderr] for each. A case with
-# a sign gets a SIGTERM as soon as that path exists.
-SERVER = """
-import json, os, signal, sys, tempfile, time, traceback
-import orbax.checkpoint
-from launch import command_line, search
-for line in sys.stdin:
-    arguments, sign = json.loads(line)
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
-    child = os.fork()
-    if not child:
-        os.dup2(out.fileno(), 1), os.dup2(err.fileno(), 2)
-        sys.argv = ["search.py", *arguments]
-        try:
-            command_line.start(search.main)
-        except SystemExit as ended:
-            sys.stdout.flush(), sys.stderr.flush()
-            os._exit(ended.code or 0)
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-    ended = 0
-    while sign and not ended and not os.path.exists(sign):
-        time.sleep(0.02)
-        ended, status = os.waitpid(child, os.WNOHANG)
-    if not ended:
-        if sign:
-            os.kill(child, signal.SIGTERM)
-        status = os.waitpid(child, 0)[1]
-    code = os.waitstatus_to_exitcode(status)
-    out.seek(0), err.seek(0)
-    print(json.dumps([code, out.read().decode(), err.read().decode()]), flush=True)
-"""
 
 
-class Server:
+class Search:
     """Runs the search command; `cache` is where it keeps data, programs and results."""
 
-    def __init__(self, cache: pathlib.Path):
-        self.cache = cache
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVER],
-            cwd=ROOT,
-            env={**os.environ, "NASJAX_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, commands: Commands, cache: pathlib.Path):
+        self._commands, self._cache = commands, cache
 
     def __call__(
         self, *arguments: object, sign: pathlib.Path | None = None
     ) -> tuple[int, str, str]:
-        assert self._process.stdin and self._process.stdout
-        request = [[str(a) for a in arguments], str(sign) if sign else None]
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        code, out, err = json.loads(self._process.stdout.readline())
-        return code, out, err
-
-    def close(self) -> None:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        """Code, stdout and stderr; stopped by a SIGTERM as soon as the path `sign` exists."""
+        env = UNOPTIMISED | {"NASJAX_CACHE_DIR": str(self._cache)}
+        process = self._commands.start("search", *arguments, env=env)
+        while sign and process.poll() is None:
+            if sign.exists():
+                process.send_signal(signal.SIGTERM)
+                break
+            time.sleep(0.02)
+        return process.wait()
 
 
 @pytest.fixture(scope="module")
-def search(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+def search(
+    commands: Commands, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Search:
     cache = tmp_path_factory.mktemp("cache")
     programs = getattr(request.config, "cache", None)
     if programs is not None:  # compiled ones are kept between runs of the tests, no results
         (cache / "xla").symlink_to(programs.mkdir("xla"))
-    server = Server(cache)
-    yield server
-    server.close()
+    return Search(commands, cache)
 
 
 CONFIGS = {  # name -> content of a config file of the user's own
@@ -157,7 +108,7 @@ CASES = [
 
 @pytest.mark.parametrize(("arguments", "words"), CASES, ids=lambda value: str(value[0])[:40])
 def test_a_mistake_ends_in_one_line_and_code_2(
-    search: Server, tmp_path: pathlib.Path, arguments: list[str], words: list[str]
+    search: Search, tmp_path: pathlib.Path, arguments: list[str], words: list[str]
 ) -> None:
     (tmp_path / "file").touch()
     for name, content in CONFIGS.items():
@@ -177,14 +128,14 @@ def test_a_mistake_ends_in_one_line_and_code_2(
 
 
 @pytest.mark.parametrize("arguments", [[], [DIGITS], ["--workdir=x"]])
-def test_config_and_workdir_are_asked_for(search: Server, arguments: list[str]) -> None:
+def test_config_and_workdir_are_asked_for(search: Search, arguments: list[str]) -> None:
     code, _, err = search(*arguments)
     assert code == 2 and err.count("\n") == 1
     assert "--config=configs/NAME.py and --workdir=DIRECTORY" in err
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_help_is_no_error(search: Server, flag: str) -> None:
+def test_help_is_no_error(search: Search, flag: str) -> None:
     code, out, err = search(flag)
     assert code == 0 and err == "" and "--helpfull" in out
 
@@ -196,7 +147,7 @@ def rows(workdir: pathlib.Path) -> list[dict]:
 
 
 def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
-    search: Server, tmp_path: pathlib.Path
+    search: Search, tmp_path: pathlib.Path
 ) -> None:
     """Stopped before its first round, then after it; --nostore: nothing is had from elsewhere."""
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
@@ -218,7 +169,7 @@ def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
     assert code == 2 and "config.evaluator.epochs=1, this one has 2" in err
 
 
-def test_a_damaged_result_store_is_named(search: Server, tmp_path: pathlib.Path) -> None:
+def test_a_damaged_result_store_is_named(search: Search, tmp_path: pathlib.Path) -> None:
     (tmp_path / "results.sqlite").write_bytes(b"no database " * 1000)
     code, _, err = search(*SMALL, f"--workdir={tmp_path / 'run'}", f"--cache_dir={tmp_path}")
     assert code == 2 and f"{tmp_path}/results.sqlite" in err.splitlines()[-1]

@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from nasjax.predictors import measurements
+from tests.commands import ROOT, UNOPTIMISED
 
-ROOT = Path(__file__).parents[2]
 SMALL = ("--networks=3", "--layers=2", "--image_size=8", "--threads=1")
 
 
@@ -23,24 +22,14 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("profile")
 
 
-def command(folder, *flags):
-    own = (f"--directory={folder / 'here'}", f"--cache_dir={folder / 'cache'}")
-    return [sys.executable, "-m", "launch.profile_device", *SMALL, *own, *flags]
+def flags_of(folder, *flags):
+    return [*SMALL, f"--directory={folder / 'here'}", f"--cache_dir={folder / 'cache'}", *flags]
 
 
-def environment():
-    # Unoptimised programs: compiling is most of the time, and not what is tested.
-    return {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-
-
-def profile(folder, *flags):
-    return subprocess.run(
-        command(folder, *flags),
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.fixture
+def profile(commands):
+    return lambda folder, *flags: commands.run(
+        "profile_device", *flags_of(folder, *flags), env=UNOPTIMISED
     )
 
 
@@ -48,11 +37,12 @@ def files(folder):
     return {path.name: path.read_bytes() for path in (folder / "here" / "rounds").iterdir()}
 
 
-def test_a_stopped_profile_goes_on_with_the_rounds_that_are_there(folder):
+def test_a_stopped_profile_goes_on_with_the_rounds_that_are_there(profile, folder):
+    module = (sys.executable, "-m", "launch.profile_device")
     process = subprocess.Popen(
-        command(folder, "--repeats=5000"),
+        [*module, *flags_of(folder, "--repeats=5000")],
         cwd=ROOT,
-        env=environment(),
+        env=os.environ | UNOPTIMISED,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -96,7 +86,7 @@ def test_what_it_wrote_is_what_predictors_read(folder):
     assert page["description"]["kind"] == "cpu"
 
 
-def test_measurements_of_other_settings_are_not_mixed(folder):
+def test_measurements_of_other_settings_are_not_mixed(profile, folder):
     done = profile(folder, "--batch=2")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert done.returncode == 2
@@ -113,7 +103,7 @@ def test_measurements_of_other_settings_are_not_mixed(folder):
         ("--directory=", ["--directory=measurements/DEVICE is needed"]),
     ],
 )
-def test_a_mistake_ends_in_one_line(folder, flag, words):
+def test_a_mistake_ends_in_one_line(profile, folder, flag, words):
     done = profile(folder / "other", flag)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 2 and line.startswith("error: ")

@@ -1,19 +1,16 @@
 """A search killed at any moment and started again ends as one never interrupted, bit for bit."""
 
 import json
-import os
-import pathlib
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from nasjax.runs.records import EVENTS, read_rows
+from tests.commands import UNOPTIMISED
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+DIGITS = "--config=configs/trl_hpo/digits.py"
 # Small enough to take seconds, large enough to learn and validate: two rounds of two models.
 SETTINGS = {
     "search.rounds": 2,
@@ -31,31 +28,20 @@ SETTINGS = {
 }
 
 
-def command(workdir, cache):
+def start(commands, workdir, cache):
     flags = [f"--config.{key}={value}" for key, value in SETTINGS.items()]
-    config = "--config=configs/trl_hpo/digits.py"
-    launch = [sys.executable, "-m", "launch.search", config, f"--workdir={workdir}"]
-    return [*launch, f"--cache_dir={cache}", *flags]
+    where = (f"--workdir={workdir}", f"--cache_dir={cache}")
+    return commands.start("search", DIGITS, *where, *flags, env=UNOPTIMISED)
 
 
-def environment():
-    # Unoptimised programs: compiling is most of the time, and not what is tested.
-    flags = "--xla_backend_optimization_level=0"
-    return {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
-
-
-def search(workdir, cache):
-    done = subprocess.run(
-        command(workdir, cache), cwd=ROOT, env=environment(), capture_output=True, text=True
-    )
+def search(commands, workdir, cache):
+    done = start(commands, workdir, cache).wait()
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def search_and_kill(workdir, cache, when):
+def search_and_kill(commands, workdir, cache, when):
     """Starts a search and sends SIGKILL as soon as `when(rows, workdir)` holds."""
-    process = subprocess.Popen(
-        command(workdir, cache), cwd=ROOT, env=environment(), stderr=subprocess.DEVNULL
-    )
+    process = start(commands, workdir, cache)
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         if when(list(read_rows(workdir / EVENTS)), workdir):
@@ -63,7 +49,7 @@ def search_and_kill(workdir, cache, when):
         time.sleep(0.01)
     assert process.poll() is None, "the search ended before it could be killed"
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait().returncode == -signal.SIGKILL
 
 
 def logical(workdir):
@@ -80,9 +66,9 @@ def final_digest(workdir):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
+def uninterrupted(commands, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    search(folder / "run", folder / "cache")
+    search(commands, folder / "run", folder / "cache")
     return folder
 
 
@@ -99,15 +85,15 @@ MOMENTS = [
 
 
 @pytest.mark.parametrize("keep_store", [True, False], ids=["store kept", "store removed"])
-def test_three_kills_leave_no_trace(uninterrupted, tmp_path, keep_store):
+def test_three_kills_leave_no_trace(commands, uninterrupted, tmp_path, keep_store):
     workdir, cache = tmp_path / "run", tmp_path / "cache"
     # Compiled programs are shared: they are not what is tested, and save most of the time.
     shutil.copytree(uninterrupted / "cache" / "xla", cache / "xla")
     for moment in MOMENTS:
-        search_and_kill(workdir, cache, moment)
+        search_and_kill(commands, workdir, cache, moment)
         if not keep_store:
             (cache / "results.sqlite").unlink(missing_ok=True)
-    search(workdir, cache)
+    search(commands, workdir, cache)
     whole = uninterrupted / "run"
     assert logical(workdir) == logical(whole)
     assert final_digest(workdir) == final_digest(whole)

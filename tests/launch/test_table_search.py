@@ -1,38 +1,25 @@
 """A search on a table through the host loop, as a user starts it."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
+import pytest
 
 from nasjax.data.tables import load_table
+from tests.commands import UNOPTIMISED
 
-ROOT = Path(__file__).parents[2]
 
-
-def search(workdir, *flags):
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "launch.search",
-            "--config=configs/nas_bench_201/regularized_evolution.py",
-            f"--workdir={workdir / 'run'}",
-            f"--cache_dir={workdir / 'cache'}",
-            "--config.search.rounds=30",
-            *flags,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.fixture
+def search(commands, tmp_path):
+    where = (f"--workdir={tmp_path / 'run'}", f"--cache_dir={tmp_path / 'cache'}")
+    config = "--config=configs/nas_bench_201/regularized_evolution.py"
+    return lambda *flags: commands.run(
+        "search", config, *where, "--config.search.rounds=30", *flags, env=UNOPTIMISED
     )
 
 
-def test_it_ends_with_the_tables_accuracies_and_a_report(tmp_path):
-    done = search(tmp_path)
+def test_it_ends_with_the_tables_accuracies_and_a_report(search, tmp_path):
+    done = search()
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     table = load_table("nas_bench_201", "cifar10")
@@ -44,13 +31,13 @@ def test_it_ends_with_the_tables_accuracies_and_a_report(tmp_path):
     assert "(from the table)" in done.stdout
     page = (tmp_path / "run" / "report.html").read_text()
     assert "of the table" in page and "cifar10" in page
-    again = search(tmp_path)  # finished: nothing new, the same end
+    again = search()  # finished: nothing new, the same end
     assert again.returncode == 0 and "(from the table)" in again.stdout
 
 
-def test_what_a_device_cannot_run_is_recorded_as_infeasible_and_never_the_best(tmp_path):
+def test_what_a_device_cannot_run_is_recorded_as_infeasible_and_never_the_best(search, tmp_path):
     # The Edge TPU cannot run 4,699 of the 15,625 cells; these are infinite in the table.
-    done = search(tmp_path, "--config.evaluator.costs=('hw_nas_bench/edgetpu_latency_ms',)")
+    done = search("--config.evaluator.costs=('hw_nas_bench/edgetpu_latency_ms',)")
     assert done.returncode == 0, done.stderr
     events = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
     rows = [row for row in map(json.loads, events) if row["event"] == "candidate"]
@@ -67,12 +54,12 @@ def test_what_a_device_cannot_run_is_recorded_as_infeasible_and_never_the_best(t
     assert "a device cannot run it" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_a_section_that_is_of_no_use_is_refused(tmp_path):
-    done = search(tmp_path, "--config.data={'name': 'digits'}")
+def test_a_section_that_is_of_no_use_is_refused(search, tmp_path):
+    done = search("--config.data={'name': 'digits'}")
     assert done.returncode == 2 and "config.data is of no use" in done.stderr
 
 
-def test_an_evaluator_that_does_not_fit_the_space_is_refused(tmp_path):
-    done = search(tmp_path, "--config.space.name=layer_chain", "--config.evaluator.name=table")
+def test_an_evaluator_that_does_not_fit_the_space_is_refused(search, tmp_path):
+    done = search("--config.space.name=layer_chain", "--config.evaluator.name=table")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert done.returncode == 2 and "config.data is missing" in line

@@ -1,19 +1,21 @@
 """Studies: cells, what is missing, interruption, merging, what a user may get wrong."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nasjax.errors import UserError
 from nasjax.studies import config, run, summary
+from tests.commands import ROOT, UNOPTIMISED
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 PLAIN = {
     "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (40,), "seeds": 6},
     "evaluator": {},
@@ -132,40 +134,39 @@ def test_a_mistake_in_a_cell_names_the_cell(tmp_path):
         run.missing(tmp_path, config.parse(changed(tables=("nas_bench_macro/svhn",))))
 
 
-def study(tmp_path, *flags):
-    arguments = ["--config=configs/studies/quick.py", f"--directory={tmp_path / 'study'}"]
-    small = ["--config.study.seeds=2", "--config.study.budgets=(20,)", f"--cache_dir={tmp_path}"]
-    return subprocess.run(
-        [sys.executable, "-m", "launch.study", *arguments, *small, *flags],
+def flags_of(tmp_path, *flags):
+    where = (f"--directory={tmp_path / 'study'}", f"--cache_dir={tmp_path}")
+    small = ("--config.study.seeds=2", "--config.study.budgets=(20,)")
+    return ["--config=configs/studies/quick.py", *where, *small, *flags]
+
+
+def test_the_command_runs_a_study_and_the_report_is_made_again(commands, tmp_path):
+    module = (sys.executable, "-m", "launch.study")
+    done = subprocess.run(
+        [*module, *flags_of(tmp_path)],
         cwd=ROOT,
+        env=os.environ | UNOPTIMISED,
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def test_the_command_runs_a_study_and_the_report_is_made_again(tmp_path):
-    done = study(tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(re.findall("^wrote ", done.stdout, re.MULTILINE)) == 4
     (tmp_path / "study" / "report.md").unlink()
-    again = subprocess.run(
-        [sys.executable, "-m", "launch.report", str(tmp_path / "study")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    again = commands.run("report", tmp_path / "study")
+    assert again.returncode == 0, again.stderr
     assert "report.md" in again.stdout and (tmp_path / "study" / "report.md").exists()
-    other = study(tmp_path, "--config.controllers.metaqnn.controller.replays=3")
+    other = commands.run(
+        "study", *flags_of(tmp_path, "--config.controllers.metaqnn.controller.replays=3")
+    )
     assert other.returncode == 2
     (line,) = [line for line in other.stderr.splitlines() if line.startswith("error")]
     assert "config.controllers.metaqnn.controller.replays=100, this one has 3" in line
 
 
 @pytest.mark.parametrize("share", ["1/1", "a/b", "2", "-1/2"])
-def test_a_share_that_is_none_is_refused(tmp_path, share):
-    done = study(tmp_path, f"--share={share}")
+def test_a_share_that_is_none_is_refused(commands, tmp_path, share):
+    done = commands.run("study", *flags_of(tmp_path, f"--share={share}"))
     assert done.returncode == 2 and f"--share={share!r}; it must be I/N" in done.stderr
 
 
