@@ -8,6 +8,9 @@ CONFIG ?= configs/trl_hpo/digits.py
 WORKDIR ?= runs/quickstart
 ARGS ?=
 
+# Test files over processes, in the order of tests/conftest.py; ARGS=-n0 for one process.
+SPREAD := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --no-warn-script-location
 
@@ -28,7 +31,7 @@ search: .venv/installed  ## install, then run the quickstart search (a minute or
 	$(RUN) -m launch.search --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
 
 test: .venv/installed-dev  ## install, then run the tests
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest $(SPREAD) $(ARGS)
 
 check: format-check lint types imports test  ## all that .ci/run asks for, stopping at the first failure
 

@@ -54,6 +54,7 @@ EXTRAS = {
         "import-linter>=2.5,<3",
         "mypy>=2.4,<3",
         "pytest>=9,<10",
+        "pytest-xdist>=3.8,<4",
         "ruff>=0.17,<0.18",
         *XGBOOST,
         IMBALANCED,

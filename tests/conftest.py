@@ -16,6 +16,20 @@ import pytest
 from nasjax import compile_cache
 from tests.commands import Commands
 
+# Of tests/, the longest first: where files are shared out to processes, none is left alone at the
+# end. A name that is missing or too many only costs time.
+LONGEST = (
+    "launch/test_quickstart.py",
+    "contracts/test_controllers.py",
+    "launch/test_resume.py",
+    "studies/test_compiled.py",
+    "studies/test_run.py",
+    "launch/test_bad_input.py",
+    "studies/test_trl_hpo_against_torch.py",
+    "studies/test_against_plain.py",
+    "launch/test_profile_device.py",
+)
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
@@ -26,6 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     os.environ.setdefault("MPLCONFIGDIR", str(config.cache.mkdir("matplotlib")))
     compile_cache.use(pathlib.Path(config.cache.mkdir("xla")))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in the order of LONGEST, then the others as they were."""
+    places = {pathlib.Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")
