@@ -70,16 +70,20 @@ class TableParts(NamedTuple):
     """All that a search on a table is made of; it may be compiled whole.
 
     Attributes:
-      evaluator_of: the evaluator of other rows of the same shape, may be traced; so that tables can
-        share a program. None: there is but the one evaluator.
+      evaluator_of: the evaluator that looks up in these or other rows of that shape; may be traced,
+        so that tables can share a program.
     """
 
     space: SlotSpace
     rows: Rows
     controller: Controller
-    evaluator: Evaluator
+    evaluator_of: Callable[[Rows], Evaluator]
     reward: Reward
-    evaluator_of: Callable[[Rows], Evaluator] | None = None
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """Of its own rows."""
+        return self.evaluator_of(self.rows)
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -247,9 +251,8 @@ def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
         space=space,
         rows=rows,
         controller=_controller(settings, space, _counts_of(evaluator), costs),
-        evaluator=make_table(rows, space, evaluator),
-        reward=REWARDS[settings.names["reward"]][1](settings.reward),
         evaluator_of=functools.partial(make_table, space=space, config=evaluator),
+        reward=REWARDS[settings.names["reward"]][1](settings.reward),
     )
 
 

@@ -76,8 +76,7 @@ class Searches:
 
         start = time.perf_counter()
         # As arguments: tables of one shape have one program, which the compilation cache knows.
-        rows = parts.rows if parts.evaluator_of else ()
-        self._rows = jax.device_put(rows, NamedSharding(mesh, PartitionSpec()))
+        self._rows = jax.device_put(parts.rows, NamedSharding(mesh, PartitionSpec()))
         seeds = self._placed(np.zeros(count))
         self._begin = begin.lower(self._rows, seeds).compile()
         states = jax.tree.map(
@@ -200,7 +199,7 @@ def _go_on(
 
     state, asked = search.run_compiled(
         controller=parts.controller,
-        evaluator=parts.evaluator_of(rows) if parts.evaluator_of else parts.evaluator,
+        evaluator=parts.evaluator_of(rows),
         reward=parts.reward,
         root_key=jax.random.key(seed),
         state=state,

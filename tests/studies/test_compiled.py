@@ -208,7 +208,8 @@ def scripted(rounds):
         finished=lambda state: state.round >= rounds,
         num_updates=lambda state: 10 * state.round,
     )
-    return table._replace(controller=controller, evaluator=Evaluator(evaluate, pure=True))
+    evaluator = Evaluator(evaluate, pure=True)
+    return table._replace(controller=controller, evaluator_of=lambda rows: evaluator)
 
 
 @pytest.mark.parametrize(

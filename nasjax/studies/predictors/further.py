@@ -117,7 +117,7 @@ def _predicting(parts: TableParts, predictor: Predictor, params: Params) -> Tabl
         costs = predictor.predict(params, features).value
         return parts.evaluator.evaluate(key, proposal)._replace(costs=costs[:, None])
 
-    return parts._replace(evaluator=Evaluator(evaluate, pure=True), evaluator_of=None)
+    return parts._replace(evaluator_of=lambda rows: Evaluator(evaluate, pure=True))
 
 
 def save(
