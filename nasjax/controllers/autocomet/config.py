@@ -58,7 +58,7 @@ class AutocometConfig:
     secondaries: tuple[str, ...] | None = None
     credit: Literal["value", "gain", "final"] = "final"
     scale: Literal["raw", "rank"] = "rank"
-    secondary_reward: Literal["cost", "excess", "broken"] = "broken"
+    secondary_reward: Literal["cost", "excess", "broken"] = "excess"
     target: float | None = None
     shaping: Literal["policy", "value"] = "policy"
     schedule: Schedule = "dual"
@@ -67,13 +67,13 @@ class AutocometConfig:
     decay_episodes: int | None = None
     allowed: float = 0.5
     discount: float = 0.9
-    temperature: float = 1.0
-    final_temperature: float | None = None
+    temperature: float = 0.05
+    final_temperature: float | None = 0.02
     learning_rate: float = 1e-3
     potential_learning_rate: float = 1e-3
     width: int = 64
     initial_value: float = 0.0
-    updates: int = 1
+    updates: int = 2
     replays: int = 16
     models_per_round: int = 1
     attempts: int = 6
