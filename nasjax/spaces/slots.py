@@ -16,6 +16,8 @@ import numpy as np
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
 
+_WORD, _COUNTED = 2**31, 2**63  # values of an index in int32 and in int64
+
 
 class Task(TypedDict, total=False):
     """What a network is for, where it is not what its space says."""
@@ -128,27 +130,60 @@ class SlotSpace:
 
     @property
     def _powers(self) -> np.ndarray:
-        """[L] int32: architectures of the slots after each one.
+        """[L] int64: architectures of the slots after each one.
 
         Raises:
           ValueError: the space is too large to be counted.
         """
-        if self.size > 2**31:
-            raise ValueError(f"the {self.size} architectures of this space have no index in int32")
+        if self.size >= _COUNTED:
+            raise ValueError(f"the {self.size} architectures of this space have no index in int64")
         counts = self.choices[:0:-1, 1].tolist()
-        return np.array(list(itertools.accumulate(counts, int.__mul__, initial=1))[::-1], np.int32)
+        return np.array(list(itertools.accumulate(counts, int.__mul__, initial=1))[::-1], np.int64)
+
+    def _digits(self, architecture: jax.Array) -> jax.Array:
+        """[L, 1] -> [L] int32: of each slot's choices which one."""
+        return self.ops(architecture) - self.choices[:, 0].astype(np.int32)
 
     def index(self, architecture: jax.Array) -> jax.Array:
         """[L, 1] -> [] int32 from 0 to size - 1: the slots as digits, the first one highest.
 
         Raises:
-          ValueError: the space has more than 2^31 architectures.
+          ValueError: the space has more than 2^31 architectures; see `index_words`.
         """
-        digits = self.ops(architecture) - self.choices[:, 0].astype(np.int32)
-        return (digits * self._powers).sum(dtype=jnp.int32)
+        if self.size > _WORD:
+            raise ValueError(f"the {self.size} architectures of this space have no index in int32")
+        return (self._digits(architecture) * self._powers.astype(np.int32)).sum(dtype=jnp.int32)
+
+    @property
+    def low_size(self) -> int:
+        """How many values the low one of `index_words` has; `size`, where one word is enough."""
+        return math.prod(self.choices[self._first_low :, 1].tolist())
+
+    @property
+    def _first_low(self) -> int:
+        """The first of the last slots, as many as a word can count."""
+        products = itertools.accumulate(self.choices[::-1, 1].tolist(), int.__mul__)
+        return self.num_layers - sum(product <= _WORD for product in products)
+
+    def index_words(self, architecture: jax.Array) -> jax.Array:
+        """[L, 1] -> [2] int32, high and low: the index is high * `low_size` + low.
+
+        There is no int64 inside a program.
+
+        Raises:
+          ValueError: the space has more architectures than two such words can count.
+        """
+        first, digits, powers = self._first_low, self._digits(architecture), self._powers
+        high = powers[:first] // self.low_size
+        if self.size // self.low_size > _WORD:
+            raise ValueError(f"the {self.size} architectures of this space need more than 2 words")
+        words = (high, digits[:first]), (powers[first:], digits[first:])
+        return jnp.stack(
+            [(of * power.astype(np.int32)).sum(dtype=jnp.int32) for power, of in words]
+        )
 
     def of_index(self, index: Any) -> np.ndarray:
-        """The inverse of `index`: [...] -> [..., L, 1] int32, all slots filled."""
+        """The inverse of `index`, also in int64: [...] -> [..., L, 1] int32, all slots filled."""
         first, count = self.choices.T
         digits = np.asarray(index)[..., None] // self._powers % count
         return (1 + first + digits)[..., None].astype(np.int32)

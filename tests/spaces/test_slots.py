@@ -132,3 +132,35 @@ def test_a_space_too_large_for_int32_has_no_index():
     assert large.size == 3**20
     with pytest.raises(ValueError, match="3486784401"):
         large.index(jnp.ones((20, 1), jnp.int32))
+
+
+@pytest.mark.parametrize(
+    "space", [SMALL, UNEQUAL, SlotSpace(tuple("abc"), 20, 0), SlotSpace(tuple("abcdefg"), 22, 0)]
+)
+def test_two_words_count_as_pythons_integers_do(space):
+    rng = np.random.default_rng(0)
+    counts = space.choices[:, 1].tolist()
+    digits = [[int(rng.integers(count)) for count in counts] for _ in range(200)]
+    digits += [[0] * len(counts), [count - 1 for count in counts]]
+    expected = []
+    for row in digits:
+        number = 0
+        for digit, count in zip(row, counts, strict=True):
+            number = number * count + digit
+        expected.append(number)
+    assert expected[-1] == space.size - 1
+    architectures = (1 + space.choices[:, 0] + np.array(digits))[..., None].astype(np.int32)
+    words = np.asarray(jax.jit(jax.vmap(space.index_words))(jnp.asarray(architectures)))
+    assert words.dtype == np.int32 and (words >= 0).all()
+    found = [int(high) * space.low_size + int(low) for high, low in words]
+    assert found == expected
+    np.testing.assert_array_equal(space.of_index(np.array(expected, np.int64)), architectures)
+    assert (space.low_size == space.size) == (space.size <= 2**31)
+
+
+@pytest.mark.parametrize(("slots", "words"), [(5, "more than 2 words"), (6, "int64")])
+def test_a_space_that_two_words_cannot_count_has_none(slots, words):
+    # 2,000^2 < 2^31 < 2,000^3: a word counts two slots. 2,000^5 < 2^63 < 2,000^6.
+    space = SlotSpace(tuple(map(str, range(2_000))), slots, 0)
+    with pytest.raises(ValueError, match=words):
+        space.index_words(jnp.ones((slots, 1), jnp.int32))
