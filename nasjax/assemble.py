@@ -15,10 +15,28 @@ from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
 from nasjax.data.tables import Table, load_table
 from nasjax.errors import UserError
+from nasjax.evaluation.surrogate import (
+    SurrogateConfig,
+    drawn_from,
+    make_surrogate,
+    predict_rows,
+    seen_of,
+    with_digest,
+)
+from nasjax.evaluation.surrogate import load as load_surrogates
 from nasjax.evaluation.table import Rows, TableConfig, in_order, make_table
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
-from nasjax.members import CONTROLLERS, REWARDS, TABLE_SPACES, Request, of_saved, parse_member
+from nasjax.members import (
+    CONTROLLERS,
+    REWARDS,
+    SURROGATE_SPACES,
+    TABLE_SPACES,
+    Request,
+    fitting_evaluator,
+    of_saved,
+    parse_member,
+)
 from nasjax.predictors.features import features_of
 from nasjax.predictors.saved import load as load_predictor
 from nasjax.runs.final_test import TestFn, retrained
@@ -67,23 +85,31 @@ class Parts(NamedTuple):
 
 
 class TableParts(NamedTuple):
-    """All that a search on a table is made of; it may be compiled whole.
+    """All that a search is made of that may be compiled whole: on a table, or on surrogates.
 
     Attributes:
+      rows: the table; where there is none, what surrogates predict of a sample of the space.
       evaluator_of: the evaluator that looks up in these or other rows of that shape; may be traced,
-        so that tables can share a program.
+        so that tables can share a program. Of surrogates, the same of `seen`.
+      seen: what surrogates predict from, instead of rows.
     """
 
     space: SlotSpace
     rows: Rows
     controller: Controller
-    evaluator_of: Callable[[Rows], Evaluator]
+    evaluator_of: Callable[[Any], Evaluator]
     reward: Reward
+    seen: Any = None
+
+    @property
+    def read(self) -> Any:
+        """What `evaluator_of` reads."""
+        return self.rows if self.seen is None else self.seen
 
     @property
     def evaluator(self) -> Evaluator:
-        """Of its own rows."""
-        return self.evaluator_of(self.rows)
+        """Of what it reads itself."""
+        return self.evaluator_of(self.read)
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -96,7 +122,8 @@ def parse(config: Mapping[str, Any]) -> Settings:
         if key not in SECTIONS:
             raise UserError(unknown(f"key config.{key}", key, list(SECTIONS)))
     space = config["space"].get("name") if isinstance(config.get("space"), Mapping) else None
-    wanted = [key for key in SECTIONS if key != "data" or space not in TABLE_SPACES]
+    fitting = fitting_evaluator(space)
+    wanted = [key for key in SECTIONS if key != "data" or fitting == "trained"]
     for key in wanted:
         if key not in config:
             raise UserError(f"config.{key} is missing; a config has {', '.join(wanted)}")
@@ -110,7 +137,6 @@ def parse(config: Mapping[str, Any]) -> Settings:
     names, parsed = {}, {}
     for section in MEMBERS:
         names[section], parsed[section] = parse_member(section, config[section])
-    fitting = "table" if space in TABLE_SPACES else "trained"
     allowed = f"{fitting!r}, for space.name={space!r}"
     check(names["evaluator"] == fitting, "evaluator.name", names["evaluator"], allowed)
     return Settings(
@@ -164,12 +190,18 @@ def assemble(
 
 
 def _assemble_look_up(settings: Settings) -> Parts:
-    """The parts of a search on a table; the final test reads the table's other accuracy."""
-    made = _table_parts(settings)
+    """The parts of a search whose outcomes are known; the final test reads the other accuracy."""
+    predicted = settings.names["evaluator"] == "surrogate"
+    made = _surrogate_parts(settings) if predicted else _table_parts(settings)
 
     def test_fn(architecture: np.ndarray) -> dict[str, Any]:
-        index = int(made.space.index(jax.numpy.asarray(architecture)))
-        return {"test_accuracy": float(made.rows.reported_accuracy[index])}
+        if predicted:
+            rows = rows_of_surrogates(made.space, settings.evaluator, architecture[None])
+            reported = rows.reported_accuracy[0]
+        else:
+            index = int(made.space.index(jax.numpy.asarray(architecture)))
+            reported = made.rows.reported_accuracy[index]
+        return {"test_accuracy": float(reported)}
 
     return Parts(
         settings=settings,
@@ -198,12 +230,15 @@ def assemble_table(config: Mapping[str, Any], queries: int, unit: float = 1.0) -
     """
     check(queries >= 1, "study.budgets", queries, "1 or more")
     name = config["space"]["name"]
-    if name not in TABLE_SPACES:
-        raise UserError(unknown(f"config.space.name={name!r}", name, list(TABLE_SPACES)))
+    known = [*TABLE_SPACES, *SURROGATE_SPACES]
+    if name not in known:
+        raise UserError(unknown(f"config.space.name={name!r}", name, known))
     config = {**config, "evaluator": {"name": "table", **config["evaluator"]}}
     # The budget decides; a round makes a query at least.
     search = {"rounds": queries, "max_queries": queries}
-    return _table_parts(parse({"seed": 0, "search": search, **config}), unit)
+    settings = parse({"seed": 0, "search": search, **config})
+    make = _surrogate_parts if name in SURROGATE_SPACES else _table_parts
+    return make(settings, unit)
 
 
 def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,8 +251,9 @@ def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
     for section in ("controller", "reward"):
         name, values = parse_member(section, config[section])
         found[section] = {"name": name, **dataclasses.asdict(values)}
-    evaluator = parse_section(TableConfig, config["evaluator"], "evaluator")
-    return {"evaluator": dataclasses.asdict(evaluator), **found}
+    name, evaluator = parse_member("evaluator", {"name": "table", **config["evaluator"]})
+    named = {} if name == "table" else {"name": name}
+    return {"evaluator": {**named, **dataclasses.asdict(evaluator)}, **found}
 
 
 def resolved(settings: Settings, space: Any) -> dict[str, Any]:
@@ -227,6 +263,9 @@ def resolved(settings: Settings, space: Any) -> dict[str, Any]:
         if section != "data" or settings.data:
             name = {"name": settings.names[section]} if section in settings.names else {}
             config[section] = {**name, **dataclasses.asdict(getattr(settings, section))}
+    if isinstance(settings.evaluator, SurrogateConfig):
+        evaluator = with_digest(settings.evaluator, settings.evaluator.costs)
+        config["evaluator"]["digest"] = evaluator.digest
     if isinstance(space, LayerChain):
         shape = {"input_shape": list(space.input_shape), "num_classes": space.num_classes}
         config["space"] |= shape
@@ -237,9 +276,7 @@ def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     name, evaluator = settings.names["space"], settings.evaluator
     space = TABLE_SPACES[name]()
     rows = rows_of(load_table(name, evaluator.data_set, evaluator.costs), name)
-    rows = _with_predicted(rows, space, evaluator)
-    units = np.where(np.arange(rows.costs.shape[1]) == 0, unit, 1.0).astype(np.float32)
-    rows = rows._replace(costs=rows.costs / units)
+    rows = _in_units(_with_predicted(rows, space, evaluator), unit)
     top = float(np.nanmax(rows.search_accuracy))
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
@@ -254,6 +291,44 @@ def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
         evaluator_of=functools.partial(make_table, space=space, config=evaluator),
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
     )
+
+
+def _surrogate_parts(settings: Settings, unit: float = 1.0) -> TableParts:
+    evaluator = settings.evaluator
+    space = SURROGATE_SPACES[settings.names["space"]]()
+    surrogates = load_surrogates(evaluator, space, of_saved)
+    rows = _in_units(predict_rows(surrogates, space, drawn_from(space)), unit)
+    costs = _costs(rows, evaluator.costs)
+    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
+    check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
+    predictors = tuple(each.predictor for each in (surrogates.accuracy, *surrogates.costs))
+    return TableParts(
+        space=space,
+        rows=rows,
+        controller=_controller(settings, space, _counts_of(evaluator), costs),
+        evaluator_of=functools.partial(
+            make_surrogate, predictors=predictors, space=space, config=evaluator
+        ),
+        reward=REWARDS[settings.names["reward"]][1](settings.reward),
+        seen=seen_of(surrogates, unit),
+    )
+
+
+def _in_units(rows: Rows, unit: float) -> Rows:
+    """The first cost counted in so many of its own units."""
+    units = np.where(np.arange(rows.costs.shape[1]) == 0, unit, 1.0).astype(np.float32)
+    return rows._replace(costs=rows.costs / units)
+
+
+def rows_of_surrogates(
+    space: SlotSpace, config: SurrogateConfig, architectures: np.ndarray
+) -> Rows:
+    """What surrogates predict of architectures [N, L, 1], in their order.
+
+    Raises:
+      UserError: see `evaluation.surrogate.load`.
+    """
+    return predict_rows(load_surrogates(config, space, of_saved), space, architectures)
 
 
 def rows_of(table: Table, space: str) -> Rows:
@@ -297,7 +372,7 @@ def _controller(settings: Settings, space: Any, counts_of: int | None, costs: Co
     return CONTROLLERS[settings.names["controller"]][1](settings.controller, request)
 
 
-def _counts_of(evaluator: TableConfig) -> int | None:
+def _counts_of(evaluator: TableConfig | SurrogateConfig) -> int | None:
     return evaluator.validation_batch_size if evaluator.noise else None
 
 

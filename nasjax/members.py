@@ -24,6 +24,7 @@ from nasjax.controllers.reinforce.controller import ReinforceConfig, make_reinfo
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.errors import UserError
+from nasjax.evaluation.surrogate import SurrogateConfig
 from nasjax.evaluation.table import TableConfig
 from nasjax.evaluation.trained.evaluator import TrainedConfig
 from nasjax.predictors.bag_of_boosted_mlps import (
@@ -47,6 +48,7 @@ from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accura
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
 from nasjax.rewards.weighted_sum import WeightedSumConfig, make_weighted_sum
 from nasjax.spaces.layer_chain import LayerChainConfig
+from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.spaces.slots import SlotSpace
@@ -150,7 +152,12 @@ TABLE_SPACES: dict[str, Callable[[], SlotSpace]] = {
     "nas_bench_201": NasBench201,
     "nas_bench_macro": NasBenchMacro,
 }
-SPACES: dict[str, type] = {"layer_chain": LayerChainConfig} | dict.fromkeys(TABLE_SPACES, _Nothing)
+# Too large for a table: surrogates predict what their networks would have.
+SURROGATE_SPACES: dict[str, Callable[[], SlotSpace]] = {"mnasnet": MnasNet}
+SPACES: dict[str, type] = {
+    "layer_chain": LayerChainConfig,
+    **dict.fromkeys((*TABLE_SPACES, *SURROGATE_SPACES), _Nothing),
+}
 CONTROLLERS: dict[str, tuple[type, Callable[[Any, Request], Controller]]] = {
     "autocomet": (AutocometConfig, _autocomet),
     "local_search": (LocalSearchConfig, _local_search),
@@ -161,7 +168,11 @@ CONTROLLERS: dict[str, tuple[type, Callable[[Any, Request], Controller]]] = {
     "reinforce": (ReinforceConfig, _reinforce),
     "trl_hpo": (TrlHpoConfig, _trl_hpo),
 }
-EVALUATORS: dict[str, type] = {"table": TableConfig, "trained": TrainedConfig}
+EVALUATORS: dict[str, type] = {
+    "surrogate": SurrogateConfig,
+    "table": TableConfig,
+    "trained": TrainedConfig,
+}
 REWARDS: dict[str, tuple[type, Callable[[Any], Reward]]] = {
     "accuracy": (AccuracyConfig, make_accuracy),
     "accuracy_gain": (AccuracyGainConfig, make_accuracy_gain),
@@ -182,6 +193,18 @@ PREDICTORS: dict[str, tuple[type, Callable[[Any, Any], Predictor]]] = {
     "random_forest": (RandomForestConfig, lambda config, space: make_random_forest(config)),
     "support_vectors": (SupportVectorsConfig, lambda config, space: make_support_vectors(config)),
 }
+
+
+def slot_space(name: str) -> SlotSpace:
+    """A space whose outcomes are looked up or predicted."""
+    return (TABLE_SPACES | SURROGATE_SPACES)[name]()
+
+
+def fitting_evaluator(space: Any) -> str:
+    """The name of the evaluator that a space of that name has."""
+    if space in TABLE_SPACES:
+        return "table"
+    return "surrogate" if space in SURROGATE_SPACES else "trained"
 
 
 TRANSFER = "transfer"  # method of a saved one; its settings are those of the known devices'

@@ -7,7 +7,7 @@ accuracy), once per (seed, data set, architecture), so that a repeated query get
 
 import dataclasses
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,32 @@ from nasjax.data.tables import Table
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import INFEASIBLE, INVALID, OK, Evaluator, Outcome, Proposal
+
+
+class Batches(Protocol):
+    """What a config says of small validation batches."""
+
+    @property
+    def noise(self) -> bool:
+        """Whether their accuracies are drawn."""
+        ...
+
+    @property
+    def validation_batches(self) -> int:
+        """P."""
+        ...
+
+    @property
+    def validation_batch_size(self) -> int:
+        """Images of each."""
+        ...
+
+
+def check_batches(config: Batches) -> None:
+    """Raises a UserError unless there are such batches."""
+    count, size = config.validation_batches, config.validation_batch_size
+    check(count >= 1, "evaluator.validation_batches", count, ">= 1")
+    check(1 <= size <= 255, "evaluator.validation_batch_size", size, "1 to 255")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +66,7 @@ class TableConfig:
     validation_batch_size: int = 16
 
     def __post_init__(self) -> None:
-        check(
-            self.validation_batches >= 1,
-            "evaluator.validation_batches",
-            self.validation_batches,
-            ">= 1",
-        )
-        size = self.validation_batch_size
-        check(1 <= size <= 255, "evaluator.validation_batch_size", size, "1 to 255")
+        check_batches(self)
 
 
 class Rows(NamedTuple):
@@ -84,30 +103,37 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
     Of the latter, too, a search sees no accuracy: a device that cannot run it is not asked.
     """
     accuracies, costs = jnp.asarray(rows.search_accuracy), jnp.asarray(rows.costs)
-    batches, size = config.validation_batches, config.validation_batch_size
 
     def one(seed_key: jax.Array, architecture: jax.Array) -> Outcome:
         index = space.index(architecture)
         found = accuracies[index]
         is_known = space.is_valid(architecture) & ~jnp.isnan(found)
-        ok = is_known & jnp.isfinite(costs[index]).all()
-        accuracy = jnp.where(ok, found, 0)
-        if config.noise:
-            key = jax.random.fold_in(stream(seed_key, f"table/{config.data_set}"), index)
-            of_batches = draw_counts(key, accuracy, batches, size) / jnp.float32(size)
-        else:
-            of_batches = jnp.full(batches, accuracy)
-        return Outcome(
-            accuracies=of_batches,
-            accuracy=accuracy,
-            costs=jnp.where(is_known, costs[index], 0),
-            status=jnp.where(ok, OK, jnp.where(is_known, INFEASIBLE, INVALID)).astype(jnp.int32),
-        )
+        key = jax.random.fold_in(stream(seed_key, f"table/{config.data_set}"), index)
+        return outcome_of(config, key, is_known, found, costs[index])
 
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
         return jax.vmap(one, in_axes=(None, 0))(seed_key, proposal.architecture)
 
     return Evaluator(evaluate, pure=True)
+
+
+def outcome_of(
+    config: Batches, key: jax.Array, is_known: jax.Array, accuracy: jax.Array, costs: jax.Array
+) -> Outcome:
+    """The outcome of an architecture [] of that accuracy [] and costs [S]; the key is consumed."""
+    ok = is_known & jnp.isfinite(costs).all()
+    seen = jnp.where(ok, accuracy, 0)
+    batches, size = config.validation_batches, config.validation_batch_size
+    if config.noise:
+        of_batches = draw_counts(key, seen, batches, size) / jnp.float32(size)
+    else:
+        of_batches = jnp.full(batches, seen)
+    return Outcome(
+        accuracies=of_batches,
+        accuracy=seen,
+        costs=jnp.where(is_known, costs, 0),
+        status=jnp.where(ok, OK, jnp.where(is_known, INFEASIBLE, INVALID)).astype(jnp.int32),
+    )
 
 
 def draw_counts(key: jax.Array, rate: jax.Array, draws: int, trials: int) -> jax.Array:

@@ -92,6 +92,20 @@ def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) ->
     return Saved(params=params, **page | {"feature_names": known})
 
 
+def fingerprint(directory: pathlib.Path) -> str:
+    """Of what was saved there; another one where its arrays differ.
+
+    Raises:
+      UserError: it is missing, or damaged.
+    """
+    try:
+        return str(json.loads((directory / PAGE).read_text(encoding="utf-8"))["sha256"])
+    except OSError as error:
+        raise UserError(f"cannot read the predictor {directory}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"the predictor {directory} is damaged: {PAGE}; fit it again") from error
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 

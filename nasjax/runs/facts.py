@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasjax.spaces.layer_chain import LayerChain, LayerRow
+from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.types import MEASURED, STATUSES
@@ -266,4 +267,8 @@ def layer_text(layer: tuple[int, ...], space: str = "layer_chain") -> str:
     return LayerChain((1, 1, 1), 1).to_text([layer])
 
 
-_SLOTS = {"nas_bench_201": NasBench201(), "nas_bench_macro": NasBenchMacro()}
+_SLOTS = {
+    "mnasnet": MnasNet(),
+    "nas_bench_201": NasBench201(),
+    "nas_bench_macro": NasBenchMacro(),
+}

@@ -94,7 +94,9 @@ def _headline(facts: Facts, title: str) -> str:
         tested = str(facts.final_test.get("architecture", ""))
         same = best is not None and tested == best.architecture
         images = facts.final_test.get("test_images")
-        source = f"{images} images, read once" if images else "of the table"
+        predicted = section(facts.config, "evaluator").get("name") == "surrogate"
+        known = "predicted" if predicted else "of the table"
+        source = f"{images} images, read once" if images else known
         under = source if same else f"{source}; of {tested}"
         tiles.append(("test accuracy", percent(facts.final_test.get("test_accuracy")), under))
     tiles.append(("queries", f"{facts.budget.queries:,}", _rounds(facts)))

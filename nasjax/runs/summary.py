@@ -66,8 +66,9 @@ def summary_text(summary: dict[str, Any]) -> str:
     learned = f"{summary['updates']} updates"
     if summary["learns"] and summary["untrained"]:
         learned += f" (untrained: fewer than {UNTRAINED_BELOW})"
-    looked_up = summary["config"]["evaluator"]["name"] == "table"
-    how = "from the table" if looked_up else "retrained on train + validation"
+    evaluator = summary["config"]["evaluator"]["name"]
+    known = {"table": "from the table", "surrogate": "predicted"}
+    how = known.get(evaluator, "retrained on train + validation")
     return "\n".join(
         [
             f"best CNN       {summary['best']['architecture']}",

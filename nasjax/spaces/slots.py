@@ -182,6 +182,11 @@ class SlotSpace:
             [(of * power.astype(np.int32)).sum(dtype=jnp.int32) for power, of in words]
         )
 
+    def of_words(self, words: Any) -> np.ndarray:
+        """[..., 2] of `index_words` -> [...] int64 index, on the host."""
+        high, low = np.moveaxis(np.asarray(words, np.int64), -1, 0)
+        return high * self.low_size + low
+
     def of_index(self, index: Any) -> np.ndarray:
         """The inverse of `index`, also in int64: [...] -> [..., L, 1] int32, all slots filled."""
         first, count = self.choices.T

@@ -152,8 +152,8 @@ def test_two_words_count_as_pythons_integers_do(space):
     architectures = (1 + space.choices[:, 0] + np.array(digits))[..., None].astype(np.int32)
     words = np.asarray(jax.jit(jax.vmap(space.index_words))(jnp.asarray(architectures)))
     assert words.dtype == np.int32 and (words >= 0).all()
-    found = [int(high) * space.low_size + int(low) for high, low in words]
-    assert found == expected
+    assert [int(high) * space.low_size + int(low) for high, low in words] == expected
+    assert space.of_words(words).tolist() == expected
     np.testing.assert_array_equal(space.of_index(np.array(expected, np.int64)), architectures)
     assert (space.low_size == space.size) == (space.size <= 2**31)
 

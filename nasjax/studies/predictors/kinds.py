@@ -14,6 +14,7 @@ from nasjax.studies.predictors import (
     further,
     html,
     summary,
+    surrogates,
     unseen,
     unseen_kept,
     unseen_summary,
@@ -47,12 +48,13 @@ class Study(NamedTuple):
 
 
 def parse(settings: Mapping[str, Any]) -> Study:
-    """Checks a config: of a comparison, or what its section `unseen` or `described` says.
+    """Checks a config: of a comparison, or what `unseen`, `described` or `surrogates` says.
 
     Raises:
       UserError: a section, key, name or value is unknown, missing or not allowed.
     """
-    for section, kind in (("unseen", _unseen), ("described", _described)):
+    kinds = {"unseen": _unseen, "described": _described, "surrogates": _surrogates}
+    for section, kind in kinds.items():
         if section in settings:
             return kind(settings)
     return _comparison(settings)
@@ -100,6 +102,21 @@ def _described(settings: Mapping[str, Any]) -> Study:
         study.resolved,
         lambda directory: described.missing(directory, study),
         lambda directory, job: described.make(directory, study, job),
+        sum_up,
+    )
+
+
+def _surrogates(settings: Mapping[str, Any]) -> Study:
+    study = surrogates.parse(settings)
+
+    def sum_up(directory: pathlib.Path) -> Found:
+        page = surrogates.page(directory, study)
+        return Found(page, surrogates.markdown(page), [])
+
+    return Study(
+        study.resolved,
+        lambda directory: surrogates.missing(directory, study),
+        lambda directory, job: surrogates.make(directory, study, job),
         sum_up,
     )
 

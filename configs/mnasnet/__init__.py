@@ -1,0 +1,1 @@
+"""Searches in MnasNet's space, on surrogates."""

@@ -1,0 +1,34 @@
+"""AUTOCoMET in MnasNet's space for ImageNet, at most 5.7 ms on a ZCU102: 300 queries.
+
+    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+        --directory=predictors/accel_nasbench
+    python -m launch.search --config=configs/mnasnet/autocomet.py --workdir=runs/mnasnet
+
+The first command fits the surrogates that stand for training and measuring. The search sees the
+accuracies of one, its answer is tested with another, fitted on other networks. Random search:
+`--config.controller="{'name': 'random_search', 'models_per_round': 1}"`.
+
+The target is the median of the measured networks. It guides the learner; the best architecture of
+the summary is that of the best accuracy, whatever it costs.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The method's default settings."""
+    c = ml_collections.ConfigDict()
+    c.seed = 0
+    c.space = dict(name="mnasnet")
+    c.evaluator = dict(
+        name="surrogate",
+        data_set="imagenet",
+        directory="predictors/accel_nasbench/saved",
+        accuracy="top1_search",
+        reported="top1_reported",
+        costs=("zcu102_latency_ms",),
+    )
+    c.controller = dict(name="autocomet", target=5.7)
+    c.reward = dict(name="accuracy")
+    c.search = dict(rounds=1_000, max_queries=300, checkpoint_every=100)
+    return c

@@ -1,0 +1,37 @@
+"""Surrogates of MnasNet's space: accuracy on ImageNet and six devices, from 5,138 networks.
+
+    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+        --directory=predictors/accel_nasbench
+
+Searches and studies in the space `mnasnet` read what it keeps in predictors/accel_nasbench/saved/.
+The networks of Accel-NASBench fall into two halves by `surrogates.seed`: accuracies that a search
+sees are predicted from one, those that are reported from the other.
+"""
+
+import ml_collections
+
+DEVICES = (
+    *("zcu102_latency_ms", "vck190_latency_ms"),
+    *("a100_images_per_s", "3090_images_per_s", "tpuv2_images_per_s", "tpuv3_images_per_s"),
+)
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The bag of boosted trees is kept; others stand beside it."""
+    c = ml_collections.ConfigDict()
+    c.surrogates = dict(
+        networks="accel_nasbench",
+        data_set="imagenet",
+        accuracies=("top1_percent", "top5_percent"),
+        costs=DEVICES,
+        save="bag_of_boosted_trees",
+        held_out=0.2,
+        seed=0,
+    )
+    c.predictors = dict(
+        bag_of_boosted_trees=dict(name="bag_of_boosted_trees"),
+        xgboost=dict(name="bag_of_boosted_trees", form="trees", members=1, sample=1.0),
+        svr=dict(name="support_vectors"),
+        random_forest=dict(name="random_forest"),
+    )
+    return c

@@ -1,0 +1,212 @@
+"""Predicts outcomes in a space too large for a table; may be traced, as a table's may.
+
+Saved predictors say what accuracy a search sees, what is reported of its answer, and what devices
+cost. Search and report read two predictors, fitted on networks that have none in common: what the
+search made the most of in the one is no error of the other.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nasjax.config import check
+from nasjax.evaluation.table import Rows, check_batches, outcome_of
+from nasjax.predictors import saved
+from nasjax.predictors.predictor import Params, Prediction, Predictor
+from nasjax.predictors.saved import Saved
+from nasjax.spaces.slots import SlotSpace
+from nasjax.streams import stream
+from nasjax.types import Evaluator, Outcome, Proposal
+
+_AT_ONCE = 65_536  # architectures predicted together on the host: their features take 24 MB
+
+SAMPLED, SAMPLE_SEED = 10_000, 0  # networks that stand for a whole space, see `drawn_from`
+
+
+@dataclasses.dataclass(frozen=True)
+class SurrogateConfig:
+    """Section `evaluator` of a config.
+
+    Attributes:
+      data_set: that the predictors are of.
+      directory: holds them, a folder each (`launch.predictor` writes it).
+      accuracy: folder of the one whose accuracies a search sees; reported: of the one that is read
+        when the search is over. Both predict from 0 to 1.
+      costs: folders of those whose values outcomes hold as costs, in that order.
+      digest: of the predictors, filled in when a run begins, which goes on with no others.
+      noise, validation_batches, validation_batch_size: as a table's, see `TableConfig`.
+    """
+
+    data_set: str
+    directory: str
+    accuracy: str = "top1_search"
+    reported: str = "top1_reported"
+    costs: tuple[str, ...] = ()
+    digest: str | None = None
+    noise: bool = True
+    validation_batches: int = 32
+    validation_batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        check_batches(self)
+
+
+class Surrogate(NamedTuple):
+    """A saved predictor: its method, and what was fitted."""
+
+    predictor: Predictor
+    params: Params
+
+
+Method = Callable[[Saved, SlotSpace], Predictor]
+
+
+class Surrogates(NamedTuple):
+    """Those of a search. See `SurrogateConfig`."""
+
+    accuracy: Surrogate
+    reported: Surrogate
+    costs: tuple[Surrogate, ...]
+
+
+def load(config: SurrogateConfig, space: SlotSpace, method: Method) -> Surrogates:
+    """Reads the predictors.
+
+    Args:
+      method: (saved one, space) -> what its params are of.
+
+    Raises:
+      UserError: one is missing, damaged, or of another space or data set.
+    """
+
+    def of(name: str) -> Surrogate:
+        path = _path(config, name)
+        surrogate, known = _read(path, saved.fingerprint(path), space, method)
+        allowed = f"{known!r}, which the predictor {path} is of"
+        check(known == config.data_set, "evaluator.data_set", config.data_set, allowed)
+        return surrogate
+
+    return Surrogates(of(config.accuracy), of(config.reported), tuple(map(of, config.costs)))
+
+
+@functools.lru_cache(maxsize=64)  # a study assembles every cell some times
+def _read(
+    path: pathlib.Path, fingerprint: str, space: SlotSpace, method: Method
+) -> tuple[Surrogate, Any]:
+    """A predictor and the data set that it is of."""
+    read = saved.load(path, space.feature_names)
+    return Surrogate(method(read, space), read.params), read.facts.get("data_set")
+
+
+def with_digest(config: SurrogateConfig, costs: Sequence[str]) -> SurrogateConfig:
+    """The config, its digest that of the accuracies' predictors and those of these costs.
+
+    Raises:
+      UserError: one is missing, or they are not those that the config has a digest of.
+    """
+    both = hashlib.sha256()
+    for name in (config.accuracy, config.reported, *costs):
+        both.update(f"{name}:{saved.fingerprint(_path(config, name))};".encode())
+    found = both.hexdigest()[:16]
+    allowed = f"{found!r}, as the predictors in {config.directory} are now, or left out"
+    check(config.digest in (None, found), "evaluator.digest", config.digest, allowed)
+    return dataclasses.replace(config, digest=found)
+
+
+def _path(config: SurrogateConfig, name: str) -> pathlib.Path:
+    return pathlib.Path(config.directory) / name
+
+
+class Seen(NamedTuple):
+    """What a search is shown: params of the accuracy's predictor and of the costs'.
+
+    Attributes:
+      unit: [] that the first cost is counted in, in its own unit.
+    """
+
+    params: tuple[Params, ...]
+    unit: np.ndarray
+
+
+def seen_of(surrogates: Surrogates, unit: float = 1.0) -> Seen:
+    """Of these, all but what is reported."""
+    shown = (surrogates.accuracy, *surrogates.costs)
+    return Seen(tuple(each.params for each in shown), np.float32(unit))
+
+
+def make_surrogate(
+    seen: Seen, predictors: tuple[Predictor, ...], space: SlotSpace, config: SurrogateConfig
+) -> Evaluator:
+    """The evaluator; what a device cannot run is infeasible, and a search sees no accuracy of it.
+
+    All architectures of an exchange are predicted together, under `vmap` those of all seeds.
+
+    Args:
+      seen: may be traced; predictors: what its params are of.
+    """
+
+    def one(
+        seed_key: jax.Array, architecture: jax.Array, accuracy: jax.Array, costs: jax.Array
+    ) -> Outcome:
+        high, low = space.index_words(architecture)
+        key = stream(seed_key, f"surrogate/{config.data_set}")
+        key = jax.random.fold_in(jax.random.fold_in(key, high), low)
+        return outcome_of(config, key, space.is_valid(architecture), accuracy, costs)
+
+    def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
+        features = jax.vmap(space.features)(proposal.architecture)
+        accuracy, *costs = (
+            predictor.predict(params, features).value
+            for predictor, params in zip(predictors, seen.params, strict=True)
+        )
+        counted = [cost / (1 if place else seen.unit) for place, cost in enumerate(costs)]
+        stacked = jnp.stack(counted, 1) if costs else jnp.zeros((len(features), 0))
+        of_rows = jax.vmap(one, in_axes=(None, 0, 0, 0))
+        return of_rows(seed_key, proposal.architecture, jnp.clip(accuracy, 0, 1), stacked)
+
+    return Evaluator(jax.jit(evaluate), pure=True)
+
+
+def predict_rows(surrogates: Surrogates, space: SlotSpace, architectures: np.ndarray) -> Rows:
+    """What is predicted of architectures [N, L, 1], on the host, rows in their order."""
+    columns = [surrogates.accuracy, surrogates.reported, *surrogates.costs]
+    found = np.empty((len(columns), len(architectures)), np.float32)
+    for start in range(0, len(architectures), _AT_ONCE):
+        some = architectures[start : start + _AT_ONCE]
+        # Powers of two, so that few programs are compiled.
+        size = min(_AT_ONCE, 1 << max(len(some) - 1, 0).bit_length())
+        padded = np.concatenate([some, np.repeat(some[:1], size - len(some), axis=0)])
+        features = _features(space)(padded)
+        for column, surrogate in zip(found, columns, strict=True):
+            values = _program(surrogate.predictor.predict)(surrogate.params, features).value
+            column[start : start + len(some)] = np.asarray(values)[: len(some)]
+    search, reported = np.clip(found[:2], 0, 1)
+    return Rows(search, reported, found[2:].T)
+
+
+@functools.cache
+def drawn_from(space: SlotSpace) -> np.ndarray:
+    """[SAMPLED, L, 1] int32: a fixed random sample of a space that cannot be listed, uniform.
+
+    Quantiles of a cost, medians and what random draws find are those of this sample.
+    """
+    keys = jax.random.split(jax.random.key(SAMPLE_SEED), SAMPLED)
+    return np.asarray(jax.jit(jax.vmap(space.sample))(keys))
+
+
+@functools.cache
+def _features(space: SlotSpace) -> Any:
+    return jax.jit(jax.vmap(space.features))
+
+
+@functools.lru_cache(maxsize=64)
+def _program(predict: Callable[[Params, jax.Array], Prediction]) -> Any:
+    """Jitted once, so that fits of the same shapes share a program."""
+    return jax.jit(predict)
