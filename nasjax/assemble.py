@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -254,6 +254,22 @@ def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
     name, evaluator = parse_member("evaluator", {"name": "table", **config["evaluator"]})
     named = {} if name == "table" else {"name": name}
     return {"evaluator": {**named, **dataclasses.asdict(evaluator)}, **found}
+
+
+def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str, Any]:
+    """A section `evaluator` that names the very predictors it reads, if it reads any.
+
+    Args:
+      evaluator: from `resolve_table`, without its data set; costs: that are read besides its own.
+
+    Raises:
+      UserError: a predictor is missing, or is not the one that the section names.
+    """
+    if evaluator.get("name") != "surrogate":
+        return evaluator
+    _, config = parse_member("evaluator", {**evaluator, "data_set": ""})
+    found = with_digest(config, (*config.costs, *costs))
+    return {**evaluator, "digest": found.digest}
 
 
 def resolved(settings: Settings, space: Any) -> dict[str, Any]:

@@ -178,7 +178,8 @@ def _summarize(cell: Cell) -> dict[str, Any]:
     known = _known(reported)
     regret = best_reported(cell) - _or_worst(reported)
     queries = reached(cell)
-    broken = np.isfinite(cell.search_accuracy).sum() - np.isfinite(eligible).sum()
+    drawn = eligible[cell.drawn]
+    broken = np.isfinite(cell.search_accuracy[cell.drawn]).sum() - np.isfinite(drawn).sum()
     final = _known(statistics.look_up(cell.final, cell.reported_accuracy))
     low, high = statistics.interquartile_interval(known)
     return {
@@ -198,7 +199,7 @@ def _summarize(cell: Cell) -> dict[str, Any]:
         "iqm_high_percent": 100 * high,
         "median_regret_points": 100 * float(np.median(regret)),
         "search_mean_percent": 100 * statistics.mean(search),
-        "random_search_percent": 100 * statistics.expected_best(eligible, cell.budget, int(broken)),
+        "random_search_percent": 100 * statistics.expected_best(drawn, cell.budget, int(broken)),
         "reached_percent": 100 * float(np.isfinite(queries).mean()),
         "queries_to_target": float(np.median(queries)),
         "updates_mean": float(cell.updates.mean()),

@@ -42,6 +42,10 @@ class Cell(NamedTuple):
     # [rows] each, shown of the answers: energy, size ...
     measures: Mapping[str, np.ndarray] = MappingProxyType({})
     run_seconds: float = np.nan  # that all its searches took, compiling left out
+    # Of a space too large for a table, else None. Rows are what the searches compared asked for and
+    # a random sample: [rows] int64, of each its index in the space; [K] int32, the sample's rows.
+    ids: np.ndarray | None = None
+    sample: np.ndarray | None = None
 
     @property
     def eligible_accuracy(self) -> np.ndarray:
@@ -49,6 +53,11 @@ class Cell(NamedTuple):
         if self.constraint is None:
             return self.search_accuracy
         return np.where(self.constraint.is_kept, self.search_accuracy, np.nan)
+
+    @property
+    def drawn(self) -> np.ndarray | slice:
+        """What stands for uniform draws from the space: of a table all rows."""
+        return slice(None) if self.sample is None else self.sample
 
     @property
     def is_feasible(self) -> bool:

@@ -27,6 +27,8 @@ _STEPPED_BYTES = 2_500_000
 class Found(NamedTuple):
     """What N seeds asked for. See `Cell` for `queries`, `updates`, `final`.
 
+    Of a space too large for a table rows are int64, its own index.
+
     Attributes:
       compile_seconds, run_seconds: apart.
     """
@@ -45,11 +47,14 @@ class Asked(NamedTuple):
       row: of the table, or NO_ROW; ENDED where masked, and for validation.
       validated: the same for validation rows that have all layers; ENDED elsewhere.
       updates: made so far, the same in all rows.
+      high: where an index takes two words, the high one, and the others hold the low one; else None
+        (always on the host, where rows are int64 then).
     """
 
     row: Any
     validated: Any
     updates: Any
+    high: Any = None
 
 
 class Searches:
@@ -105,10 +110,11 @@ class Searches:
         while not is_over.all():
             state, asked, is_over = self._go_on(self._rows, placed, state)
             is_over = np.asarray(is_over)
-            history.append(_in_order(jax.device_get(asked)))
+            history.append(_joined(self._parts, _in_order(jax.device_get(asked))))
             on_queries(int(np.minimum(np.asarray(state.queries), self._budget).mean()))
-        columns = (np.concatenate(calls, 1)[: self._count] for calls in zip(*history, strict=True))
-        queries, updates, final = within(Asked(*columns), self._budget)
+        columns = [(call.row, call.validated, call.updates) for call in history]
+        asked_for = (np.concatenate(of, 1)[: self._count] for of in zip(*columns, strict=True))
+        queries, updates, final = within(Asked(*asked_for), self._budget)
         return Found(
             queries=queries,
             updates=updates,
@@ -156,7 +162,8 @@ def seed_bytes(parts: TableParts, budget: int) -> int:
     """What a search holds: its state before and after a round, and all that it has asked for."""
     state = jax.eval_shape(functools.partial(_begin, parts), jax.ShapeDtypeStruct((), np.uint32))
     held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    return 2 * held + 2 * 4 * 2 * max(budget, _most_queries(parts))
+    words = 3 if _takes_two_words(parts) else 2
+    return 2 * held + 2 * 4 * words * max(budget, _most_queries(parts))
 
 
 def param_counts(controller: Controller) -> dict[str, int]:
@@ -187,7 +194,10 @@ def _go_on(
     """So many rounds more; also what was asked for, by phase, and whether that was enough."""
 
     def keep(state: SearchState, proposal: Proposal, outcome: Outcome) -> Asked:
-        index = jax.vmap(parts.space.index)(proposal.architecture)
+        if _takes_two_words(parts):
+            high, index = jax.vmap(parts.space.index_words)(proposal.architecture).T
+        else:
+            high, index = None, jax.vmap(parts.space.index)(proposal.architecture)
         row = jnp.where(outcome.ok, index, NO_ROW)
         validation = proposal.purpose == VALIDATE
         whole = (proposal.architecture[:, -1] != 0).any(-1)
@@ -195,6 +205,7 @@ def _go_on(
             row=jnp.where(proposal.mask & ~validation, row, ENDED),
             validated=jnp.where(proposal.mask & validation & whole, row, ENDED),
             updates=jnp.full(len(row), parts.controller.num_updates(state.controller)),
+            high=high,
         )
 
     state, asked = search.run_compiled(
@@ -217,11 +228,29 @@ def _most_queries(parts: TableParts) -> int:
 
 def _in_order(asked: tuple[Asked, ...]) -> Asked:
     """Phases [N, rounds, repeats, B] to [N, queries] in the order in which they were asked."""
-    columns = []
+    columns: list[Any] = []
     for leaves in zip(*asked, strict=True):
+        if leaves[0] is None:
+            columns.append(None)
+            continue
         shaped = [leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves]
         columns.append(np.concatenate(shaped, -1).reshape(len(shaped[0]), -1))
     return Asked(*columns)
+
+
+def _takes_two_words(parts: TableParts) -> bool:
+    return parts.space.low_size < parts.space.size
+
+
+def _joined(parts: TableParts, asked: Asked) -> Asked:
+    """Rows whole, int64 where they came as two words."""
+    if asked.high is None:
+        return asked
+
+    def of(low: np.ndarray) -> np.ndarray:
+        return np.where(low < 0, low, parts.space.of_words(np.stack([asked.high, low], -1)))
+
+    return Asked(of(asked.row), of(asked.validated), asked.updates)
 
 
 def within(asked: Asked, budget: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

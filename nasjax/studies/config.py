@@ -18,7 +18,8 @@ class StudyConfig:
     Attributes:
       tables: "space/data_set" each.
       budgets: queries of a search.
-      costs: names of device costs, and quantiles: of each over a table's architectures. Every table
+      costs: names of device costs, and quantiles: of each over a table's architectures (without a
+        table, over a random sample of the space). Every table
         is searched once for every cost and quantile; answers must not cost more than that. The
         search sees that cost first, before `evaluator.costs`, and a setting `target` of a reward or
         a controller that is None becomes that quantile. Without costs, nothing is asked for.
@@ -82,6 +83,16 @@ class CellConfig(NamedTuple):
     measures: tuple[str, ...] = ()
 
     @property
+    def is_predicted(self) -> bool:
+        """Whether surrogates stand for a table."""
+        return self.sections["evaluator"].get("name") == "surrogate"
+
+    @property
+    def group(self) -> tuple[Any, ...]:
+        """Equal in cells that are compared."""
+        return self.space, self.data_set, self.budget, self.limit
+
+    @property
     def name(self) -> str:
         """Of its folder."""
         name = f"{self.label}--{self.space}--{self.data_set}--{self.budget}"
@@ -121,6 +132,7 @@ def parse(config: Mapping[str, Any]) -> Study:
         evaluator = resolved.pop("evaluator")
         del evaluator["data_set"]
         settings[label] = resolved
+    evaluator = assemble.with_digest_of(evaluator, (*study.costs, *study.measures))
     asked = [Limit(cost, quantile) for cost in study.costs for quantile in study.quantiles]
     limits: list[Limit | None] = [*asked] or [None]
     cells = [

@@ -36,8 +36,8 @@ def summary(cell: Cell) -> dict[str, Any]:
         return {}
     cost, quantile, target, costs = cell.constraint
     rows, final = answers(cell), cell.final[cell.final >= 0]
-    known = np.isfinite(cell.search_accuracy)
-    feasible = int(np.isfinite(cell.eligible_accuracy).sum())
+    known = np.isfinite(cell.search_accuracy[cell.drawn])
+    feasible = int(np.isfinite(cell.eligible_accuracy[cell.drawn]).sum())
     answered = statistics.chance_of_any(feasible, cell.budget, int(known.sum()) - feasible)
     mean_cost = _mean_of(rows, costs)
     kept = cell.constraint.is_kept[final]

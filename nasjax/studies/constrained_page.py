@@ -39,6 +39,7 @@ class OfTable(NamedTuple):
     tradeoffs: Sequence[Tradeoff]  # of the costs that have a feasible row
     file_names: Sequence[tuple[str, str]]  # of both pictures of each trade-off
     picks: Sequence[Mapping[str, Any]]  # of these cells, see `picks.picks`
+    notes: Sequence[str] = ()  # what the table is, where it is none
 
 
 def chapters(tables: Sequence[OfTable]) -> list[Chapter]:
@@ -48,7 +49,8 @@ def chapters(tables: Sequence[OfTable]) -> list[Chapter]:
 
 def _chapter(table: OfTable, index: int) -> Chapter:
     head = heading(*table.limits[0].group[:3])
-    blocks: list[Block] = [*_overview(table)]
+    blocks: list[Block] = [Notes(table.notes)] if table.notes else []
+    blocks += _overview(table)
     for at, (shown, names) in enumerate(zip(table.tradeoffs, table.file_names, strict=True)):
         blocks += _pictures(shown, names, f"{index}-{at}", head)
     if table.tradeoffs:

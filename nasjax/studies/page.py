@@ -19,6 +19,7 @@ class Section(NamedTuple):
     rows: Sequence[Row]  # sorted by mean reported accuracy
     picture: plots.Picture
     file_name: str  # of the picture, beside the Markdown
+    notes: Sequence[str] = ()  # what the table is, where it is none
 
 
 def chapters(sections: Sequence[Section]) -> list[Chapter]:
@@ -53,7 +54,8 @@ def _chapter(section: Section, index: int) -> Chapter:
         lambda path: plots.anytime_png(section.picture, path),
     )
     table = columns.table(_columns(section), section.rows)
-    return Chapter(head, [table, Notes(_notes(section)), picture])
+    first = [Notes(section.notes)] if section.notes else []
+    return Chapter(head, [*first, table, Notes(_notes(section)), picture])
 
 
 def _columns(section: Section) -> list[Column]:

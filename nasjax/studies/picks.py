@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nasjax.members import TABLE_SPACES
+from nasjax.members import SURROGATE_SPACES, TABLE_SPACES, slot_space
 from nasjax.studies.answers import answers, best_row
 from nasjax.studies.cell import NO_ROW, Cell
 
@@ -19,8 +19,7 @@ def picks(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     - best_...: the same of the table's row with the best search accuracy that keeps the constraint;
       None where no row does
     """
-    named = {cell.space: _names(cell.space) for cell in cells}
-    return [_pick(cell, named[cell.space]) for cell in cells if cell.constraint is not None]
+    return [_pick(cell, _names(cell)) for cell in cells if cell.constraint is not None]
 
 
 def agreed(cell: Cell) -> tuple[int, int]:
@@ -66,9 +65,9 @@ def _about(cell: Cell, row: int, to_text: Callable[[int], str]) -> dict[str, Any
     }
 
 
-def _names(space: str) -> Callable[[int], str]:
-    """How rows of a table are called: as architectures, where the space is a known one."""
-    if space not in TABLE_SPACES:
+def _names(cell: Cell) -> Callable[[int], str]:
+    """How rows are called: as architectures, where the space is a known one."""
+    if cell.space not in TABLE_SPACES | SURROGATE_SPACES:
         return lambda row: f"row {row}"
-    made = TABLE_SPACES[space]()
-    return lambda row: made.to_text(made.of_index(row))
+    made, ids = slot_space(cell.space), cell.ids
+    return lambda row: made.to_text(made.of_index(row if ids is None else ids[row]))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nasjax.errors import UserError
-from nasjax.studies import blocks, constrained_page, page, plots
+from nasjax.studies import blocks, constrained_page, page, plots, sampled
 from nasjax.studies.aggregate import Group, aggregates, curve, grouped
 from nasjax.studies.answers import best_reported, best_row
 from nasjax.studies.cell import Cell
@@ -81,7 +81,8 @@ def _sections(cells: Sequence[Cell], frame: pd.DataFrame, reference: str) -> lis
             ordered = {row["label"]: curves[row["label"]] for row in rows[group]}
             picture = plots.Picture(ordered, reference, best_reported(members[0]))
             name = _file_name(*group[:3])
-            sections.append(page.Section(group, rows[group], picture, name))
+            notes = sampled.note(members[0])
+            sections.append(page.Section(group, rows[group], picture, name, notes))
     return sections
 
 
@@ -126,6 +127,7 @@ def _table(
         [tradeoff(of_cost, reference) for of_cost in by_cost.values()],
         names,
         picks(every),
+        sampled.note(first),
     )
 
 

@@ -1,5 +1,6 @@
 """Runs what is missing of a study, and reads what is there."""
 
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from nasjax import assemble
 from nasjax.config import check
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
-from nasjax.studies import compiled, parts
+from nasjax.studies import compiled, parts, sampled
 from nasjax.studies.cell import Cell, Constraint
 from nasjax.studies.config import CellConfig, Study
 from nasjax.studies.parts import Part
@@ -73,7 +74,7 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
 
 
 def constraint_of(cell: CellConfig) -> Constraint:
-    """What the cell's limit comes to in its table.
+    """What the cell's limit comes to in its table, or in the random sample.
 
     Raises:
       UserError: the table does not have that cost, or it is never finite.
@@ -88,7 +89,9 @@ def constraint_of(cell: CellConfig) -> Constraint:
 
 
 def _costs(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Columns [rows] of the cell's table, in the order of its space's index."""
+    """Columns of the cell's table, in the order of its space's index; or of the random sample."""
+    if cell.is_predicted:
+        return sampled.costs_of_sample(cell, names)
     table = load_table(cell.space, cell.data_set, names)
     rows = assemble.rows_of(table, cell.space)
     return dict(zip(names, rows.costs.T, strict=True))
@@ -130,32 +133,40 @@ class Runner:
 
 
 def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:
-    """What is there of every cell; cells without any part are left out."""
-    for config in study.cells:
-        part = parts.read(directory, config.name)
-        if part is None:
-            continue
-        made = assemble_cell(config)
-        yield (
-            Cell(
-                label=config.label,
-                space=config.space,
-                data_set=config.data_set,
-                budget=config.budget,
-                seeds=part.seeds,
-                queries=part.found.queries,
-                updates=part.found.updates,
-                final=part.found.final,
-                search_accuracy=made.rows.search_accuracy,
-                reported_accuracy=made.rows.reported_accuracy,
-                learns=made.controller.learns,
-                facts={
-                    f"{name}_params": count
-                    for name, count in compiled.param_counts(made.controller).items()
-                },
-                constraint=constraint_of(config) if config.limit else None,
-                measures=_costs(config, config.measures),
-                run_seconds=part.found.run_seconds,
-            ),
-            part,
-        )
+    """What is there of every cell; cells without any part are left out.
+
+    Raises:
+      UserError: a part is damaged.
+    """
+    for _, group in itertools.groupby(study.cells, key=lambda config: config.group):
+        read = [(config, parts.read(directory, config.name)) for config in group]
+        found = [(config, part) for config, part in read if part is not None]
+        rows = sampled.rows_of(found) if found and found[0][0].is_predicted else None
+        for config, part in found:
+            yield _cell(config, part, rows), part
+
+
+def _cell(config: CellConfig, part: Part, rows: sampled.Rows | None) -> Cell:
+    """A cell of a table; of `rows`, where there is no table."""
+    made = assemble_cell(config)
+    cell = Cell(
+        label=config.label,
+        space=config.space,
+        data_set=config.data_set,
+        budget=config.budget,
+        seeds=part.seeds,
+        queries=part.found.queries,
+        updates=part.found.updates,
+        final=part.found.final,
+        search_accuracy=made.rows.search_accuracy,
+        reported_accuracy=made.rows.reported_accuracy,
+        learns=made.controller.learns,
+        facts={
+            f"{name}_params": count
+            for name, count in compiled.param_counts(made.controller).items()
+        },
+        constraint=constraint_of(config) if config.limit else None,
+        measures=_costs(config, config.measures),
+        run_seconds=part.found.run_seconds,
+    )
+    return cell if rows is None else sampled.in_rows(cell, rows)
