@@ -2,18 +2,18 @@
 
 import dataclasses
 import functools
-import math
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from nasjax import known
 from nasjax.config import check, parse_section, unknown
 from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
-from nasjax.data.tables import Table, load_table
+from nasjax.data.tables import load_table
 from nasjax.errors import UserError
 from nasjax.evaluation.surrogate import (
     SurrogateConfig,
@@ -24,7 +24,7 @@ from nasjax.evaluation.surrogate import (
     with_digest,
 )
 from nasjax.evaluation.surrogate import load as load_surrogates
-from nasjax.evaluation.table import Rows, TableConfig, in_order, make_table
+from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.members import (
@@ -37,8 +37,6 @@ from nasjax.members import (
     of_saved,
     parse_member,
 )
-from nasjax.predictors.features import features_of
-from nasjax.predictors.saved import load as load_predictor
 from nasjax.runs.final_test import TestFn, retrained
 from nasjax.search import SearchConfig
 from nasjax.spaces.layer_chain import LayerChain
@@ -196,7 +194,7 @@ def _assemble_look_up(settings: Settings) -> Parts:
 
     def test_fn(architecture: np.ndarray) -> dict[str, Any]:
         if predicted:
-            rows = rows_of_surrogates(made.space, settings.evaluator, architecture[None])
+            rows = known.rows_of_surrogates(made.space, settings.evaluator, architecture[None])
             reported = rows.reported_accuracy[0]
         else:
             index = int(made.space.index(jax.numpy.asarray(architecture)))
@@ -230,9 +228,9 @@ def assemble_table(config: Mapping[str, Any], queries: int, unit: float = 1.0) -
     """
     check(queries >= 1, "study.budgets", queries, "1 or more")
     name = config["space"]["name"]
-    known = [*TABLE_SPACES, *SURROGATE_SPACES]
-    if name not in known:
-        raise UserError(unknown(f"config.space.name={name!r}", name, known))
+    spaces = [*TABLE_SPACES, *SURROGATE_SPACES]
+    if name not in spaces:
+        raise UserError(unknown(f"config.space.name={name!r}", name, spaces))
     config = {**config, "evaluator": {"name": "table", **config["evaluator"]}}
     # The budget decides; a round makes a query at least.
     search = {"rounds": queries, "max_queries": queries}
@@ -256,22 +254,6 @@ def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"evaluator": {**named, **dataclasses.asdict(evaluator)}, **found}
 
 
-def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str, Any]:
-    """A section `evaluator` that names the very predictors it reads, if it reads any.
-
-    Args:
-      evaluator: from `resolve_table`, without its data set; costs: that are read besides its own.
-
-    Raises:
-      UserError: a predictor is missing, or is not the one that the section names.
-    """
-    if evaluator.get("name") != "surrogate":
-        return evaluator
-    _, config = parse_member("evaluator", {**evaluator, "data_set": ""})
-    found = with_digest(config, (*config.costs, *costs))
-    return {**evaluator, "digest": found.digest}
-
-
 def resolved(settings: Settings, space: Any) -> dict[str, Any]:
     """The config with every default filled in, as plain data."""
     config: dict[str, Any] = {"seed": settings.seed}
@@ -291,13 +273,13 @@ def resolved(settings: Settings, space: Any) -> dict[str, Any]:
 def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     name, evaluator = settings.names["space"], settings.evaluator
     space = TABLE_SPACES[name]()
-    rows = rows_of(load_table(name, evaluator.data_set, evaluator.costs), name)
-    rows = _in_units(_with_predicted(rows, space, evaluator), unit)
+    rows = known.rows_of(load_table(name, evaluator.data_set, evaluator.costs), name)
+    rows = known.in_units(known.with_predicted(rows, space, evaluator), unit)
     top = float(np.nanmax(rows.search_accuracy))
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
     check(least is None or least <= top, "controller.min_accuracy", least, allowed)
-    costs = _costs(rows, (*evaluator.costs, *evaluator.predicted))
+    costs = known.costs_of(rows, (*evaluator.costs, *evaluator.predicted))
     priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
     check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
     return TableParts(
@@ -313,8 +295,8 @@ def _surrogate_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     evaluator = settings.evaluator
     space = SURROGATE_SPACES[settings.names["space"]]()
     surrogates = load_surrogates(evaluator, space, of_saved)
-    rows = _in_units(predict_rows(surrogates, space, drawn_from(space)), unit)
-    costs = _costs(rows, evaluator.costs)
+    rows = known.in_units(predict_rows(surrogates, space, drawn_from(space)), unit)
+    costs = known.costs_of(rows, evaluator.costs)
     priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
     check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
     predictors = tuple(each.predictor for each in (surrogates.accuracy, *surrogates.costs))
@@ -328,51 +310,6 @@ def _surrogate_parts(settings: Settings, unit: float = 1.0) -> TableParts:
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
         seen=seen_of(surrogates, unit),
     )
-
-
-def _in_units(rows: Rows, unit: float) -> Rows:
-    """The first cost counted in so many of its own units."""
-    units = np.where(np.arange(rows.costs.shape[1]) == 0, unit, 1.0).astype(np.float32)
-    return rows._replace(costs=rows.costs / units)
-
-
-def rows_of_surrogates(
-    space: SlotSpace, config: SurrogateConfig, architectures: np.ndarray
-) -> Rows:
-    """What surrogates predict of architectures [N, L, 1], in their order.
-
-    Raises:
-      UserError: see `evaluation.surrogate.load`.
-    """
-    return predict_rows(load_surrogates(config, space, of_saved), space, architectures)
-
-
-def rows_of(table: Table, space: str) -> Rows:
-    """A table in the order of its space's index."""
-    return in_order(table, TABLE_SPACES[space]())
-
-
-def _with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Rows:
-    """Appends the costs that saved predictors predict of all architectures."""
-    if not evaluator.predicted:
-        return rows
-    features = features_of(space, space.of_index(np.arange(space.size)), evaluator.data_set)
-    costs = [rows.costs]
-    for directory in evaluator.predicted:
-        saved = load_predictor(pathlib.Path(directory), space.feature_names)
-        known = saved.facts.get("data_set")
-        allowed = f"predictors of {evaluator.data_set!r}, evaluator.data_set; it is of {known!r}"
-        check(known == evaluator.data_set, "evaluator.predicted", directory, allowed)
-        predict = jax.jit(of_saved(saved, space).predict)
-        costs.append(np.asarray(predict(saved.params, features).value)[:, None])
-    return rows._replace(costs=np.concatenate(costs, axis=1))
-
-
-def _costs(rows: Rows, names: tuple[str, ...]) -> Costs:
-    """The table's costs: their names, and medians over the rows that can be run."""
-    runs = [column[np.isfinite(column)] for column in rows.costs.T]
-    medians = [float(np.median(column)) if len(column) else math.nan for column in runs]
-    return Costs(names, tuple(medians))
 
 
 def _controller(settings: Settings, space: Any, counts_of: int | None, costs: Costs) -> Controller:

@@ -138,7 +138,7 @@ class Seen(NamedTuple):
 def seen_of(surrogates: Surrogates, unit: float = 1.0) -> Seen:
     """Of these, all but what is reported."""
     shown = (surrogates.accuracy, *surrogates.costs)
-    return Seen(tuple(each.params for each in shown), np.float32(unit))
+    return Seen(tuple(each.params for each in shown), np.array(unit, np.float32))
 
 
 def make_surrogate(

@@ -81,7 +81,7 @@ class Searches:
 
         start = time.perf_counter()
         # As arguments: tables of one shape have one program, which the compilation cache knows.
-        self._rows = jax.device_put(parts.rows, NamedSharding(mesh, PartitionSpec()))
+        self._rows = jax.device_put(parts.read, NamedSharding(mesh, PartitionSpec()))
         seeds = self._placed(np.zeros(count))
         self._begin = begin.lower(self._rows, seeds).compile()
         states = jax.tree.map(

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from nasjax import assemble
 from nasjax.config import check, check_label, check_sections, parse_section
 from nasjax.errors import UserError
+from nasjax.known import with_digest_of
 
 SECTIONS = ("study", "evaluator", "controllers")
 
@@ -132,7 +133,7 @@ def parse(config: Mapping[str, Any]) -> Study:
         evaluator = resolved.pop("evaluator")
         del evaluator["data_set"]
         settings[label] = resolved
-    evaluator = assemble.with_digest_of(evaluator, (*study.costs, *study.measures))
+    evaluator = with_digest_of(evaluator, (*study.costs, *study.measures))
     asked = [Limit(cost, quantile) for cost in study.costs for quantile in study.quantiles]
     limits: list[Limit | None] = [*asked] or [None]
     cells = [

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasjax import assemble
+from nasjax import assemble, known
 from nasjax.config import check
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
+from nasjax.members import fitting_evaluator
 from nasjax.studies import compiled, parts, sampled
 from nasjax.studies.cell import Cell, Constraint
 from nasjax.studies.config import CellConfig, Study
@@ -64,6 +65,7 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
     """
     sections, unit = cell.sections, 1.0
     try:
+        _check_evaluator(cell)
         _costs(cell, cell.measures)
         if cell.limit is not None:
             # Counted in targets, so that all limits have one program.
@@ -71,6 +73,14 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
         return assemble.assemble_table(sections, cell.budget, unit)
     except UserError as error:
         raise UserError(f"{cell.name}: {error}") from None
+
+
+def _check_evaluator(cell: CellConfig) -> None:
+    name = "surrogate" if cell.is_predicted else "table"
+    fitting = fitting_evaluator(cell.space)
+    # A space that is neither's is told by whoever looks for it.
+    known = fitting in (name, "trained")
+    check(known, "evaluator.name", name, f"{fitting!r}, for {cell.space} in study.tables")
 
 
 def constraint_of(cell: CellConfig) -> Constraint:
@@ -93,7 +103,7 @@ def _costs(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndarray]:
     if cell.is_predicted:
         return sampled.costs_of_sample(cell, names)
     table = load_table(cell.space, cell.data_set, names)
-    rows = assemble.rows_of(table, cell.space)
+    rows = known.rows_of(table, cell.space)
     return dict(zip(names, rows.costs.T, strict=True))
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax import assemble
+from nasjax import known
 from nasjax.evaluation.surrogate import SAMPLE_SEED, SAMPLED, SurrogateConfig, drawn_from
 from nasjax.evaluation.table import Rows as Predicted
 from nasjax.members import parse_member, slot_space
@@ -57,7 +57,7 @@ def costs_of_sample(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndar
     """Columns [SAMPLED] of what is predicted of the sample."""
     space = slot_space(cell.space)
     config = _config(cell, tuple(names))
-    rows = assemble.rows_of_surrogates(space, config, drawn_from(space))
+    rows = known.rows_of_surrogates(space, config, drawn_from(space))
     return dict(zip(names, rows.costs.T, strict=True))
 
 
@@ -74,7 +74,7 @@ def rows_of(found: Sequence[tuple[CellConfig, Part]]) -> Rows:
     names = tuple(dict.fromkeys((*limit, *first.measures)))
     config = _config(first, names)
     chunks = [
-        assemble.rows_of_surrogates(space, config, space.of_index(ids[start : start + _AT_ONCE]))
+        known.rows_of_surrogates(space, config, space.of_index(ids[start : start + _AT_ONCE]))
         for start in range(0, len(ids), _AT_ONCE)
     ]
     columns = (np.concatenate(of) for of in zip(*chunks, strict=True))

@@ -35,7 +35,9 @@ def config(directory, **changes):
 def evaluator(directory, **changes):
     settings = config(directory, **changes)
     surrogates = surrogate.load(settings, SPACE, members.of_saved)
-    return surrogates, surrogate.make_surrogate(surrogates, SPACE, settings)
+    predictors = tuple(each.predictor for each in (surrogates.accuracy, *surrogates.costs))
+    seen = surrogate.seen_of(surrogates)
+    return surrogates, surrogate.make_surrogate(seen, predictors, SPACE, settings)
 
 
 def proposal(architectures):

@@ -1,0 +1,41 @@
+"""MnasNet's space under targets of two devices: five methods, 300 queries.
+
+    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+        --directory=predictors/accel_nasbench
+    python -m launch.study --config=configs/studies/mnasnet.py --directory=studies/mnasnet
+
+The first command fits the surrogates that stand for training on ImageNet and for the devices; the
+accuracy that searches see and the one that is reported come from halves of the measured networks.
+The targets are the medians of 10,000 random networks: ms on a ZCU102 (FPGA) and per image on an
+A100. On more seeds: --config.study.seeds=500.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """All see the target; REINFORCE has MnasNet's soft exponents, AUTOCoMET its defaults."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("mnasnet/imagenet",),
+        budgets=(300,),
+        costs=("zcu102_latency_ms", "a100_ms_per_image"),
+        quantiles=(0.5,),
+        seeds=100,
+        seeds_per_part=100,
+        reference="random_search",
+    )
+    c.evaluator = dict(
+        name="surrogate",
+        directory="predictors/accel_nasbench/saved",
+        accuracy="top1_search",
+        reported="top1_reported",
+        noise=True,
+    )
+    c.controllers = settings.UNDER_TARGET | dict(
+        reinforce=settings.mnasnet(-0.07, -0.07),
+        autocomet=settings.autocomet(),
+    )
+    return c
