@@ -1,4 +1,4 @@
-"""Pictures of accuracy against a device cost: where answers lie, and how fast searches get there."""
+"""Pictures of accuracy against a cost: where answers lie, and how fast searches get there."""
 
 import pathlib
 from collections.abc import Sequence
