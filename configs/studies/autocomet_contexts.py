@@ -1,6 +1,7 @@
 """Is AUTOCoMET faster at equal quality? 27 contexts, baselines at several weights.
 
-    python -m launch.study --config=configs/studies/autocomet_contexts.py --directory=studies/contexts
+    python -m launch.study --config=configs/studies/autocomet_contexts.py \
+        --directory=studies/contexts
 
 NAS-Bench-201's three data sets, three devices of HW-NAS-Bench (types 1 to 3: Pixel 3, Jetson TX2,
 Raspberry Pi 4), targets at the 25, 50 and 75 % quantiles of the latency. The report says how many

@@ -165,8 +165,8 @@ PICTURE_NOTES = (
     "In the middle: hypervolume, the area of cost and search accuracy that what was asked for "
     "dominates, whether it keeps the target or not, up to the table's greatest cost and down to "
     "accuracy 0, as a part of what the whole table dominates. Below: the return of what is asked "
-    "for, as in AUTOCoMET's Fig. 3, by one yardstick for all: search accuracy * min(1, target / cost), as a "
-    "share of the table's best, mean over the queries since the point before.",
+    "for, as in AUTOCoMET's Fig. 3, by one yardstick for all: search accuracy * min(1, target / "
+    "cost), as a share of the table's best, mean over the queries since the point before.",
 )
 
 
