@@ -140,7 +140,8 @@ class _Autocomet:
             "primary": jax.ShapeDtypeStruct((self.layers,), jnp.float32),
             "secondary": jax.ShapeDtypeStruct((self.num_secondaries, self.layers), jnp.float32),
         }
-        capacity = max(self.models, self.max_episodes if self.config.replays else 1)
+        # All of the search, also without replays: ranks and new attempts look at what there was.
+        capacity = max(self.models, self.max_episodes)
         return AutocometState(
             learner=Learner(
                 q=q,
