@@ -104,3 +104,111 @@ def rank(value_: float, among: list[float]) -> float:
     return sum(1.0 if other < value_ else 0.5 if other == value_ else 0.0 for other in among) / len(
         among
     )
+
+
+class Settings(NamedTuple):
+    """As in the config; `episodes` is C of the schedules."""
+
+    credit: str
+    scale: str
+    shaping: str
+    schedule: str
+    epsilon: tuple[float, ...]
+    threshold: float
+    episodes: int
+    discount: float
+    learning_rate: float
+    potential_learning_rate: float
+
+
+class Episode(NamedTuple):
+    """An architecture (operations from 0), components [L] and [S, L] of its prefixes."""
+
+    built: tuple[int, ...]
+    primary: Array
+    secondary: Array
+
+
+class Reference:
+    """Learns from episodes as the controller should.
+
+    features: prefix -> what a net reads. choices: [L] of what each slot may hold.
+    """
+
+    def __init__(self, settings: Settings, features: dict, choices: list, q: Params, phi: list):
+        self.settings, self.features, self.choices = settings, features, choices
+        self.q, self.phi = q, phi
+        self.q_adam, self.phi_adam = at_rest(q), [at_rest(params) for params in phi]
+        self.epsilon = list(settings.epsilon)
+        self.kept: list[Episode] = []
+        self.last: float | None = None
+        self.losses: list[float] = []
+
+    def regulate(self, new: list[Episode]) -> None:
+        """Every epsilon by every candidate in turn (pies and regulated: by every episode)."""
+        s = self.settings
+        for episode in new:
+            evaluated = episode.primary[-1:] if s.credit == "final" else episode.primary
+            before = evaluated[0] if self.last is None else self.last
+            total = evaluated[-1] - before
+            if s.schedule == "equation_3_episode":
+                before = 0.0
+            for i, start in enumerate(s.epsilon):
+                e, previous = self.epsilon[i], before
+                if s.schedule == "pies":
+                    e = e - start / s.episodes
+                    e = e if e > s.threshold else 0.0
+                if s.schedule == "regulated":
+                    e = e * np.exp(total - 5 / s.episodes) if e > s.threshold else 0.0
+                if s.schedule.startswith("equation_3"):
+                    for accuracy in evaluated:
+                        e = e * np.exp(accuracy - previous) if e > s.threshold else 0.0
+                        previous = accuracy
+                self.epsilon[i] = float(e)
+            self.last = float(evaluated[-1])
+
+    def scaled(self, primary: Array) -> Array:
+        """[L]: raw, or ranks among all prefixes (or architectures) so far."""
+        if self.settings.scale == "raw":
+            return primary
+        if self.settings.credit == "final":
+            among = [float(episode.primary[-1]) for episode in self.kept]
+        else:
+            among = [float(v) for episode in self.kept for v in episode.primary]
+        return np.array([rank(float(v), among) for v in primary])
+
+    def best_after(self, prefix: tuple[int, ...]) -> float:
+        """max over what the next slot may hold of Q; 0 after a whole architecture."""
+        if len(prefix) == len(self.choices):
+            return 0.0
+        ahead = np.stack([self.features[(*prefix, a)] for a in self.choices[len(prefix)]])
+        return float(value(self.q, ahead).max())
+
+    def learn(self, episodes: list[Episode]) -> None:
+        """One gradient step of every net."""
+        s, layers = self.settings, len(self.choices)
+        prefixes = [e.built[: n + 1] for e in episodes for n in range(layers)]
+        x = np.stack([self.features[prefix] for prefix in prefixes])
+        earned = np.stack([credited(self.scaled(e.primary), s.credit) for e in episodes])
+        targets = earned.reshape(-1) + s.discount * np.array([*map(self.best_after, prefixes)])
+        steps = []
+        for i, params in enumerate(self.phi):
+            now = value(params, x).reshape(-1, layers)
+            if s.shaping == "value":
+                targets = targets + self.epsilon[i] * now.reshape(-1)
+            later = np.concatenate([now[:, 1:], np.zeros((len(now), 1))], axis=1)
+            rewards = np.stack([credited(e.secondary[i], s.credit) for e in episodes])
+            steps.append(gradient(params, x, (rewards + s.discount * later).reshape(-1)))
+        q_loss, q_gradient = gradient(self.q, x, targets)
+        self.q, self.q_adam = adam_step(self.q, q_gradient, self.q_adam, s.learning_rate)
+        for i, (_, found) in enumerate(steps):
+            rate = s.potential_learning_rate
+            self.phi[i], self.phi_adam[i] = adam_step(self.phi[i], found, self.phi_adam[i], rate)
+        self.losses = [q_loss, *(loss for loss, _ in steps)]
+
+    def update(self, new: list[Episode], drawn: list[list[int]] | None) -> None:
+        """After a round's episodes; `drawn`: for every step, which of those kept (None: the new)."""
+        self.kept += new
+        self.regulate(new)
+        for rows in drawn or [None]:
+            self.learn(new if rows is None else [self.kept[row] for row in rows])

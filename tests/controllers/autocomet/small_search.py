@@ -12,7 +12,7 @@ from nasjax.controllers.autocomet.controller import make_autocomet
 from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.spaces import parsed
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import INFEASIBLE, OK, Outcome
+from nasjax.types import GROW, INFEASIBLE, OK, Outcome, Proposal
 from tests.controllers.autocomet.numpy_tree import Tree
 
 COSTS = Costs(("device/latency_ms", "network/params_m"), (4.0, 0.5))
@@ -63,44 +63,74 @@ def prefix_of(architecture):
 
 def outcome_of(proposal, table):
     """What the table says; rows that are not asked for hold numbers that nobody may read."""
-    rows = [table[prefix_of(architecture)] for architecture in proposal.architecture]
+    rows = [table[prefix_of(architecture)] for architecture in np.asarray(proposal.architecture)]
     asked = np.asarray(proposal.mask)
     accuracy = np.where(asked, np.float32([row[0] for row in rows]), np.float32(0.95))
     costs = np.where(asked[:, None], np.stack([row[1] for row in rows]), np.float32(99))
     runs = np.array([row[2] for row in rows]) | ~asked
-    return Outcome(
-        accuracies=jnp.asarray(accuracy)[:, None],
-        accuracy=jnp.asarray(accuracy),
-        costs=jnp.asarray(costs),
-        status=jnp.where(jnp.asarray(runs), OK, INFEASIBLE).astype(jnp.int32),
-    )
+    status = np.where(runs, OK, INFEASIBLE).astype(np.int32)
+    return Outcome(*map(jnp.asarray, (accuracy[:, None], accuracy, costs, status)))
+
+
+# Programs that run a few times: half the time to compile, and nothing else changes.
+COMPILE_QUICKLY = {"xla_backend_optimization_level": 0}
 
 
 @functools.cache
 def make(queries=40, space=UNEQUAL, costs=COSTS, **settings):
-    """The controller and its jitted functions: init, propose, update, propose_validation."""
+    """The controller, and its functions as they are jitted when first called."""
     controller = make_autocomet(
         AutocometConfig(**settings), space, performance_size=1, costs=costs, queries=queries
     )
     grow, validate = controller.round
-    compiled = {
+    functions = {
         "init": controller.init,
         "propose": grow.propose,
         "update": grow.update,
         "propose_validation": validate.propose,
     }
-    return controller, {name: jax.jit(function) for name, function in compiled.items()}
+    return controller, {
+        name: jax.jit(function, compiler_options=COMPILE_QUICKLY)
+        for name, function in functions.items()
+    }
 
 
-def random_nets(state, seed=0, scale=0.5):
-    """The state with parameters drawn anew, so that no two prefixes are worth the same."""
+def begin(controller, epsilon, seed=0, scale=0.5):
+    """As `init`, which takes longer to compile; no two prefixes are worth the same to its nets."""
     rng = np.random.default_rng(seed)
+    shapes = jax.eval_shape(controller.init, jax.random.key(0))
+    state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
     def drawn(leaf):
         return jnp.asarray(scale * rng.normal(size=leaf.shape), jnp.float32)
 
     q, phi = jax.tree.map(drawn, (state.learner.q, state.learner.phi))
-    return state.replace(learner=state.learner.replace(q=q, phi=phi))
+    learner = state.learner.replace(q=q, phi=phi, epsilon=jnp.asarray(epsilon, jnp.float32))
+    return state.replace(learner=learner, best=jnp.float32(-1e9))
+
+
+def params_of(tree, *index):
+    """A net's parameters as float64; `index` of a potential."""
+    return {
+        layer: {key: np.float64(leaf[index]) for key, leaf in arrays.items()}
+        for layer, arrays in tree["params"].items()
+    }
+
+
+def proposal_of(wholes, credit):
+    """As a round asks for architectures [M, L] of operations from 0."""
+    wholes = np.asarray(wholes)
+    models, layers = wholes.shape
+    filled = np.arange(layers) <= np.arange(layers)[:, None]  # [prefixes, L]
+    architecture = np.where(filled[None], wholes[:, None] + 1, 0).reshape(-1, layers, 1)
+    asked = np.full(layers, credit != "final")
+    asked[-1] = True
+    return Proposal(
+        architecture=jnp.asarray(architecture, jnp.int32),
+        mask=jnp.asarray(np.tile(asked, models)),
+        purpose=jnp.full(models * layers, GROW, jnp.int32),
+        baseline=jnp.zeros((models * layers, 1)),
+    )
 
 
 @functools.cache
