@@ -45,7 +45,8 @@ class AutocometState(flax.struct.PyTreeNode):
       actions: [M, L] int32, of the architectures that are being evaluated.
       last_primary: [] of the last candidate evaluated, for equation 3.
       episodes, updates: [] int32, so far.
-      best: [] the highest primary of a whole architecture; stale: [] int32, rounds since it grew.
+      best: [] primary of a whole architecture, the last one that was higher than the one before it
+        by more than tau; stale: [] int32, rounds since.
     """
 
     learner: Learner
@@ -139,7 +140,8 @@ class _Autocomet:
             "primary": jax.ShapeDtypeStruct((self.layers,), jnp.float32),
             "secondary": jax.ShapeDtypeStruct((self.num_secondaries, self.layers), jnp.float32),
         }
-        capacity = max(self.models, self.max_episodes if self.config.replays else 1)
+        # All of the search, also without replays: ranks and new attempts look at what there was.
+        capacity = max(self.models, self.max_episodes)
         return AutocometState(
             learner=Learner(
                 q=q,
@@ -290,7 +292,7 @@ class _Autocomet:
             last_primary=last,
             episodes=state.episodes + self.models,
             updates=state.updates + self.config.updates,
-            best=jnp.maximum(reached, state.best),
+            best=jnp.where(grew, reached, state.best),
             stale=jnp.where(grew, 0, state.stale + 1),
         )
         state = jax.tree.map(lambda new, old: jnp.where(is_on, new, old), new, state)
