@@ -11,7 +11,7 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -57,7 +57,7 @@ def are_measured(path: pathlib.Path) -> bool:
     return any(row.get("status") in MEASURED for row in read_rows(path))
 
 
-def costs_of(row: dict[str, Any]) -> dict[str, float]:
+def costs_of(row: Mapping[str, Any]) -> dict[str, float]:
     """A candidate's costs by name: infinite where a device cannot run it, NaN if not known."""
     costs = row.get("costs") or {}
     return {name: math.nan if cost is None else float(cost) for name, cost in costs.items()}
