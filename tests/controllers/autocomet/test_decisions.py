@@ -1,0 +1,80 @@
+"""What the validation round tells of the choices that shaping changes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from nasjax.controllers.autocomet import decisions
+from nasjax.controllers.autocomet.config import AutocometConfig
+from nasjax.controllers.autocomet.controller import make_autocomet
+from nasjax.controllers.autocomet.rewards import Costs
+from nasjax.spaces.nas_bench_201 import NasBench201
+
+SPACE = NasBench201()
+
+
+def test_a_choice_is_changed_where_the_potentials_tip_it():
+    # Slot 0: Q alone prefers 0 (0.5); epsilon Phi = 2 * (0, 0.1, 0.3) makes (0.5, 0.6, 0.7): 2.
+    # Slot 1: Q (0, 1) and epsilon Phi (0.5, 0): still 1. Its third choice is none.
+    q = jnp.array([[0.5, 0.4, 0.1], [0.0, 1.0, 9.0]])
+    phi = jnp.array([[[0.0, 0.1, 0.3], [0.25, 0.0, 9.0]]])
+    is_choice = jnp.array([[True, True, True], [True, True, False]])
+    found = decisions.compare(q, phi, jnp.array([2.0]), is_choice)
+    np.testing.assert_array_equal(found.changed, [True, False])
+    assert_allclose(found.potential_spread, [0.6, 0.5], rtol=1e-6)
+    assert_allclose(found.q_spread, [0.4, 1.0], rtol=1e-6)
+    told = decisions.by_slot(found, ("a", "b"), jnp.bool_(True))
+    assert float(told["changed/a"]) == 1 and float(told["changed/b"]) == 0
+    assert np.isnan(list(decisions.by_slot(found, ("a", "b"), jnp.bool_(False)).values())).all()
+
+
+def make(**settings):
+    costs = Costs(("latency_ms",), (2.0,))
+    config = AutocometConfig(width=4, target=1.0, epsilon=(2.0,), **settings)
+    return make_autocomet(config, SPACE, performance_size=1, costs=costs, queries=4)
+
+
+def validation(made, key):
+    """The learner, random but for epsilon, what it builds greedily, and the metrics of that."""
+    keys = jax.random.split(key, 4)
+    state, phase = made.init(keys[0]), made.round[1]
+    leaves, tree = jax.tree.flatten(state.learner)
+    drawn = jax.random.split(keys[1], len(leaves))
+    leaves = [jax.random.normal(k, x.shape) for k, x in zip(drawn, leaves, strict=True)]
+    learner = tree.unflatten(leaves).replace(epsilon=state.learner.epsilon)
+    proposal, state = phase.propose(keys[2], state.replace(learner=learner))
+    metrics = phase.update(keys[3], state, proposal, None, None)[1]
+    return state.learner, proposal.architecture[0, :, 0], metrics
+
+
+def test_the_controller_compares_on_the_prefixes_that_it_built():
+    made = make()
+    run = jax.jit(functools.partial(validation, made))
+    learner, built, metrics = jax.device_get(run(jax.random.key(0)))
+    net = made.round[1].update.__self__
+    rows = np.where(np.arange(6) < np.arange(6)[:, None], built, 0)  # [slot, prefix]
+    rows = np.tile(rows[:, None], (1, 5, 1)).astype(np.int32)
+    rows[np.arange(6), :, np.arange(6)] = np.arange(1, 6)
+    encode = jax.vmap(lambda rows, length: net.values(learner, net.encode(rows, length)))
+    q, (phi,) = jax.device_get(jax.jit(encode, out_axes=(0, 1))(rows, np.arange(1, 7)))
+    shaped = q + 2 * phi
+    np.testing.assert_array_equal(shaped.argmax(1) + 1, built)  # the greedy choices themselves
+    expected = {
+        "changed": shaped.argmax(1) != q.argmax(1),
+        "potential_spread": 2 * np.ptp(phi, axis=1),
+        "q_spread": np.ptp(q, axis=1),
+    }
+    assert 0 < expected["changed"].sum() < 6 and len(metrics) == 3 * 6
+    for kind, values in expected.items():
+        told = [metrics[f"{kind}/{slot}"] for slot in SPACE.slot_names]
+        assert_allclose(told, values, rtol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{"shaping": "value"}, {"secondaries": ()}])
+def test_where_the_policy_is_not_biased_there_is_nothing_to_compare(settings):
+    traced = jax.eval_shape(functools.partial(validation, make(**settings)), jax.random.key(0))
+    assert traced[-1] == {}
