@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from nasjax.controllers.autocomet import decisions
+from nasjax.controllers.autocomet import controller, decisions
 from nasjax.controllers.autocomet.config import AutocometConfig
-from nasjax.controllers.autocomet.controller import make_autocomet
 from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.spaces.nas_bench_201 import NasBench201
 
@@ -32,35 +31,55 @@ def test_a_choice_is_changed_where_the_potentials_tip_it():
     assert np.isnan(list(decisions.by_slot(found, ("a", "b"), jnp.bool_(False)).values())).all()
 
 
+@pytest.fixture(autouse=True)
+def quick_features(monkeypatch):
+    """The choices themselves: those of the space take seconds to compile."""
+
+    def encode(prefixes, length):
+        return jax.nn.one_hot(prefixes, 6).reshape(len(prefixes), -1)
+
+    monkeypatch.setattr(controller, "make_encoder", lambda space: encode)
+
+
 def make(**settings):
     costs = Costs(("latency_ms",), (2.0,))
     config = AutocometConfig(width=4, target=1.0, epsilon=(2.0,), **settings)
-    return make_autocomet(config, SPACE, performance_size=1, costs=costs, queries=4)
+    return controller.make_autocomet(config, SPACE, performance_size=1, costs=costs, queries=4)
 
 
-def validation(made, key):
-    """The learner, random but for epsilon, what it builds greedily, and the metrics of that."""
-    keys = jax.random.split(key, 4)
-    state, phase = made.init(keys[0]), made.round[1]
-    leaves, tree = jax.tree.flatten(state.learner)
-    drawn = jax.random.split(keys[1], len(leaves))
-    leaves = [jax.random.normal(k, x.shape) for k, x in zip(drawn, leaves, strict=True)]
-    learner = tree.unflatten(leaves).replace(epsilon=state.learner.epsilon)
-    proposal, state = phase.propose(keys[2], state.replace(learner=learner))
-    metrics = phase.update(keys[3], state, proposal, None, None)[1]
-    return state.learner, proposal.architecture[0, :, 0], metrics
+def drawn_state(made):
+    """Of a controller, all of it random but for epsilon and the counts."""
+    rng = np.random.default_rng(0)
+
+    def draw(x):
+        floats = jnp.issubdtype(x.dtype, jnp.floating)
+        return rng.normal(size=x.shape).astype(x.dtype) if floats else np.zeros(x.shape, x.dtype)
+
+    state = jax.tree.map(draw, jax.eval_shape(made.init, jax.random.key(0)))
+    epsilon = np.full_like(state.learner.epsilon, 2)
+    return state.replace(learner=state.learner.replace(epsilon=epsilon))
+
+
+def validation(made, state):
+    """What it builds greedily, and the metrics of that."""
+    phase = made.round[1]
+    proposal, state = phase.propose(jax.random.key(1), state)
+    metrics = phase.update(jax.random.key(2), state, proposal, None, None)[1]
+    return proposal.architecture[0, :, 0], metrics
 
 
 def test_the_controller_compares_on_the_prefixes_that_it_built():
     made = make()
-    run = jax.jit(functools.partial(validation, made))
-    learner, built, metrics = jax.device_get(run(jax.random.key(0)))
+    state = drawn_state(made)
+    learner = state.learner
+    built, metrics = jax.device_get(jax.jit(functools.partial(validation, made))(state))
     net = made.round[1].update.__self__
     rows = np.where(np.arange(6) < np.arange(6)[:, None], built, 0)  # [slot, prefix]
     rows = np.tile(rows[:, None], (1, 5, 1)).astype(np.int32)
     rows[np.arange(6), :, np.arange(6)] = np.arange(1, 6)
     encode = jax.vmap(lambda rows, length: net.values(learner, net.encode(rows, length)))
-    q, (phi,) = jax.device_get(jax.jit(encode, out_axes=(0, 1))(rows, np.arange(1, 7)))
+    q, phi = jax.device_get(jax.jit(encode)(rows, np.arange(1, 7)))
+    phi = phi[:, 0]
     shaped = q + 2 * phi
     np.testing.assert_array_equal(shaped.argmax(1) + 1, built)  # the greedy choices themselves
     expected = {
@@ -76,5 +95,6 @@ def test_the_controller_compares_on_the_prefixes_that_it_built():
 
 @pytest.mark.parametrize("settings", [{"shaping": "value"}, {"secondaries": ()}])
 def test_where_the_policy_is_not_biased_there_is_nothing_to_compare(settings):
-    traced = jax.eval_shape(functools.partial(validation, make(**settings)), jax.random.key(0))
-    assert traced[-1] == {}
+    made = make(**settings)
+    traced = jax.eval_shape(functools.partial(validation, made), drawn_state(made))
+    assert traced[1] == {}
