@@ -272,7 +272,7 @@ def _tradeoff(facts: Facts) -> str:
             "answer is the most accurate of these. "
         )
     if found.infeasible:
-        text += f"Not shown: {found.infeasible:,} rows that a device cannot run. "
+        text += f"Rows not shown, which a device cannot run: {found.infeasible:,}. "
     picture = cost_plots.tradeoff(found, facts.best, facts.costs.get(found.name))
     return picture + markup.caption(text)
 
