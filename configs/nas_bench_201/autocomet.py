@@ -9,7 +9,8 @@ accuracy, 71.20 %. Many seeds at a time: launch.study.
 The latency is measured (HW-NAS-Bench), its median over the cells 11.8 ms. Another device:
 
     --config.evaluator.costs="('hw_nas_bench/raspi4_latency_ms',)" \\
-    --config.controller.secondaries="('hw_nas_bench/raspi4_latency_ms',)" --config.search.max_cost=30
+    --config.controller.secondaries="('hw_nas_bench/raspi4_latency_ms',)" \\
+    --config.search.max_cost=30
 
 A name that is not known is answered with all that are. The number of parameters is recorded, but
 not searched by.
