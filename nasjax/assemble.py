@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from nasjax.config import check, parse_section, unknown
-from nasjax.controllers.autocomet.rewards import Costs
+from nasjax.controllers.autocomet.config import AutocometConfig
+from nasjax.controllers.autocomet.rewards import Costs, limited_cost
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
 from nasjax.data.tables import Table, load_table
 from nasjax.errors import UserError
@@ -138,6 +139,7 @@ def assemble(
     """
     if settings.data is None:
         return _assemble_look_up(settings)
+    _check_max_cost(settings, ())
     data_config = settings.data
     data = load_search(data_config, cache_dir)
     shape = data.train.images.shape[1:]
@@ -244,9 +246,15 @@ def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
     check(least is None or least <= top, "controller.min_accuracy", least, allowed)
-    costs = _costs(rows, (*evaluator.costs, *evaluator.predicted))
+    can_run = np.isfinite(rows.costs).all(1) & ~np.isnan(rows.search_accuracy)
+    asked = (*evaluator.costs, *evaluator.predicted)
+    allowed = "costs that are finite, all of them, for one architecture at least"
+    check(bool(can_run.any()), "evaluator.costs", asked, allowed)
+    costs = _costs(rows, asked)
     priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
     check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
+    _check_max_cost(settings, costs.names)
+    settings = _with_targets(settings, costs)
     return TableParts(
         space=space,
         rows=rows,
@@ -273,8 +281,31 @@ def _with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Row
         allowed = f"predictors of {evaluator.data_set!r}, evaluator.data_set; it is of {known!r}"
         check(known == evaluator.data_set, "evaluator.predicted", directory, allowed)
         predict = jax.jit(of_saved(saved, space).predict)
-        costs.append(np.asarray(predict(saved.params, features).value)[:, None])
+        found = np.asarray(predict(saved.params, features).value)
+        missing = f"numbers or infinite; this one's are NaN for {np.isnan(found).sum():,} of them"
+        allowed = f"predictors whose costs of the {len(found):,} architectures are {missing}"
+        check(not np.isnan(found).any(), "evaluator.predicted", directory, allowed)
+        costs.append(found[:, None])
     return rows._replace(costs=np.concatenate(costs, axis=1))
+
+
+def _check_max_cost(settings: Settings, costs: tuple[str, ...]) -> None:
+    most = settings.search.max_cost
+    allowed = "None: config.evaluator.costs and .predicted name no cost"
+    check(most is None or bool(costs), "search.max_cost", most, allowed)
+
+
+def _with_targets(settings: Settings, costs: Costs) -> Settings:
+    """Targets of the first cost that are None become `search.max_cost`."""
+    most, controller, reward = settings.search.max_cost, settings.controller, settings.reward
+    if most is None:
+        return settings
+    is_open = isinstance(controller, AutocometConfig) and controller.target is None
+    if is_open and limited_cost(controller, costs) == costs.names[0]:
+        controller = dataclasses.replace(controller, target=most)
+    if hasattr(reward, "target") and reward.target is None:
+        reward = dataclasses.replace(reward, target=most)
+    return settings._replace(controller=controller, reward=reward)
 
 
 def _costs(rows: Rows, names: tuple[str, ...]) -> Costs:
