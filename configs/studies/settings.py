@@ -68,17 +68,15 @@ UNDER_TARGET = dict(
     regularized_evolution=dict(controller=dict(name="regularized_evolution"), reward=BOUND),
 )
 # Baselines with weights around the best of a wider sweep on three contexts, to be judged by the
-# best in each context, in hindsight.
-MNASNET = {
-    f"mnasnet_{name}": mnasnet(*exponents)
-    for name, exponents in {
-        "-0.03": (-0.03, -0.03),
-        "-0.07": (-0.07, -0.07),
-        "-0.2": (-0.2, -0.2),
-        "-0.3_0": (-0.3, 0.0),
-    }.items()
-}
-NAS_PREDICTOR = {
-    f"nas_predictor_{penalty}_{weight}": nas_predictor(weight, penalty)
-    for penalty, weight in (("cost", 0.05), ("excess", 0.1), ("excess", 0.5))
-}
+# best in each context, in hindsight. Labels have the weights in percent.
+MNASNET = dict(
+    mnasnet_3=mnasnet(-0.03, -0.03),
+    mnasnet_7=mnasnet(-0.07, -0.07),
+    mnasnet_20=mnasnet(-0.2, -0.2),
+    mnasnet_30_above=mnasnet(-0.3, 0.0),
+)
+NAS_PREDICTOR = dict(
+    nas_predictor_cost_5=nas_predictor(0.05, "cost"),
+    nas_predictor_excess_10=nas_predictor(0.1, "excess"),
+    nas_predictor_excess_50=nas_predictor(0.5, "excess"),
+)
