@@ -7,8 +7,10 @@ python -m launch.search --config=configs/trl_hpo/digits.py --workdir=runs/heads8
 
 import os
 import pathlib
+from typing import Any
 
 import jax
+import numpy as np
 from absl import flags, logging
 from ml_collections import config_flags
 from tqdm import tqdm
@@ -54,6 +56,7 @@ class Keeper:
         done = int(state.round)
         self._bar = tqdm(total=config.rounds, initial=done, unit="round", dynamic_ncols=True)
         self._best = float(state.best.accuracy)
+        self._best_costs = rows.costs(state.best.architecture) if self._best > 0 else {}
         self._in_training = 0
         self._show()
 
@@ -66,10 +69,13 @@ class Keeper:
         """Writes its candidates."""
         self._rows.on_exchange(exchange)
         self._in_training = 0
-        measured = exchange.proposal.mask & exchange.outcome.ok
-        top = float((exchange.outcome.accuracy * measured).max())
-        if top > self._best:
-            self._best = top
+        proposal, outcome = exchange.proposal, exchange.outcome
+        eligible = search.is_eligible(proposal, outcome, self._config.max_cost)
+        accuracy = np.asarray(outcome.accuracy * eligible)
+        top = int(accuracy.argmax())
+        if accuracy[top] > self._best:
+            self._best = float(accuracy[top])
+            self._best_costs = self._rows.costs(proposal.architecture[top])
         self._show()
 
     def on_round(self, state: SearchState) -> None:
@@ -90,7 +96,9 @@ class Keeper:
     def _show(self) -> None:
         counts = dict(self._rows.counts)
         counts["trained"] += self._in_training
-        self._bar.set_postfix(best=f"{self._best:.2%}", **counts)
+        costs = {name.split("/")[-1]: f"{cost:.4g}" for name, cost in self._best_costs.items()}
+        shown = {"best": f"{self._best:.2%}", **costs, **dict(sorted(counts.items()))}
+        self._bar.set_postfix(shown)
 
 
 def main() -> None:
@@ -133,6 +141,7 @@ def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> S
         provenance=parts.evaluator.provenance,
         counts_of=parts.counts_of,
         num_updates=controller.num_updates,
+        cost_names=parts.evaluator.cost_names,
         position=position,
     )
     keeper = Keeper(config, rows, checkpoints, state)
@@ -165,10 +174,13 @@ def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> S
 
 def finish(parts: assemble.Parts, path: pathlib.Path, state: SearchState) -> None:
     """Tests the best architecture once, writes summary and report, prints where they lie."""
-    if float(state.best.accuracy) <= 0:
-        raise UserError(f"no candidate could be trained; {path / records.EVENTS} says why for each")
-    best = jax.device_get(state.best.architecture)
-    tested = final_test(path, best, parts.space, parts.test_fn)
+    events = path / records.EVENTS
+    tested: dict[str, Any] = {}
+    if float(state.best.accuracy) > 0:
+        best = jax.device_get(state.best.architecture)
+        tested = final_test(path, best, parts.space, parts.test_fn)
+    elif parts.settings.search.max_cost is None or not records.are_measured(events):
+        raise UserError(f"no candidate could be trained or run; {events} says why for each")
     controller = parts.controller
     updates = controller.num_updates(state.controller)
     summary = write_summary(

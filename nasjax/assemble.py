@@ -11,7 +11,8 @@ import numpy as np
 
 from nasjax import known
 from nasjax.config import check, parse_section, unknown
-from nasjax.controllers.autocomet.rewards import Costs
+from nasjax.controllers.autocomet.config import AutocometConfig
+from nasjax.controllers.autocomet.rewards import Costs, limited_cost
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
@@ -162,6 +163,7 @@ def assemble(
     """
     if settings.data is None:
         return _assemble_look_up(settings)
+    _check_max_cost(settings, ())
     data_config = settings.data
     data = load_search(data_config, cache_dir)
     shape = data.train.images.shape[1:]
@@ -279,16 +281,8 @@ def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     least = getattr(settings.controller, "min_accuracy", None)
     allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
     check(least is None or least <= top, "controller.min_accuracy", least, allowed)
-    costs = known.costs_of(rows, (*evaluator.costs, *evaluator.predicted))
-    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
-    check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
-    return TableParts(
-        space=space,
-        rows=rows,
-        controller=_controller(settings, space, _counts_of(evaluator), costs),
-        evaluator_of=functools.partial(make_table, space=space, config=evaluator),
-        reward=REWARDS[settings.names["reward"]][1](settings.reward),
-    )
+    make = functools.partial(make_table, space=space, config=evaluator)
+    return _known_parts(settings, space, rows, (*evaluator.costs, *evaluator.predicted), make)
 
 
 def _surrogate_parts(settings: Settings, unit: float = 1.0) -> TableParts:
@@ -296,20 +290,57 @@ def _surrogate_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     space = SURROGATE_SPACES[settings.names["space"]]()
     surrogates = load_surrogates(evaluator, space, of_saved)
     rows = known.in_units(predict_rows(surrogates, space, drawn_from(space)), unit)
-    costs = known.costs_of(rows, evaluator.costs)
-    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
-    check(bool(priced), "evaluator.costs", evaluator.costs, "one name: reward.name asks for a cost")
     predictors = tuple(each.predictor for each in (surrogates.accuracy, *surrogates.costs))
+    make = functools.partial(make_surrogate, predictors=predictors, space=space, config=evaluator)
+    seen = seen_of(surrogates, unit)
+    return _known_parts(settings, space, rows, evaluator.costs, make, seen)
+
+
+def _known_parts(
+    settings: Settings,
+    space: SlotSpace,
+    rows: Rows,
+    asked: tuple[str, ...],
+    evaluator_of: Callable[[Any], Evaluator],
+    seen: Any = None,
+) -> TableParts:
+    """See `TableParts`; `asked`: names of the rows' costs."""
+    can_run = np.isfinite(rows.costs).all(1) & ~np.isnan(rows.search_accuracy)
+    allowed = "costs that are finite, all of them, for one architecture at least"
+    check(bool(can_run.any()), "evaluator.costs", asked, allowed)
+    costs = known.costs_of(rows, asked)
+    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
+    of = settings.evaluator.costs
+    check(bool(priced), "evaluator.costs", of, "one name: reward.name asks for a cost")
+    _check_max_cost(settings, costs.names)
+    settings = _with_targets(settings, costs)
     return TableParts(
         space=space,
         rows=rows,
-        controller=_controller(settings, space, _counts_of(evaluator), costs),
-        evaluator_of=functools.partial(
-            make_surrogate, predictors=predictors, space=space, config=evaluator
-        ),
+        controller=_controller(settings, space, _counts_of(settings.evaluator), costs),
+        evaluator_of=evaluator_of,
         reward=REWARDS[settings.names["reward"]][1](settings.reward),
-        seen=seen_of(surrogates, unit),
+        seen=seen,
     )
+
+
+def _check_max_cost(settings: Settings, costs: tuple[str, ...]) -> None:
+    most = settings.search.max_cost
+    allowed = "None: config.evaluator.costs and .predicted name no cost"
+    check(most is None or bool(costs), "search.max_cost", most, allowed)
+
+
+def _with_targets(settings: Settings, costs: Costs) -> Settings:
+    """Targets of the first cost that are None become `search.max_cost`."""
+    most, controller, reward = settings.search.max_cost, settings.controller, settings.reward
+    if most is None:
+        return settings
+    is_open = isinstance(controller, AutocometConfig) and controller.target is None
+    if is_open and limited_cost(controller, costs) == costs.names[0]:
+        controller = dataclasses.replace(controller, target=most)
+    if hasattr(reward, "target") and reward.target is None:
+        reward = dataclasses.replace(reward, target=most)
+    return settings._replace(controller=controller, reward=reward)
 
 
 def _controller(settings: Settings, space: Any, counts_of: int | None, costs: Costs) -> Controller:

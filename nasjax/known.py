@@ -37,7 +37,11 @@ def with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Rows
         allowed = f"predictors of {evaluator.data_set!r}, evaluator.data_set; it is of {known!r}"
         check(known == evaluator.data_set, "evaluator.predicted", directory, allowed)
         predict = jax.jit(of_saved(saved, space).predict)
-        costs.append(np.asarray(predict(saved.params, features).value)[:, None])
+        found = np.asarray(predict(saved.params, features).value)
+        missing = f"numbers or infinite; this one's are NaN for {np.isnan(found).sum():,} of them"
+        allowed = f"predictors whose costs of the {len(found):,} architectures are {missing}"
+        check(not np.isnan(found).any(), "evaluator.predicted", directory, allowed)
+        costs.append(found[:, None])
     return rows._replace(costs=np.concatenate(costs, axis=1))
 
 

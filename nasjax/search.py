@@ -43,12 +43,15 @@ class SearchConfig:
     Attributes:
       rounds: of the controller; for TRL-HPO, episodes.
       max_queries: the search also ends after the round that reaches it; None = no such limit.
+      max_cost: the most that an answer may cost, of the evaluator's first cost, in its unit; what
+        costs more is searched and learned from, but never the best. None = no such limit.
       checkpoint_every: rounds.
       checkpoints_kept: the newest ones.
     """
 
     rounds: int
     max_queries: int | None = None
+    max_cost: float | None = None
     checkpoint_every: int = 1
     checkpoints_kept: int = 3
 
@@ -57,6 +60,8 @@ class SearchConfig:
             check(getattr(self, name) >= 1, f"search.{name}", getattr(self, name), ">= 1")
         if self.max_queries is not None:
             check(self.max_queries >= 1, "search.max_queries", self.max_queries, ">= 1 or None")
+        if self.max_cost is not None:
+            check(self.max_cost > 0, "search.max_cost", self.max_cost, "> 0 or None")
 
 
 def init(controller: Controller, space: Space, root_key: jax.Array) -> SearchState:
@@ -88,21 +93,29 @@ def absorb(
     state: SearchState,
     proposal: Proposal,
     outcome: Outcome,
+    *,
+    max_cost: float | None = None,
 ) -> tuple[SearchState, jax.Array, Metrics]:
     """Second half of an exchange: rewards [B], the controller's update, bests and counts."""
     rewards = reward(proposal, outcome)
     key = stream(root_key, f"{phase.name}/update", state.exchanges)
     controller, metrics = phase.update(key, state.controller, proposal, outcome, rewards)
     validation = proposal.purpose == VALIDATE
-    measured = proposal.mask & outcome.ok
+    eligible = is_eligible(proposal, outcome, max_cost)
     state = state.replace(
         controller=controller,
-        best=_better(state.best, proposal, outcome, measured),
-        best_noise_free=_better(state.best_noise_free, proposal, outcome, measured & validation),
+        best=_better(state.best, proposal, outcome, eligible),
+        best_noise_free=_better(state.best_noise_free, proposal, outcome, eligible & validation),
         queries=state.queries + (proposal.mask & ~validation).sum(dtype=jnp.int32),
         exchanges=state.exchanges + 1,
     )
     return state, rewards, metrics
+
+
+def is_eligible(proposal: Proposal, outcome: Outcome, max_cost: float | None) -> jax.Array:
+    """[B] bool: the row was asked for and measured, and costs no more than that."""
+    measured = proposal.mask & outcome.ok
+    return measured if max_cost is None else measured & (outcome.costs[:, 0] <= max_cost)
 
 
 def _better(best: Best, proposal: Proposal, outcome: Outcome, eligible: jax.Array) -> Best:
@@ -130,7 +143,10 @@ def run(
     The host loop: any evaluator; proposing and updating are jitted, one program per phase each.
     """
     proposers = [jax.jit(functools.partial(propose, phase)) for phase in controller.round]
-    absorbers = [jax.jit(functools.partial(absorb, phase, reward)) for phase in controller.round]
+    absorbers = [
+        jax.jit(functools.partial(absorb, phase, reward, max_cost=config.max_cost))
+        for phase in controller.round
+    ]
     seed_key = stream(root_key, "evaluate")
     while not is_over(controller, state, config):
         for i, phase in enumerate(controller.round):

@@ -170,11 +170,13 @@ class Evaluator(NamedTuple):
     pure: True if `evaluate` may be traced (tables, landscapes).
     provenance: (architecture [L, F]) -> how its last result was come by (source, seconds, ...),
       for the records only; nothing learned may depend on it.
+    cost_names: [S] of the outcomes' costs, the unit at the end.
     """
 
     evaluate: Callable[[jax.Array, Proposal], Outcome]
     pure: bool
     provenance: Callable[[Any], dict[str, Any]] = lambda architecture: {}
+    cost_names: tuple[str, ...] = ()
 
 
 Reward = Callable[[Proposal, Outcome], jax.Array]
@@ -192,7 +194,8 @@ class SearchState(flax.struct.PyTreeNode):
 
     Attributes:
       controller: its state.
-      best: of all rows; best_noise_free: of validation rows.
+      best: of all rows that may be the answer, see `SearchConfig.max_cost`; best_noise_free: of the
+        validation rows among them.
       queries: [] int32, unmasked rows that are not validation, repeats and invalid ones included.
       exchanges, round: [] int32, made so far.
     """

@@ -10,7 +10,9 @@ from nasjax import search
 from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
 from nasjax.errors import UserError
 from nasjax.evaluation.landscape import make_landscape
+from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.spaces.slots import SlotSpace
 from nasjax.spaces.unit_box import UnitBox
 from nasjax.types import PROPOSE, Evaluator, Proposal
 from tests.witness import Witness
@@ -100,3 +102,36 @@ def test_a_compiled_search_refuses_an_evaluator_that_trains():
             state=search.init(controller, SPACE, jax.random.key(0)),
             rounds=1,
         )
+
+
+SLOTS = SlotSpace(operations=("a", "b", "c"), num_layers=2, filler=0)
+
+
+@pytest.mark.parametrize("max_cost", [6.0, 0.5])
+def test_the_best_is_the_best_of_what_costs_no_more(max_cost):
+    """Of nine architectures; in two the device's cost is infinite, the second cost never counts."""
+    accuracy = np.float32([0.1, 0.9, 0.3, 0.8, 0.7, 0.95, 0.2, 0.6, 0.5])
+    first = np.float32([1, 9, 2, 6.0001, 6, np.inf, 3, 4, np.inf])
+    costs = np.stack([first, np.full(9, 99, np.float32)], axis=1)
+    evaluator = make_table(Rows(accuracy, accuracy, costs), SLOTS, TableConfig("none", noise=False))
+    controller = make_random_search(RandomSearchConfig(5), SLOTS, performance_size=32)
+    state = search.run(
+        controller=controller,
+        evaluator=evaluator,
+        reward=make_accuracy_gain(AccuracyGainConfig()),
+        root_key=jax.random.key(0),
+        state=search.init(controller, SLOTS, jax.random.key(0)),
+        config=search.SearchConfig(rounds=12, max_cost=max_cost),
+        observer=Witness(),
+    )
+    # 60 draws of 9: that one is never drawn has a chance of 0.001, and the seed is fixed.
+    expected = {6.0: (0.7, 4), 0.5: (0.0, 0)}[max_cost]
+    np.testing.assert_allclose(state.best.accuracy, expected[0], rtol=1e-6)
+    assert int(SLOTS.index(state.best.architecture)) == expected[1]
+    assert int(state.queries) == 60
+
+
+@pytest.mark.parametrize("max_cost", [0.0, -1.0])
+def test_a_limit_that_nothing_can_keep_is_refused(max_cost):
+    with pytest.raises(UserError, match=f"search.max_cost={max_cost}; it must be > 0 or None"):
+        search.SearchConfig(rounds=1, max_cost=max_cost)

@@ -32,7 +32,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "raw": dict(scale="raw"),
     "repeats": dict(attempts=1),
     "temperature_1": dict(temperature=1.0, final_temperature=None),
-    "temperature_0.05": dict(temperature=0.05, final_temperature=None),
+    "temperature_constant": dict(final_temperature=None),
     "no_replay": dict(replays=0),
     "one_update": dict(updates=1),
     "four_updates": dict(updates=4),

@@ -27,8 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluator = dict(noise=False)
     c.controllers = settings.UNDER_TARGET | dict(
         mnasnet=settings.mnasnet(-0.07, -0.07),
-        mnasnet_hard=settings.mnasnet(-1.0, 0.0),
-        nas_predictor=settings.nas_predictor(0.2),
+        nas_predictor=settings.nas_predictor(0.1, "excess"),
         autocomet=settings.autocomet(),
     )
     return c

@@ -25,8 +25,9 @@ def trl_hpo(reward: str = "accuracy_gain", **changes: Any) -> dict[str, Any]:
 
 # --- under a target of a device cost: `study.costs` and `study.quantiles` give it -----------------
 
-# MnasNet's hard constraint: what breaks the target loses as much as it exceeds it by, nothing else.
-HARD = dict(name="weighted_product", exponent=-1.0, exponent_below=0.0)
+# MnasNet's constraint, softer: on three contexts evolution and local search did better with -0.15
+# than with -0.3 and -1.
+BOUND = dict(name="weighted_product", exponent=-0.15, exponent_below=0.0)
 # What Algorithm 1 says, every setting by name; see nasjax/controllers/autocomet/README.md.
 AS_PRINTED = dict(
     credit="value",
@@ -55,7 +56,7 @@ def nas_predictor(weight: float, penalty: str = "cost", **changes: Any) -> dict[
     return autocomet(reward, secondaries=(), **changes)
 
 
-def mnasnet(exponent: float, exponent_below: float, learning_rate: float = 0.1) -> dict[str, Any]:
+def mnasnet(exponent: float, exponent_below: float, learning_rate: float = 0.05) -> dict[str, Any]:
     """MnasNet and ProxylessNAS: REINFORCE, accuracy * (cost / target)^w."""
     reward = dict(name="weighted_product", exponent=exponent, exponent_below=exponent_below)
     return dict(controller=dict(name="reinforce", learning_rate=learning_rate), reward=reward)
@@ -63,6 +64,19 @@ def mnasnet(exponent: float, exponent_below: float, learning_rate: float = 0.1) 
 
 UNDER_TARGET = dict(
     random_search=RANDOM_SEARCH,
-    local_search=dict(controller=dict(name="local_search"), reward=HARD),
-    regularized_evolution=dict(controller=dict(name="regularized_evolution"), reward=HARD),
+    local_search=dict(controller=dict(name="local_search"), reward=BOUND),
+    regularized_evolution=dict(controller=dict(name="regularized_evolution"), reward=BOUND),
+)
+# Baselines with weights around the best of a wider sweep on three contexts, to be judged by the
+# best in each context, in hindsight. Labels have the weights in percent.
+MNASNET = dict(
+    mnasnet_3=mnasnet(-0.03, -0.03),
+    mnasnet_7=mnasnet(-0.07, -0.07),
+    mnasnet_20=mnasnet(-0.2, -0.2),
+    mnasnet_30_above=mnasnet(-0.3, 0.0),
+)
+NAS_PREDICTOR = dict(
+    nas_predictor_cost_5=nas_predictor(0.05, "cost"),
+    nas_predictor_excess_10=nas_predictor(0.1, "excess"),
+    nas_predictor_excess_50=nas_predictor(0.5, "excess"),
 )

@@ -114,7 +114,7 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
         return jax.vmap(one, in_axes=(None, 0))(seed_key, proposal.architecture)
 
-    return Evaluator(evaluate, pure=True)
+    return Evaluator(evaluate, pure=True, cost_names=(*config.costs, *config.predicted))
 
 
 def outcome_of(

@@ -22,8 +22,8 @@ class WeightedProductConfig:
     """Section `reward` of a config.
 
     Attributes:
-      target: of the first cost that the evaluator gives, in its unit; None only in a study whose
-        `costs` and `quantiles` give it.
+      target: of the first cost that the evaluator gives, in its unit; None where the limit of a
+        study's `costs` and `quantiles`, or `search.max_cost`, gives it.
       exponent, exponent_below: w above and not above the target.
       invalid: what an architecture earns that cannot be built, trained or run.
     """

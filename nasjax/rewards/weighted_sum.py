@@ -22,8 +22,8 @@ class WeightedSumConfig:
     """Section `reward` of a config.
 
     Attributes:
-      target: of the first cost that the evaluator gives, in its unit; None only in a study whose
-        `costs` and `quantiles` give it.
+      target: of the first cost that the evaluator gives, in its unit; None where the limit of a
+        study's `costs` and `quantiles`, or `search.max_cost`, gives it.
       weight: of the cost, in accuracy for a cost of the target (or, with "excess", for one of twice
         the target).
       penalty: whether all of the cost counts or only what is above the target.

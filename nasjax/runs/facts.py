@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nasjax.runs.records import costs_of
 from nasjax.spaces.layer_chain import LayerChain, LayerRow
 from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import NasBench201
@@ -41,6 +42,7 @@ class Query(NamedTuple):
     source: str
     seconds: float
     compiled: bool
+    costs: dict[str, float]  # by name; infinite: a device cannot run it; empty: not recorded
 
     @property
     def measured(self) -> bool:
@@ -127,6 +129,33 @@ class Attention(NamedTuple):
     space: str = "layer_chain"  # its name in the config
 
 
+class Tradeoff(NamedTuple):
+    """Accuracy against the first cost of measured rows [N]; `front`: indices, cheapest first."""
+
+    name: str
+    max_cost: float | None
+    cost: np.ndarray
+    accuracy: np.ndarray
+    front: np.ndarray
+    infeasible: int  # rows that a device cannot run
+
+
+class Shaping(NamedTuple):
+    """How potentials took part: curves of all rounds, choices of the V validation rounds.
+
+    Curves are (rounds, values) by name; of the choices [L, V]: whether another one than Q's own
+    was preferred, and how far potentials and Q set the choices of a slot apart.
+    """
+
+    epsilons: dict[str, tuple[list[int], list[float]]]
+    losses: dict[str, tuple[list[int], list[float]]]
+    slots: list[str]
+    rounds: list[int]
+    changed: np.ndarray
+    potential_spread: np.ndarray
+    q_spread: np.ndarray
+
+
 class Facts(NamedTuple):
     """All that the page and the terminal summary say about one run."""
 
@@ -145,6 +174,9 @@ class Facts(NamedTuple):
     pairs: dict[tuple[str, str], Pair]
     budget: Budget
     attention: Attention | None
+    costs: dict[str, float]  # of the best, by name
+    tradeoff: Tradeoff | None  # None where candidates have no costs
+    shaping: Shaping | None  # None where no controller shapes
     notes: list[str]
 
 
@@ -196,6 +228,7 @@ def _query(event: Mapping[str, Any]) -> Query:
         source=str(physical.get("source", "none")),
         seconds=float(physical.get("seconds") or 0.0),
         compiled=bool(physical.get("compiled", False)),
+        costs=costs_of(event),
     )
 
 
@@ -265,6 +298,11 @@ def layer_text(layer: tuple[int, ...], space: str = "layer_chain") -> str:
     if space in _SLOTS:
         return "".join(filled["operation"] for filled in _SLOTS[space].to_layers([layer]))
     return LayerChain((1, 1, 1), 1).to_text([layer])
+
+
+def slot_names(space: str) -> tuple[str, ...]:
+    """The slots of a space with that name in the config, in order; none where it has no slots."""
+    return _SLOTS[space].slot_names if space in _SLOTS else ()
 
 
 _SLOTS = {

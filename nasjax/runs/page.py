@@ -4,9 +4,12 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from nasjax.runs import markup, plots
+import numpy as np
+
+from nasjax.runs import cost_plots, markup, plots
 from nasjax.runs.facts import Facts, section
 from nasjax.runs.markup import flatten, percent
+from nasjax.runs.summary import costs_text
 
 FEW_UPDATES = 100  # a learner with fewer is marked untrained
 PURPOSES = {
@@ -26,9 +29,11 @@ def render(facts: Facts) -> str:
         markup.section("Best architecture, layer by layer", _layers(facts)),
         markup.section("Learning curve", _curve(facts)),
         markup.section("Accuracies of all models", _scatter(facts)),
+        markup.section("Accuracy against cost", _tradeoff(facts)),
         markup.section("Kinds of layers tried", _kinds(facts)),
         markup.section("Budget spent", _budget(facts)),
         markup.section("The learner", _learner(facts)),
+        markup.section("What shaping changed", _decisions(facts)),
         markup.section("Where the controller looked", _attention(facts)),
         markup.section("How the numbers were made", _origin(facts)),
     ]
@@ -40,13 +45,15 @@ def summary(facts: Facts) -> str:
     budget, best = facts.budget, facts.best
     head = f"{_data_name(facts)}, {_controller(facts)}, seed {facts.config.get('seed', '–')}"
     rows = [("run", f"{head}: {facts.status}, {_rounds(facts)}, {budget.seconds / 60:.1f} min")]
-    rows.append(("best", best.architecture if best else "nothing could be built yet"))
+    rows.append(("best", best.architecture if best else _nothing(facts)))
     reached = [f"validation {percent(best.accuracy)}"] if best else []
     if facts.best_noise_free:
         reached.append(f"noise-free {percent(facts.best_noise_free.accuracy)}")
     if facts.final_test:
         reached.append(f"test {percent(facts.final_test.get('test_accuracy'))}")
     rows.append(("accuracy", "   ".join(reached) or "–"))
+    if facts.costs:
+        rows.append(("costs", costs_text(facts.costs)))
     curve = [p.best for p in facts.curve]
     if curve:
         rows.append(
@@ -99,6 +106,10 @@ def _headline(facts: Facts, title: str) -> str:
         source = f"{images} images, read once" if images else known
         under = source if same else f"{source}; of {tested}"
         tiles.append(("test accuracy", percent(facts.final_test.get("test_accuracy")), under))
+    most = facts.tradeoff.max_cost if facts.tradeoff else None
+    for i, (name, cost) in enumerate(facts.costs.items()):
+        limit = f"of the best; at most {most:g}" if most is not None and i == 0 else "of the best"
+        tiles.append((name, f"{cost:.4g}", limit))
     tiles.append(("queries", f"{facts.budget.queries:,}", _rounds(facts)))
     updates = facts.budget.updates
     tiles.append(
@@ -113,7 +124,7 @@ def _headline(facts: Facts, title: str) -> str:
     )
     commit = str(versions.get("commit") or "not recorded")
     made = f"nasjax {versions.get('nasjax', '–')}, jax {versions.get('jax', '–')}, commit {commit}"
-    text = escape(best.architecture) if best else "nothing could be built yet"
+    text = escape(best.architecture) if best else _nothing(facts)
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in facts.notes)
     return (
         f"<header><h1>{escape(title)} "
@@ -242,8 +253,49 @@ def _budget(facts: Facts) -> str:
 
 
 def _learner(facts: Facts) -> str:
+    if facts.shaping:
+        return cost_plots.curves(facts.shaping) + markup.caption(
+            "Epsilon: the weight of every secondary's potential beside Q. Loss: of Q and of the "
+            "potentials, at the last update of a round."
+        )
     figure = plots.metrics(facts)
     return figure + markup.caption("As reported at the end of each round.") if figure else ""
+
+
+def _tradeoff(facts: Facts) -> str:
+    found = facts.tradeoff
+    if found is None:
+        return ""
+    text = "One mark per measured row. On the Pareto front no other row is as accurate for less. "
+    if found.max_cost is not None:
+        kept = int((found.cost.astype("float32") <= np.float32(found.max_cost)).sum())
+        text += (
+            f"{kept:,} of {len(found.cost):,} rows keep search.max_cost={found.max_cost:g}; the "
+            "answer is the most accurate of these. "
+        )
+    if found.infeasible:
+        text += f"Rows not shown, which a device cannot run: {found.infeasible:,}. "
+    picture = cost_plots.tradeoff(found, facts.best, facts.costs.get(found.name))
+    return picture + markup.caption(text)
+
+
+def _decisions(facts: Facts) -> str:
+    found = facts.shaping
+    if found is None or not found.rounds:
+        return ""
+    changed, made = int(np.nansum(found.changed)), int(np.isfinite(found.changed).sum())
+    by_slot = np.nansum(found.changed, axis=1)
+    most = f", most of them in slot {found.slots[int(by_slot.argmax())]}" if changed else ""
+    text = (
+        f"The potentials changed {changed:,} of {made:,} greedy choices{most}. A column is an "
+        "architecture built without exploration. A mark: in this slot, after the same choices "
+        "before it, Q alone would have chosen otherwise. Colour: how far epsilon times the "
+        "potentials sets the slot's choices apart, in the units of Q, which sets them "
+        f"{np.nanmean(found.q_spread):.3g} apart in the mean: where the colour's value is smaller, "
+        "Q mostly decides. Slots are named as the space names them (of NAS-Bench-201, 01 is the "
+        "edge from node 0 to node 1)."
+    )
+    return cost_plots.decisions(found) + markup.caption(text)
 
 
 def _attention(facts: Facts) -> str:
@@ -282,6 +334,12 @@ def _origin(facts: Facts) -> str:
 
 
 # --- pieces -------------------------------------------------------------------------------------
+
+
+def _nothing(facts: Facts) -> str:
+    if facts.tradeoff and facts.tradeoff.max_cost is not None:
+        return f"nothing keeps search.max_cost={facts.tradeoff.max_cost:g}"
+    return "nothing could be built yet"
 
 
 def _data_name(facts: Facts) -> str:

@@ -7,10 +7,11 @@ same, bit for bit, however often the run was interrupted.
 import hashlib
 import json
 import logging
+import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -51,6 +52,26 @@ def _row(line: bytes) -> dict[str, Any] | None:
     return row if known and _KEYS[row["event"]] <= row.keys() else None
 
 
+def are_measured(path: pathlib.Path) -> bool:
+    """Whether a candidate of the events file has an accuracy."""
+    return any(row.get("status") in MEASURED for row in read_rows(path))
+
+
+def costs_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """A candidate's costs by name: infinite where a device cannot run it, NaN if not known."""
+    costs = row.get("costs") or {}
+    return {name: math.nan if cost is None else float(cost) for name, cost in costs.items()}
+
+
+def _plain(cost: float) -> float | str | None:
+    """As JSON has it, which knows neither NaN nor infinities."""
+    return cost if math.isfinite(cost) else None if math.isnan(cost) else str(cost)
+
+
+def _id(architecture: Any) -> str:
+    return hashlib.sha256(np.asarray(architecture).tobytes()).hexdigest()[:16]
+
+
 def count_candidates(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
     """Rows by what they cost: trained (met for the first time), reused, invalid.
 
@@ -76,6 +97,7 @@ class Records:
       provenance: how a result was come by, see `nasjax.types.Evaluator`.
       counts_of: images per validation batch if accuracies are counts, else None.
       num_updates: of the controller's state.
+      cost_names: of the outcomes' costs.
       position: bytes of the file to keep; what was written after the checkpoint is dropped.
     """
 
@@ -87,11 +109,12 @@ class Records:
         provenance: Callable[[Any], dict[str, Any]],
         counts_of: int | None,
         num_updates: Callable[[Any], jax.Array],
+        cost_names: Sequence[str] = (),
         position: int = 0,
     ):
         self._path, self._space = workdir / EVENTS, space
         self._provenance, self._counts_of = provenance, counts_of
-        self._num_updates = num_updates
+        self._num_updates, self._cost_names = num_updates, cost_names
         try:
             self._file = self._path.open("ab")
             self._file.truncate(position)
@@ -99,7 +122,7 @@ class Records:
         except OSError as error:
             raise self._trouble(error) from error
         rows = list(read_rows(self._path))
-        self._seen = {row["id"] for row in rows if row["event"] == "candidate"}
+        self._seen = {r["id"]: costs_of(r) for r in rows if r["event"] == "candidate"}
         self.counts = count_candidates(rows)
         if lost := self._path.read_bytes().count(b"\n") - len(rows):
             logging.warning("%s: %d damaged lines are left out", self._path, lost)
@@ -111,6 +134,10 @@ class Records:
     def position(self) -> int:
         """Bytes written so far."""
         return self._file.tell()
+
+    def costs(self, architecture: Any) -> dict[str, float]:
+        """Of an architecture that was written, by name; nothing if its costs are not known."""
+        return self._seen.get(_id(architecture), {})
 
     def on_exchange(self, exchange: Exchange) -> None:
         """Writes a row per unmasked candidate."""
@@ -163,9 +190,14 @@ class Records:
     def _candidate(self, exchange: Exchange, row: int) -> dict[str, Any]:
         proposal, outcome = exchange.proposal, exchange.outcome
         architecture = proposal.architecture[row]
-        name = hashlib.sha256(architecture.tobytes()).hexdigest()[:16]
+        name = _id(architecture)
         first = name not in self._seen
-        self._seen.add(name)
+        status = STATUSES[outcome.status[row]]
+        priced: dict[str, Any] = {}
+        if self._cost_names and status != "invalid":
+            costs = zip(self._cost_names, outcome.costs[row].tolist(), strict=True)
+            priced = {"costs": {cost: _plain(value) for cost, value in costs}}
+        self._seen[name] = costs_of(priced)
         accuracies = outcome.accuracies[row]
         if self._counts_of is not None:
             counted = np.rint(accuracies * self._counts_of).astype(int).tolist()
@@ -183,9 +215,10 @@ class Records:
             "id": name,
             "architecture": self._space.to_text(architecture),
             "encoding": architecture.tolist(),
-            "status": STATUSES[outcome.status[row]],
+            "status": status,
             **measured,
             "accuracy": float(outcome.accuracy[row]),
+            **priced,
             "reward": float(exchange.rewards[row]),
             "first": first,
             "physical": {**facts, "time": round(time.time(), 3)},

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nasjax.errors import UserError
-from nasjax.runs import page
+from nasjax.runs import device_costs, page
 from nasjax.runs.facts import (
     Best,
     Budget,
@@ -74,6 +74,8 @@ def collect(workdir: pathlib.Path, *, now: float) -> Facts:
     notes: list[str] = []
     config = read_json(workdir / "config.json", notes)
     summary = read_json(workdir / "summary.json", notes)
+    if summary.get("no_answer"):
+        notes.append(f"There is no answer: {summary['no_answer']}.")
     if records.skipped_lines:
         notes.append(f"Lines of events.jsonl skipped as not known: {records.skipped_lines}.")
     age = now - (records.last_time or events.stat().st_mtime)
@@ -83,7 +85,8 @@ def collect(workdir: pathlib.Path, *, now: float) -> Facts:
     finished = {r.round for r in records.rounds}
     is_chain = space.get("name") == "layer_chain"
     trajectories = list(whole_trajectories(records.queries, finished)) if is_chain else []
-    best = best_architecture(records, summary)
+    most = device_costs.max_cost(config)
+    best = best_architecture(records, summary, most)
     return Facts(
         workdir=workdir,
         status="finished" if summary else "running" if alive else "stopped",
@@ -93,13 +96,16 @@ def collect(workdir: pathlib.Path, *, now: float) -> Facts:
         records=records,
         roles=query_roles(records.queries, finished),
         best=best,
-        best_noise_free=best_noise_free(records, summary),
+        best_noise_free=best_noise_free(records, summary, most),
         layers=layer_facts(best, records.queries, space) if best else [],
         curve=learning_curve(records),
         kinds=count_kinds(trajectories),
         pairs=count_pairs(trajectories),
         budget=count_budget(records, summary),
         attention=read_attention(workdir / "attention.npz", str(space.get("name")), notes),
+        costs=device_costs.of_best(best, records.queries),
+        tradeoff=device_costs.tradeoff(records.queries, config),
+        shaping=device_costs.shaping(records.rounds, str(space.get("name"))),
         notes=notes,
     )
 
@@ -107,8 +113,13 @@ def collect(workdir: pathlib.Path, *, now: float) -> Facts:
 # --- the best architecture ----------------------------------------------------------------------
 
 
-def best_architecture(records: Records, summary: Mapping[str, Any]) -> Best | None:
-    """The run's own word (summary, else last round), unless a later row has already beaten it."""
+def best_architecture(
+    records: Records, summary: Mapping[str, Any], most: float | None
+) -> Best | None:
+    """The run's own word (summary, else last round), unless a later row has already beaten it.
+
+    Of the rows that cost no more than `most`.
+    """
     layers = {q.architecture: q.layers for q in records.queries}
     told = section(summary, "best")
     if told.get("architecture"):
@@ -116,19 +127,22 @@ def best_architecture(records: Records, summary: Mapping[str, Any]) -> Best | No
         encoding = built_layers(told.get("encoding") or [])
         return Best(text, encoding or layers.get(text, ()), summary.get("validation_accuracy", 0.0))
     best, since = None, -1
-    if records.rounds and records.rounds[-1].best:
+    if records.rounds and records.rounds[-1].best_accuracy > 0:
         last = records.rounds[-1]
         best, since = Best(last.best, layers.get(last.best, ()), last.best_accuracy), last.round
     for q in records.queries:
-        newer = q.measured and q.round > since
+        newer = q.measured and q.round > since and device_costs.keeps(q, most)
         if newer and (best is None or q.accuracy > best.accuracy):
             best = Best(q.architecture, q.layers, q.accuracy)
     return best
 
 
-def best_noise_free(records: Records, summary: Mapping[str, Any]) -> Best | None:
+def best_noise_free(
+    records: Records, summary: Mapping[str, Any], most: float | None
+) -> Best | None:
     """The best of the noise-free validation episodes; None if nothing was measured there."""
-    rows = [q for q in records.queries if q.purpose == NOISE_FREE and q.measured]
+    measured = [q for q in records.queries if q.purpose == NOISE_FREE and q.measured]
+    rows = [q for q in measured if device_costs.keeps(q, most)]
     told = section(summary, "best_noise_free").get("architecture")
     named = [q for q in rows if q.architecture == told] or rows
     top = max(named, key=lambda q: q.accuracy, default=None)

@@ -49,8 +49,9 @@ class MnasNet(SlotSpace):
 
     @property
     def slot_names(self) -> tuple[str, ...]:
-        """block0 four times, and so on."""
-        return tuple(f"block{block}" for block in range(len(_STRIDES)) for _ in range(4))
+        """block0 expansion, block0 kernel, and so on."""
+        choices = ("expansion", "kernel", "layers", "squeeze")
+        return tuple(f"block{block} {what}" for block in range(len(_STRIDES)) for what in choices)
 
     def layers_of(self, ops: jax.Array) -> Layers:
         """The first convolution, two rows a block, the last convolution, the linear layer.

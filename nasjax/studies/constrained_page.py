@@ -149,7 +149,7 @@ def _pictures(shown: Tradeoff, names: tuple[str, str], index: str, head: str) ->
             f"progress-{index}",
             names[1],
             f"{head}: {progress}",
-            f"{progress}: accuracy of the best feasible, and hypervolume.",
+            f"{progress}: accuracy of the best feasible, hypervolume and return.",
             lambda name: tradeoffs.progress_svg(shown, name),
             lambda path: tradeoffs.progress_png(shown, path),
         ),
@@ -164,11 +164,11 @@ PICTURE_NOTES = (
     "Over queries: means over seeds with 95 % percentile-bootstrap bands, a column a target. "
     "Above: reported accuracy of the best feasible architecture so far; a line begins where all "
     "its seeds have one, seeds that never have one are left out; dotted: the best of the table. "
-    "Below: hypervolume, the area of cost and search accuracy that what was asked for dominates, "
-    "whether it keeps the target or not, up to the table's greatest cost and down to accuracy 0, "
-    "as a part of what the whole table dominates. Both stand in for the normalised cumulative "
-    "returns of AUTOCoMET's Fig. 3: a study does not keep rewards, and they differ between "
-    "methods.",
+    "In the middle: hypervolume, the area of cost and search accuracy that what was asked for "
+    "dominates, whether it keeps the target or not, up to the table's greatest cost and down to "
+    "accuracy 0, as a part of what the whole table dominates. Below: the return of what is asked "
+    "for, as in AUTOCoMET's Fig. 3, by one yardstick for all: search accuracy * min(1, target / "
+    "cost), as a share of the table's best, mean over the queries since the point before.",
 )
 
 

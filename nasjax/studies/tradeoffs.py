@@ -1,9 +1,4 @@
-"""Pictures of accuracy against a device cost: where answers lie, and how fast searches get there.
-
-AUTOCoMET's Fig. 3 has normalised cumulative returns over epochs. Rewards differ between methods and
-are not kept by a study; mean hypervolume and the mean accuracy of the best feasible row, both over
-queries, stand in.
-"""
+"""Pictures of accuracy against a cost: where answers lie, and how fast searches get there."""
 
 import pathlib
 from collections.abc import Sequence
@@ -17,6 +12,7 @@ from nasjax.studies import pareto, plots, statistics
 from nasjax.studies.aggregate import Curve, curve
 from nasjax.studies.answers import answers, best_reported
 from nasjax.studies.cell import Cell
+from nasjax.studies.returns import return_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,6 +39,7 @@ class Progress(NamedTuple):
     lying: dict[str, Lying]
     accuracy: dict[str, Curve]  # reported, of the best feasible row
     hypervolume: dict[str, Curve]
+    returns: dict[str, Curve]
 
 
 class Tradeoff(NamedTuple):
@@ -84,6 +81,7 @@ def _progress(cells: Sequence[Cell]) -> Progress:
         {cell.label: lying(cell) for cell in cells},
         {cell.label: curve(cell, points=CURVE_POINTS) for cell in cells},
         {cell.label: pareto.hypervolume_curve(cell) for cell in cells},
+        {cell.label: return_curve(cell) for cell in cells},
     )
 
 
@@ -114,12 +112,12 @@ def front_png(shown: Tradeoff, path: pathlib.Path) -> None:
 
 
 def progress_svg(shown: Tradeoff, name: str) -> str:
-    """Accuracy and hypervolume over queries; see `plots.as_svg`."""
+    """Accuracy, hypervolume and return over queries; see `plots.as_svg`."""
     return plots.as_svg(lambda inks: _curves(shown, inks), name)
 
 
 def progress_png(shown: Tradeoff, path: pathlib.Path) -> None:
-    """Accuracy and hypervolume over queries; see `plots.as_png`."""
+    """Accuracy, hypervolume and return over queries; see `plots.as_png`."""
     plots.as_png(lambda inks: _curves(shown, inks), path)
 
 
@@ -164,20 +162,23 @@ def _front(shown: Tradeoff, inks: Inks) -> "Figure":
 
 
 def _curves(shown: Tradeoff, inks: Inks) -> "Figure":
-    """Two rows of panels, a column for each quantile."""
+    """Three rows of panels, a column for each quantile."""
     count = len(shown.progress)
-    figure, axes = figures.canvas(plots.WIDTH, 5.2, count, 2 * count)
+    figure, axes = figures.canvas(plots.WIDTH, 7.2, count, 3 * count)
     looks = _looks(shown, inks)
-    for upper, lower, each in zip(axes[:count], axes[count:], shown.progress, strict=True):
+    for column, each in enumerate(shown.progress):
+        upper, middle, lower = axes[column::count]
         upper.set_title(f"at most {each.target:.4g} ({100 * each.quantile:g} %)")
         _panel(upper, each.accuracy, looks)
         late = [c.mean[c.queries >= c.queries[-1] ** 0.2] for c in each.accuracy.values()]
         _percent(upper, [*np.concatenate(late), each.best])
         upper.axhline(each.best, color=inks.muted, lw=1, ls=":", zorder=1)
-        _panel(lower, each.hypervolume, looks)
+        _panel(middle, each.hypervolume, looks)
+        _panel(lower, each.returns, looks)
         lower.set_xlabel("queries")
     axes[0].set_ylabel("accuracy of the best feasible")
     axes[count].set_ylabel("hypervolume")
+    axes[2 * count].set_ylabel("return")
     _legend(figure, shown, looks, inks, with_markers=False)
     return figure
 

@@ -10,6 +10,7 @@ import pytest
 
 from nasjax import members, search
 from nasjax.evaluation.table import Rows, TableConfig, make_table
+from nasjax.runs.checkpoints import Checkpoints
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.types import OK, Evaluator, Outcome
@@ -169,11 +170,14 @@ def test_many_seeds_ask_for_what_each_asks_for_alone(label, made):
     assert len({leaf.tobytes() for leaf in np.asarray(jax.tree.leaves(kept)[0])}) == 3
 
 
-def test_going_on_from_a_kept_state_is_never_having_stopped(label, made, hosted):
+def test_going_on_from_a_checkpoint_is_never_having_stopped(label, made, hosted, tmp_path):
     looped, exchanges = hosted(label)
     half, _ = run(made, begin(made), ROUNDS // 2)
-    kept = jax.tree.map(np.asarray, half)
-    went_on, rest = run(made, jax.tree.map(jnp.asarray, kept), ROUNDS)
+    checkpoints = Checkpoints(tmp_path, kept=1)
+    checkpoints.save(ROUNDS // 2, half, 0)
+    kept, _ = checkpoints.restore(begin(made), at_most=0)
+    checkpoints.close()
+    went_on, rest = run(made, kept, ROUNDS)
     chex.assert_trees_all_equal(went_on, looped)
     chex.assert_trees_all_equal(
         [e.proposal for e in rest], [e.proposal for e in exchanges[len(exchanges) // 2 :]]

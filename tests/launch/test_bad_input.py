@@ -11,6 +11,7 @@ from launch import report
 from tests.commands import UNOPTIMISED, Commands
 
 DIGITS = "--config=configs/trl_hpo/digits.py"
+TABLE = "--config=configs/nas_bench_201/autocomet.py"
 SMALL = [
     DIGITS,
     "--config.data.train_size=64",
@@ -26,6 +27,7 @@ SMALL = [
     "--config.evaluator.validation_batches=4",
     "--config.search.rounds=2",
 ]
+LATENCY = "hw_nas_bench/pixel3_latency_ms"
 
 
 class Search:
@@ -89,6 +91,17 @@ CASES = [
     (["--config.data.train_size=9999"], ["train_size=9999", "1440"]),
     ([f"{SECTION}.name=ddgp"], ["'ddgp'", "random_search", "trl_hpo"]),
     ([f"{SECTION}.min_size=900"], ["min_size=900", "120"]),
+    (["--config.search.max_cost=5"], ["search.max_cost=5.0", "None: config.evaluator.costs"]),
+    ([TABLE, "--config.search.max_cost=0"], ["search.max_cost=0.0", "> 0 or None"]),
+    ([TABLE, f"{SECTION}.target=0"], ["controller.target=0.0", "> 0 or None"]),
+    (
+        [TABLE, f"{SECTION}.secondaries=('hw_nas_bench/pixel_latency_ms',)"],
+        ["controller.secondaries='hw_nas_bench/pixel_latency_ms'", "did you mean", LATENCY],
+    ),
+    (
+        [TABLE, f"{SECTION}.secondaries=('network/params_m',)"],
+        ["controller.target=None", "params_m"],
+    ),
     (["--config.evaluator.batch_size=5000"], ["batch_size=5000", "928"]),
     (["--wrokdir=x"], ["wrokdir", "workdir"]),
     (["stray"], ["'stray'", "--help"]),
@@ -167,6 +180,24 @@ def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
     assert (whole / "events.jsonl").read_bytes() == before
     code, _, err = search(*SMALL, f"--workdir={whole}", "--config.evaluator.epochs=2")
     assert code == 2 and "config.evaluator.epochs=1, this one has 2" in err
+
+
+def test_a_limit_that_nothing_keeps_ends_in_a_summary(
+    search: Search, tmp_path: pathlib.Path
+) -> None:
+    run = tmp_path / "run"
+    config = "--config=configs/nas_bench_201/regularized_evolution.py"
+    flags = [f"--config.evaluator.costs=('{LATENCY}',)", "--config.search.rounds=4"]
+    code, out, err = search(config, *flags, "--config.search.max_cost=0.001", f"--workdir={run}")
+    assert code == 0 and "Traceback" not in err
+    least = min(row["costs"][LATENCY] for row in rows(run) if row["event"] == "candidate")
+    line = f"none of 4 measured rows keeps search.max_cost=0.001 of {LATENCY}; the least is"
+    assert out.splitlines()[0] == f"best CNN       none: {line} {least:.4g}"
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["best"] is summary["best_noise_free"] is summary["test_accuracy"] is None
+    assert summary["queries"] == 4 and summary["no_answer"].startswith(line)
+    assert not (run / "final_test.json").exists()
+    assert f"There is no answer: {line}" in (run / "report.html").read_text()
 
 
 def test_a_damaged_result_store_is_named(search: Search, tmp_path: pathlib.Path) -> None:

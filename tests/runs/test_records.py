@@ -65,13 +65,14 @@ def state(round_index: int) -> SearchState:
     )
 
 
-def records(workdir: pathlib.Path, position: int = 0) -> Records:
+def records(workdir: pathlib.Path, position: int = 0, costs: tuple[str, ...] = ()) -> Records:
     return Records(
         workdir,
         SPACE,
         provenance=lambda architecture: {"source": "trained"},
         counts_of=4,
         num_updates=lambda controller: controller,
+        cost_names=costs,
         position=position,
     )
 
@@ -183,3 +184,36 @@ def test_the_attention_of_the_last_validation_episode_is_kept(tmp_path: pathlib.
         assert found["actor"][:, 0, 0, 0, 0].tolist() == [1, 2] and found["critic"].max() == -1
         assert (int(found["round"]), int(found["length"])) == (2, 2)
     assert json.loads((tmp_path / EVENTS).read_text().splitlines()[-1])["metrics"] == {}
+
+
+def test_costs_are_written_by_name_where_there_are_any(tmp_path: pathlib.Path) -> None:
+    names = ("device/latency_ms", "network/params_m")
+    kept = records(tmp_path, costs=names)
+    free = (1, 24, 3, 1)
+    status = (OK, INFEASIBLE, INFEASIBLE, INVALID)
+    priced = exchange(A, B, free, (3, 8, 1, 0), status=status)
+    costs = np.float32([[1.5, 0.25], [np.inf, 0.5], [np.nan, 1], [0, 0]])
+    kept.on_exchange(priced._replace(outcome=priced.outcome._replace(costs=costs)))
+    kept.close()
+    # JSON has neither infinities nor NaN; what cannot be built has no costs.
+    assert [row.get("costs") for row in rows(tmp_path)] == [
+        {names[0]: 1.5, names[1]: 0.25},
+        {names[0]: "inf", names[1]: 0.5},
+        {names[0]: None, names[1]: 1.0},
+        None,
+    ]
+    text = (tmp_path / EVENTS).read_text()
+    assert "Infinity" not in text and "NaN" not in text
+    gone_on = records(tmp_path, len(text), names)
+    found = [gone_on.costs(priced.proposal.architecture[row]) for row in range(4)]
+    gone_on.close()
+    np.testing.assert_array_equal([[*of.values()] for of in found[:3]], costs[:3])
+    assert found[3] == {} and gone_on.costs(np.zeros((1, 4), np.int32)) == {}
+
+
+def test_without_costs_a_row_is_what_it_was(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A))
+    kept.close()
+    keys = "event round phase repeat row purpose id architecture encoding status counts accuracy"
+    assert [*rows(tmp_path)[0]] == [*keys.split(), "reward", "first", "physical"]

@@ -26,8 +26,8 @@ class AutocometConfig:
         all prefixes (with credit "final": architectures) evaluated so far.
       secondary_reward: of the first cost that is a secondary: "cost", as above; "excess": minus
         what it exceeds `target` by, as a ratio to it; or "broken": -1 where it exceeds `target`.
-      target: for the latter two, in the cost's unit; None only in a study whose `costs` and
-        `quantiles` give it.
+      target: for the latter two, in the cost's unit; None where the limit of a study's `costs` and
+        `quantiles`, or `search.max_cost`, gives it.
       shaping: epsilon times the potentials is added where actions are chosen ("policy": line 15 of
         Algorithm 1, PIES) or to the targets of Q ("value": equation 2).
       schedule: of epsilon, see shaping.py.
@@ -98,3 +98,15 @@ class AutocometConfig:
         good = bool(self.epsilon) and min(self.epsilon) >= 0
         check(good, "controller.epsilon", self.epsilon, "one number or one a secondary, each >= 0")
         check(0 <= self.discount <= 1, "controller.discount", self.discount, "from 0 to 1")
+
+    def epsilons(self, secondaries: int) -> tuple[float, ...]:
+        """At the start, one for each.
+
+        Raises:
+          UserError: there are as many as there are not secondaries.
+        """
+        if len(self.epsilon) == 1:
+            return self.epsilon * secondaries
+        allowed = f"one number or {secondaries}"
+        check(len(self.epsilon) == secondaries, "controller.epsilon", self.epsilon, allowed)
+        return self.epsilon

@@ -1,6 +1,5 @@
 """AUTOCoMET as a controller: build architectures by the policy, learn Q and the potentials."""
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -9,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from nasjax.config import check
-from nasjax.controllers.autocomet import shaping
+from nasjax.controllers.autocomet import decisions, shaping
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.networks import ValueNet, make_encoder
 from nasjax.controllers.autocomet.rewards import Components, Costs
@@ -45,7 +43,8 @@ class AutocometState(flax.struct.PyTreeNode):
       actions: [M, L] int32, of the architectures that are being evaluated.
       last_primary: [] of the last candidate evaluated, for equation 3.
       episodes, updates: [] int32, so far.
-      best: [] the highest primary of a whole architecture; stale: [] int32, rounds since it grew.
+      best: [] primary of a whole architecture, the last one that was higher than the one before it
+        by more than tau; stale: [] int32, rounds since.
     """
 
     learner: Learner
@@ -102,8 +101,7 @@ class _Autocomet:
         self.config, self.space, self.performance_size = config, space, performance_size
         self.components = Components(config, costs)
         self.num_secondaries = len(self.components.secondaries)
-        start = _one_each(config.epsilon, self.num_secondaries)
-        self.epsilon = jnp.asarray(start, jnp.float32)
+        self.epsilon = jnp.asarray(config.epsilons(self.num_secondaries), jnp.float32)
         self.layers, self.models = space.num_layers, config.models_per_round
         per_episode = 1 if config.credit == "final" else self.layers
         self.max_episodes = max(1, -(-queries // per_episode))
@@ -139,7 +137,8 @@ class _Autocomet:
             "primary": jax.ShapeDtypeStruct((self.layers,), jnp.float32),
             "secondary": jax.ShapeDtypeStruct((self.num_secondaries, self.layers), jnp.float32),
         }
-        capacity = max(self.models, self.max_episodes if self.config.replays else 1)
+        # All of the search, also without replays: ranks and new attempts look at what there was.
+        capacity = max(self.models, self.max_episodes)
         return AutocometState(
             learner=Learner(
                 q=q,
@@ -174,6 +173,11 @@ class _Autocomet:
         added = 1 + self.first[length] + jnp.arange(self.is_choice.shape[1], dtype=jnp.int32)
         is_here = jnp.arange(self.layers) == length
         return jnp.where(is_here[None], added[:, None], prefix[None])
+
+    def following(self, filled: jax.Array, length: jax.Array) -> jax.Array:
+        """[L], [] -> [K, F]: encoded, all that could follow its first layers, so many."""
+        prefix = jnp.where(jnp.arange(self.layers) < length, filled, 0)
+        return self.encode(self.after(prefix, length), length + 1)
 
     def values(self, learner: Learner, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
         """[..., F] -> Q [...] and the potentials [S, ...]."""
@@ -248,7 +252,13 @@ class _Autocomet:
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[AutocometState, Metrics]:
-        return state, {}
+        if not (self.biases_policy and self.num_secondaries):
+            return state, {}
+        filled = proposal.architecture[0, :, 0]
+        encoded = jax.vmap(self.following, in_axes=(None, 0))(filled, jnp.arange(self.layers))
+        q, phi = self.values(state.learner, encoded)
+        found = decisions.compare(q, phi, state.learner.epsilon, self.is_choice)
+        return state, decisions.by_slot(found, self.space.slot_names, proposal.mask[0])
 
     # --- learning ---------------------------------------------------------------------------------
 
@@ -290,7 +300,7 @@ class _Autocomet:
             last_primary=last,
             episodes=state.episodes + self.models,
             updates=state.updates + self.config.updates,
-            best=jnp.maximum(reached, state.best),
+            best=jnp.where(grew, reached, state.best),
             stale=jnp.where(grew, 0, state.stale + 1),
         )
         state = jax.tree.map(lambda new, old: jnp.where(is_on, new, old), new, state)
@@ -329,12 +339,7 @@ class _Autocomet:
     def batch(self, episodes: dict[str, jax.Array], kept: Replay) -> Batch:
         """What the learner needs of episodes [N], of those that are kept."""
         actions = episodes["actions"].astype(jnp.int32)
-
-        def following(filled: jax.Array, length: jax.Array) -> jax.Array:
-            prefix = jnp.where(jnp.arange(self.layers) < length, filled, 0)
-            return self.encode(self.after(prefix, length), length + 1)
-
-        of_episode = jax.vmap(following, in_axes=(None, 0))
+        of_episode = jax.vmap(self.following, in_axes=(None, 0))
         of_episodes = jax.vmap(of_episode, in_axes=(0, None))
         encoded = of_episodes(1 + self.first[None] + actions, jnp.arange(self.layers))
         return Batch(
@@ -365,8 +370,8 @@ class _Autocomet:
         shaped = jnp.zeros_like(batch.primary)
         if not self.biases_policy:
             shaped = (learner.epsilon[:, None, None] * phi).sum(0)
-        q_target = shaping.q_target(batch.primary, discount, _next(best), shaped)
-        phi_target = shaping.potential_target(batch.secondary, discount, _next(phi))
+        q_target = shaping.q_target(batch.primary, discount, shaping.next_layer(best), shaped)
+        phi_target = shaping.potential_target(batch.secondary, discount, shaping.next_layer(phi))
 
         def loss(q: Any, phi: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
             q_values, phi_values = self.values(learner.replace(q=q, phi=phi), taken)
@@ -388,16 +393,3 @@ class _Autocomet:
         names = self.components.secondaries
         losses = {f"loss/{name}": phi_losses[i] for i, name in enumerate(names)}
         return learner, {"q_loss": q_loss} | losses
-
-
-def _next(values: jax.Array) -> jax.Array:
-    """[..., L] -> [..., L]: the next layer's; 0 after the last one."""
-    return jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
-
-
-def _one_each(epsilon: Sequence[float], count: int) -> list[float]:
-    """As many as there are secondaries."""
-    if len(epsilon) == 1:
-        return [*epsilon] * count
-    check(len(epsilon) == count, "controller.epsilon", epsilon, f"one number or {count}")
-    return [*epsilon]

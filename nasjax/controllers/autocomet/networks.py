@@ -40,7 +40,8 @@ def make_encoder(space: SlotSpace) -> Callable[[jax.Array, jax.Array], jax.Array
     as they are.
     """
     keys = jax.random.split(jax.random.key(0), _SAMPLED)
-    drawn = np.asarray(jax.jit(jax.vmap(space.features))(jax.vmap(space.sample)(keys)))
+    # In float64: the mean of what never changes is that value, to the last bit.
+    drawn = np.float64(jax.jit(jax.vmap(space.features))(jax.vmap(space.sample)(keys)))
     mean, deviation = drawn.mean(0), drawn.std(0)
     deviation = np.where(deviation > 1e-6 * np.maximum(1, np.abs(mean)), deviation, 1)
 

@@ -23,6 +23,19 @@ class Costs(NamedTuple):
     medians: tuple[float, ...] = ()
 
 
+def limited_cost(config: AutocometConfig, costs: Costs) -> str | None:
+    """The cost that `target` is of: the first among the secondaries."""
+    if config.secondary_reward == "cost":
+        return None
+    return next((name for name in secondaries(config, costs) if name in costs.names), None)
+
+
+def secondaries(config: AutocometConfig, costs: Costs) -> tuple[str, ...]:
+    """Names of the components that have a potential."""
+    wanted = costs.names if config.secondaries is None else config.secondaries
+    return tuple(name for name in wanted if name != config.primary)
+
+
 class Components:
     """Finds the components of an outcome; all static.
 
@@ -32,17 +45,13 @@ class Components:
 
     def __init__(self, config: AutocometConfig, costs: Costs):
         self._config, self._costs = config, costs
-        wanted = costs.names if config.secondaries is None else config.secondaries
-        self.secondaries = tuple(name for name in wanted if name != config.primary)
+        self.secondaries = secondaries(config, costs)
         self._check("primary", config.primary)
         for name in self.secondaries:
             self._check("secondaries", name)
         twice = len(set(self.secondaries)) < len(self.secondaries)
         check(not twice, "controller.secondaries", self.secondaries, "different ones")
-        self._limited = None
-        if config.secondary_reward != "cost":
-            of_costs = [name for name in self.secondaries if name in costs.names]
-            self._limited = of_costs[0] if of_costs else None
+        self._limited = limited_cost(config, costs)
         missing = self._limited is not None and config.target is None
         allowed = f"a number, in the unit of {self._limited!r}"
         check(not missing, "controller.target", None, allowed)

@@ -37,6 +37,11 @@ def potential_target(r_t: jax.Array, discount_t: float, phi_t: jax.Array) -> jax
     return r_t + discount_t * phi_t
 
 
+def next_layer(values: jax.Array) -> jax.Array:
+    """[..., L] -> [..., L]: the next layer's; 0 after the last one."""
+    return jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
+
+
 def preferences(q: jax.Array, phi: jax.Array, epsilon: jax.Array) -> jax.Array:
     """[K], [S, K], [S] -> [K]: Q + sum_i epsilon_i Phi_i of every action."""
     return q + (epsilon[:, None] * phi).sum(0)

@@ -1,0 +1,33 @@
+"""Is AUTOCoMET faster at equal quality? 27 contexts, baselines at several weights.
+
+    python -m launch.study --config=configs/studies/autocomet_contexts.py \
+        --directory=studies/contexts
+
+NAS-Bench-201's three data sets, three devices of HW-NAS-Bench (types 1 to 3: Pixel 3, Jetson TX2,
+Raspberry Pi 4), targets at the 25, 50 and 75 % quantiles of the latency. The report says how many
+queries each method needs for 99.5 % of the best feasible accuracy, and the ratios; a baseline is
+best judged by the weight that was best in a context, which it could not have known.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """64 seeds, 300 queries."""
+    c = ml_collections.ConfigDict()
+    data_sets = ("cifar10", "cifar100", "imagenet16")
+    c.study = dict(
+        tables=tuple(f"nas_bench_201/{name}" for name in data_sets),
+        budgets=(300,),
+        costs=tuple(f"hw_nas_bench/{name}_latency_ms" for name in ("pixel3", "edgegpu", "raspi4")),
+        quantiles=(0.25, 0.5, 0.75),
+        measures=("network/params_m",),
+        seeds=64,
+        reference="autocomet",
+    )
+    c.evaluator = dict(noise=False)
+    learners = settings.MNASNET | settings.NAS_PREDICTOR | dict(autocomet=settings.autocomet())
+    c.controllers = settings.UNDER_TARGET | learners
+    return c

@@ -1,0 +1,91 @@
+"""What `search.max_cost` means to the parts, and costs that no search can use."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from nasjax import assemble
+from nasjax.errors import UserError
+from nasjax.predictors import saved
+from nasjax.predictors.saved import Saved
+from nasjax.spaces.nas_bench_201 import NasBench201
+
+LATENCY, PARAMS = "hw_nas_bench/pixel3_latency_ms", "network/params_m"
+
+
+def settings(controller, reward="accuracy", costs=(LATENCY, PARAMS), **search):
+    return assemble.parse(
+        {
+            "seed": 0,
+            "space": {"name": "nas_bench_201"},
+            "controller": controller,
+            "evaluator": {"name": "table", "data_set": "cifar10", "costs": costs},
+            "reward": {"name": reward} if isinstance(reward, str) else reward,
+            "search": {"rounds": 3, **search},
+        }
+    )
+
+
+COSTS = assemble.Costs((LATENCY, PARAMS), (10.0, 1.0))
+
+
+def targets(*arguments, **search):
+    """Of controller and reward, once the limit is known."""
+    found = assemble._with_targets(settings(*arguments, **search), COSTS)
+    return getattr(found.controller, "target", None), getattr(found.reward, "target", None)
+
+
+@pytest.mark.parametrize("reward", ["weighted_product", "weighted_sum"])
+def test_open_targets_are_the_limit(reward):
+    autocomet = {"name": "autocomet"}
+    assert targets(autocomet, reward, max_cost=7.0) == (7.0, 7.0)
+    assert targets(autocomet, reward) == (None, None)
+    given = {**autocomet, "target": 3.0}, {"name": reward, "target": 4.0}
+    assert targets(*given, max_cost=7.0) == (3.0, 4.0)
+    assert targets({"name": "random_search"}, max_cost=7.0) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("choice", "target"),
+    [
+        ({"secondaries": (PARAMS, LATENCY)}, None),  # its target is of the parameters
+        ({"secondaries": ("accuracy", LATENCY)}, 7.0),
+        ({"primary": LATENCY}, None),
+        ({"secondary_reward": "cost"}, None),
+    ],
+)
+def test_the_limit_is_no_target_of_another_cost(choice, target):
+    assert targets({"name": "autocomet", **choice}, max_cost=7.0)[0] == target
+
+
+def predictor(directory, cost):
+    """One that predicts the same cost of every architecture."""
+    space = NasBench201()
+    zeros = np.zeros(len(space.feature_names), np.float32)
+    params = {
+        "center": zeros,
+        "scale": zeros + 1,
+        "vectors": zeros[None],
+        "weights": zeros[:1],
+        "offset": np.float32(cost),
+    }
+    facts = {"data_set": "cifar10"}
+    page = Saved("support_vectors", {}, "latency_ms", space.feature_names, params, facts)
+    saved.save(directory, page)
+    return str(directory)
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        (np.nan, "config.evaluator.predicted=.* are NaN for 15,625 of them"),
+        (np.inf, "config.evaluator.costs=.*predictor.*; it must be costs that are finite"),
+    ],
+)
+def test_costs_that_no_search_can_use_are_one_line(tmp_path, cost, words):
+    made = settings({"name": "random_search"}, costs=())
+    predicted = (predictor(tmp_path / "predictor", cost),)
+    evaluator = dataclasses.replace(made.evaluator, predicted=predicted)
+    with pytest.raises(UserError, match=words):
+        assemble._table_parts(made._replace(evaluator=evaluator))
