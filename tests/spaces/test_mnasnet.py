@@ -80,8 +80,11 @@ def test_features_name_each_blocks_choices_and_count_its_layers():
     found = jax.jit(SPACE.features)(architecture)
     found = dict(zip(SPACE.feature_names, np.asarray(found), strict=True))
     assert len(found) == 7 * (3 + 2 + 3 + 2) + 1 + len(parsed.AGGREGATES)
-    on = {name for name in found if name.startswith("block5=") and found[name]}
-    assert on == {"block5=e4", "block5=k5", "block5=l4", "block5=se1"}
+    on = {name for name in found if name.startswith("block5 ") and found[name]}
+    assert on == {
+        *("block5 expansion=e4", "block5 kernel=k5"),
+        *("block5 layers=l4", "block5 squeeze=se1"),
+    }
     assert "block4=l4" not in found
     assert found["inverted_residual_count"] == 5 * 2 + 4 + 1
     assert found["none_count"] == 0
