@@ -85,7 +85,7 @@ def test_features_name_each_blocks_choices_and_count_its_layers():
         *("block5 expansion=e4", "block5 kernel=k5"),
         *("block5 layers=l4", "block5 squeeze=se1"),
     }
-    assert "block4=l4" not in found
+    assert "block4 layers=l4" not in found
     assert found["inverted_residual_count"] == 5 * 2 + 4 + 1
     assert found["none_count"] == 0
 
