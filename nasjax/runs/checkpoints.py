@@ -87,9 +87,9 @@ class Checkpoints:
             return restored
         if steps:
             raise UserError(
-                f"no checkpoint in {self._directory} can be used; if search.rounds or .max_queries is "
-                "not what it was, set it back (some controllers depend on it), else move that folder "
-                "away and the same command starts over, with all that the result store has reused"
+                f"no checkpoint in {self._directory} can be used; if search.rounds or .max_queries "
+                "changed, set it back (some controllers depend on it); else move that folder away "
+                "and the same command starts over, with all that the result store has reused"
             )
         return None
 
