@@ -39,19 +39,19 @@ def step(seed: int) -> float:
     return 0.01 * (1 + seed)
 
 
-def keep(directory: Path, name: str, seed: int, offset: float, **facts: object) -> None:
+def keep(directory: Path, name: str, seed: int, offset: float, slope: float = 1.0) -> None:
     """A bag of one member: weights of the digits, and a tree of one split of the last one."""
     trees = Trees(
         feature=np.array([19], np.int32),
         threshold=np.array([0.5], np.float32),
         missing_left=np.array([False]),
         split=np.zeros((1, 1, 1), np.int32),
-        leaf=np.array([[[0, step(seed)]]], np.float32),
+        leaf=np.array([[[0, slope * step(seed)]]], np.float32),
         base=np.zeros(1, np.float32),
     )
     params = {
         "trees": trees._asdict(),
-        "weights": weights(seed)[None],
+        "weights": slope * weights(seed)[None],
         "offset": np.array([offset], np.float32),
         "is_product": np.array([False]),
         "center": np.zeros(20, np.float32),
@@ -60,7 +60,7 @@ def keep(directory: Path, name: str, seed: int, offset: float, **facts: object) 
         "is_absolute": np.bool_(False),
         "noise": np.float32(0),
     }
-    page = {"data_set": "sums", **facts}
+    page = {"data_set": "sums"}
     names = Sums().feature_names
     saved.save(directory / name, Saved("bag_of_boosted_trees", {}, name, names, params, page))
 

@@ -171,7 +171,7 @@ def make_surrogate(
         of_rows = jax.vmap(one, in_axes=(None, 0, 0, 0))
         return of_rows(seed_key, proposal.architecture, jnp.clip(accuracy, 0, 1), stacked)
 
-    return Evaluator(jax.jit(evaluate), pure=True)
+    return Evaluator(jax.jit(evaluate), pure=True, cost_names=config.costs)
 
 
 def predict_rows(surrogates: Surrogates, space: SlotSpace, architectures: np.ndarray) -> Rows:
