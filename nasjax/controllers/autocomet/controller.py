@@ -246,7 +246,7 @@ class _Autocomet:
             drawn = replay.sample(key, kept, updates * replays)
             drawn = jax.tree.map(lambda x: x.reshape(updates, replays, *x.shape[1:]), drawn)
         else:
-            drawn = jax.tree.map(lambda x: jnp.stack([x] * updates), episodes)
+            drawn = jax.tree.map(lambda x: jnp.broadcast_to(x, (updates, *x.shape)), episodes)
         learner, metrics = jax.lax.scan(step, learner, drawn)
         reached = primary[:, -1].max()
         grew = reached > state.best + self.config.tau
