@@ -18,7 +18,7 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax import assemble, compile_cache, search
 from nasjax.errors import UserError
-from nasjax.runs import records
+from nasjax.runs import learned, records
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.runs.final_test import final_test
 from nasjax.runs.report import write_report
@@ -186,6 +186,7 @@ def finish(parts: assemble.Parts, path: pathlib.Path, state: SearchState) -> Non
     summary = write_summary(
         path, state, parts.space, tested, updates=updates, learns=controller.learns
     )
+    learned.save(path, controller.params(state.controller))
     report = write_report(path)
     print(summary_text(summary))
     print(f"report         {report}")

@@ -5,6 +5,7 @@ Adding a member is one entry here: its name, its settings, and who builds it.
 
 import dataclasses
 import math
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -47,6 +48,7 @@ from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
 from nasjax.rewards.weighted_sum import WeightedSumConfig, make_weighted_sum
+from nasjax.runs.learned import load as load_learned
 from nasjax.spaces.layer_chain import LayerChainConfig
 from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
@@ -104,6 +106,7 @@ def _autocomet(config: AutocometConfig, request: Request) -> Controller:
         performance_size=request.performance_size,
         costs=request.costs,
         queries=request.queries(per_round),
+        learned=None if config.initial is None else load_learned(pathlib.Path(config.initial)),
     )
 
 

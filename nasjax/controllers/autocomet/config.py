@@ -40,6 +40,7 @@ class AutocometConfig:
       temperature, final_temperature: of the softmax policy at the start and, geometrically, at the
         end of the search; None: the same.
       learning_rate, potential_learning_rate: of Adam, for Q and the potentials.
+      initial: `learned.npz` of another search, whose nets are gone on with; None: random ones.
       width: of the two hidden layers of every net.
       initial_value: of Q before it has learned.
       updates: gradient steps after every round.
@@ -71,6 +72,7 @@ class AutocometConfig:
     final_temperature: float | None = 0.02
     learning_rate: float = 1e-3
     potential_learning_rate: float = 1e-3
+    initial: str | None = None
     width: int = 64
     initial_value: float = 0.0
     updates: int = 2

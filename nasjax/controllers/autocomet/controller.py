@@ -1,36 +1,21 @@
 """AUTOCoMET as a controller: build architectures by the policy, learn Q and the potentials."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from nasjax.controllers.autocomet import decisions, shaping
 from nasjax.controllers.autocomet.config import AutocometConfig
-from nasjax.controllers.autocomet.networks import ValueNet, make_encoder
+from nasjax.controllers.autocomet.learning import Batch, Learned, Learner, Learning
+from nasjax.controllers.autocomet.networks import make_encoder
 from nasjax.controllers.autocomet.rewards import Components, Costs
 from nasjax.rl import replay
 from nasjax.rl.replay import Replay
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal
-
-
-class Learner(flax.struct.PyTreeNode):
-    """Q and the potentials; those of the S secondaries are stacked along a first axis.
-
-    Attributes:
-      q, phi: parameters; q_moments, phi_moments: Adam's.
-      epsilon: [S], of the potentials.
-    """
-
-    q: Any
-    phi: Any
-    q_moments: Any
-    phi_moments: Any
-    epsilon: jax.Array
 
 
 class AutocometState(flax.struct.PyTreeNode):
@@ -57,15 +42,6 @@ class AutocometState(flax.struct.PyTreeNode):
     stale: jax.Array
 
 
-class Batch(NamedTuple):
-    """Episodes [N] to learn from: `encoded` [N, L, K, F] of all that could follow every prefix."""
-
-    encoded: jax.Array
-    actions: jax.Array
-    primary: jax.Array
-    secondary: jax.Array
-
-
 def make_autocomet(
     config: AutocometConfig,
     space: SlotSpace,
@@ -73,6 +49,7 @@ def make_autocomet(
     performance_size: int,
     costs: Costs,
     queries: int,
+    learned: Learned | None = None,
 ) -> Controller:
     """The controller of a search.
 
@@ -80,11 +57,12 @@ def make_autocomet(
       performance_size: P, accuracies per outcome.
       costs: what the evaluator gives, by name.
       queries: of the whole search, which schedules are scaled to.
+      learned: what another search has, to begin with.
 
     Raises:
-      UserError: a component is unknown, or its target is missing.
+      UserError: a component is unknown, its target is missing, what was learned does not fit.
     """
-    return _Autocomet(config, space, performance_size, costs, queries).controller()
+    return _Autocomet(config, space, performance_size, costs, queries, learned).controller()
 
 
 class _Autocomet:
@@ -97,6 +75,7 @@ class _Autocomet:
         performance_size: int,
         costs: Costs,
         queries: int,
+        learned: Learned | None,
     ):
         self.config, self.space, self.performance_size = config, space, performance_size
         self.components = Components(config, costs)
@@ -108,12 +87,9 @@ class _Autocomet:
         first, count = space.choices.T.astype(np.int32)
         self.first = jnp.asarray(first)
         self.is_choice = jnp.asarray(np.arange(count.max()) < count[:, None])
-        self.biases_policy = config.shaping == "policy"
         self.encode = make_encoder(space)
-        self.net = ValueNet(config.width, config.initial_value)
-        self.potential = ValueNet(config.width)
-        self.q_optimizer = optax.adam(config.learning_rate)
-        self.phi_optimizer = optax.adam(config.potential_learning_rate)
+        secondaries = self.components.secondaries
+        self.learning = Learning(config, secondaries, self.is_choice, learned)
 
     def controller(self) -> Controller:
         validate = Phase("validate", 1, 1, self.propose_validation, self.validate)
@@ -127,11 +103,7 @@ class _Autocomet:
         )
 
     def init(self, key: jax.Array) -> AutocometState:
-        q_key, phi_key = jax.random.split(key)
         empty = self.encode(jnp.zeros((1, self.layers), jnp.int32), jnp.int32(1))
-        q = self.net.init(q_key, empty)
-        phi_keys = jax.random.split(phi_key, self.num_secondaries)
-        phi = jax.vmap(lambda key: self.potential.init(key, empty))(phi_keys)
         row = {
             "actions": jax.ShapeDtypeStruct((self.layers,), jnp.int8),
             "primary": jax.ShapeDtypeStruct((self.layers,), jnp.float32),
@@ -140,13 +112,7 @@ class _Autocomet:
         # All of the search, also without replays: ranks and new attempts look at what there was.
         capacity = max(self.models, self.max_episodes)
         return AutocometState(
-            learner=Learner(
-                q=q,
-                phi=phi,
-                q_moments=self.q_optimizer.init(q),
-                phi_moments=self.phi_optimizer.init(phi),
-                epsilon=self.epsilon,
-            ),
+            learner=self.learning.init(key, empty, self.epsilon),
             replay=replay.make_replay(row, capacity),
             actions=jnp.zeros((self.models, self.layers), jnp.int32),
             last_primary=jnp.float32(0),
@@ -179,16 +145,6 @@ class _Autocomet:
         prefix = jnp.where(jnp.arange(self.layers) < length, filled, 0)
         return self.encode(self.after(prefix, length), length + 1)
 
-    def values(self, learner: Learner, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """[..., F] -> Q [...] and the potentials [S, ...]."""
-        phi = jax.vmap(self.potential.apply, in_axes=(0, None))(learner.phi, encoded)
-        return self.net.apply(learner.q, encoded), phi  # type: ignore[return-value]
-
-    def preferences(self, learner: Learner, encoded: jax.Array) -> jax.Array:
-        """[K, F] of what could follow a prefix -> [K]: how much each action is preferred."""
-        q, phi = self.values(learner, encoded)
-        return shaping.preferences(q, phi, learner.epsilon) if self.biases_policy else q
-
     def build(self, learner: Learner, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Actions [L] and the prefixes [L, L] they lead to: the most preferred, noise [L, K] added.
 
@@ -198,7 +154,7 @@ class _Autocomet:
         def grow(prefix: jax.Array, step: tuple[jax.Array, jax.Array]) -> Any:
             length, added = step
             following = self.after(prefix, length)
-            preferred = self.preferences(learner, self.encode(following, length + 1))
+            preferred = self.learning.preferences(learner, self.encode(following, length + 1))
             action = jnp.where(self.is_choice[length], preferred + added, -jnp.inf).argmax()
             return following[action], (action, following[action])
 
@@ -252,11 +208,11 @@ class _Autocomet:
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[AutocometState, Metrics]:
-        if not (self.biases_policy and self.num_secondaries):
+        if not (self.learning.biases_policy and self.num_secondaries):
             return state, {}
         filled = proposal.architecture[0, :, 0]
         encoded = jax.vmap(self.following, in_axes=(None, 0))(filled, jnp.arange(self.layers))
-        q, phi = self.values(state.learner, encoded)
+        q, phi = self.learning.values(state.learner, encoded)
         found = decisions.compare(q, phi, state.learner.epsilon, self.is_choice)
         return state, decisions.by_slot(found, self.space.slot_names, proposal.mask[0])
 
@@ -283,14 +239,14 @@ class _Autocomet:
         learner, last = self.regulate(state, primary, secondary)
 
         def step(learner: Learner, drawn: dict[str, jax.Array]) -> tuple[Learner, Metrics]:
-            return self.learn(learner, self.batch(drawn, kept))
+            return self.learning.learn(learner, self.batch(drawn, kept))
 
         updates, replays = self.config.updates, self.config.replays
         if replays:
             drawn = replay.sample(key, kept, updates * replays)
             drawn = jax.tree.map(lambda x: x.reshape(updates, replays, *x.shape[1:]), drawn)
         else:
-            drawn = jax.tree.map(lambda x: jnp.stack([x] * updates), episodes)
+            drawn = jax.tree.map(lambda x: jnp.broadcast_to(x, (updates, *x.shape)), episodes)
         learner, metrics = jax.lax.scan(step, learner, drawn)
         reached = primary[:, -1].max()
         grew = reached > state.best + self.config.tau
@@ -359,37 +315,3 @@ class _Autocomet:
             return primary.at[:, -1].set(shaping.ranked(primary[:, -1], among[:, -1], is_there))
         is_there = jnp.repeat(is_there, self.layers)
         return shaping.ranked(primary, among.reshape(-1), is_there)
-
-    def learn(self, learner: Learner, batch: Batch) -> tuple[Learner, Metrics]:
-        """One gradient step of Q and of every potential."""
-        q_all, _ = self.values(learner, batch.encoded)  # [N, L, K]
-        taken = jnp.take_along_axis(batch.encoded, batch.actions[..., None, None], axis=2)[:, :, 0]
-        _, phi = self.values(learner, taken)  # [S, N, L]
-        best = jnp.where(self.is_choice[None], q_all, -jnp.inf).max(-1)
-        discount = self.config.discount
-        shaped = jnp.zeros_like(batch.primary)
-        if not self.biases_policy:
-            shaped = (learner.epsilon[:, None, None] * phi).sum(0)
-        q_target = shaping.q_target(batch.primary, discount, shaping.next_layer(best), shaped)
-        phi_target = shaping.potential_target(batch.secondary, discount, shaping.next_layer(phi))
-
-        def loss(q: Any, phi: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-            q_values, phi_values = self.values(learner.replace(q=q, phi=phi), taken)
-            q_loss = jnp.square(q_values - q_target).mean()
-            phi_losses = jnp.square(phi_values - phi_target).mean((1, 2))
-            return q_loss + phi_losses.sum(), (q_loss, phi_losses)
-
-        gradient, (q_loss, phi_losses) = jax.grad(loss, argnums=(0, 1), has_aux=True)(
-            learner.q, learner.phi
-        )
-        q_updates, q_moments = self.q_optimizer.update(gradient[0], learner.q_moments)
-        phi_updates, phi_moments = self.phi_optimizer.update(gradient[1], learner.phi_moments)
-        learner = learner.replace(
-            q=optax.apply_updates(learner.q, q_updates),
-            phi=optax.apply_updates(learner.phi, phi_updates),
-            q_moments=q_moments,
-            phi_moments=phi_moments,
-        )
-        names = self.components.secondaries
-        losses = {f"loss/{name}": phi_losses[i] for i, name in enumerate(names)}
-        return learner, {"q_loss": q_loss} | losses

@@ -4,6 +4,7 @@ The paper's state is the predictor's feature vector (III.D.1). An action's succe
 Q(s, a) is read from the features of the prefix s with a appended, and how many slots it fills.
 """
 
+import functools
 from collections.abc import Callable
 
 import flax.linen as nn
@@ -33,6 +34,7 @@ class ValueNet(nn.Module):
         return head(x)[..., 0]
 
 
+@functools.cache
 def make_encoder(space: SlotSpace) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """(prefixes [N, L], how many slots they fill []) -> [N, features + L].
 

@@ -225,7 +225,9 @@ def test_prefixes_are_asked_for_where_layers_are_credited(credit):
 @pytest.mark.parametrize(("settings", "due"), [(BIASED, {6, 12}), (PLAIN, {1, 2, 3, 6, 12})])
 def test_validation_is_greedy_without_noise_and_due_every_few_rounds(settings, due):
     controller, run = make(**settings)
-    answers = {TREE.greedy(preferences(started(settings), shaping)) for shaping in ("policy", "value")}
+    answers = {
+        TREE.greedy(preferences(started(settings), shaping)) for shaping in ("policy", "value")
+    }
     assert len(answers) == 2
     for episodes in (2, 6, 8, 10, 12) if settings is BIASED else (1, 2, 3, 6, 12):
         state = started(settings, TREE.whole, episodes)
@@ -236,7 +238,7 @@ def test_validation_is_greedy_without_noise_and_due_every_few_rounds(settings, d
         assert proposal.purpose.tolist() == [VALIDATE]
         jax.tree.map(assert_array_equal, after, state)
     validate = controller.round[1].update
-    assert validate(jax.random.key(0), state, proposal, None, None) == (state, {})
+    assert validate(jax.random.key(0), state, proposal, None, None)[0] is state
 
 
 def go_on(run, state, accuracy, whole=(0, 2, 3)):
@@ -297,9 +299,10 @@ def test_before_it_has_learned_all_actions_are_worth_the_same():
     assert set(controller.params(state)) == {"q", "potentials"} and controller.learns
     # One epsilon stands for all; there may be no secondary.
     alike = make(**PLAIN | {"epsilon": (0.3,)})[0]
-    assert jax.jit(lambda key: alike.init(key).learner.epsilon)(jax.random.key(0)).tolist() == [
-        np.float32(0.3)
-    ] * 2
+    assert (
+        jax.jit(lambda key: alike.init(key).learner.epsilon)(jax.random.key(0)).tolist()
+        == [np.float32(0.3)] * 2
+    )
     none = make(**PLAIN | {"epsilon": (0.3,), "secondaries": ()})[0]
     assert jax.eval_shape(none.init, jax.random.key(0)).learner.epsilon.shape == (0,)
 

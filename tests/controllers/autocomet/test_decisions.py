@@ -77,7 +77,7 @@ def test_the_controller_compares_on_the_prefixes_that_it_built():
     rows = np.where(np.arange(6) < np.arange(6)[:, None], built, 0)  # [slot, prefix]
     rows = np.tile(rows[:, None], (1, 5, 1)).astype(np.int32)
     rows[np.arange(6), :, np.arange(6)] = np.arange(1, 6)
-    encode = jax.vmap(lambda rows, length: net.values(learner, net.encode(rows, length)))
+    encode = jax.vmap(lambda rows, length: net.learning.values(learner, net.encode(rows, length)))
     q, phi = jax.device_get(jax.jit(encode)(rows, np.arange(1, 7)))
     phi = phi[:, 0]
     shaped = q + 2 * phi

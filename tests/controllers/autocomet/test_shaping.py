@@ -105,6 +105,8 @@ def test_ranks_among_what_is_there_equal_plain_numpy():
     there = rng.random(50) < 0.6
     values = np.round(rng.uniform(size=(4, 5)), 1).astype(np.float32)
     kept = among[there]
-    expected = [[((kept < v).sum() + 0.5 * (kept == v).sum()) / len(kept) for v in r] for r in values]
+    expected = [
+        [((kept < v).sum() + 0.5 * (kept == v).sum()) / len(kept) for v in r] for r in values
+    ]
     found = shaping.ranked(jnp.asarray(values), jnp.asarray(among), jnp.asarray(there))
     assert_allclose(found, expected, rtol=1e-6)

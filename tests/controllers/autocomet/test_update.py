@@ -179,8 +179,6 @@ def test_gradients_by_hand_equal_finite_differences():
                 assert_allclose((ends[0] - ends[1]) / 2e-6, by_hand[name][key][place], atol=1e-7)
 
 
-
-
 def cut(trace, threshold=THRESHOLD):
     """[episodes]: nothing after an epsilon that is not above the threshold."""
     ended = np.concatenate([[False], np.cumsum(np.asarray(trace[:-1]) <= threshold) > 0])
