@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from nasjax.studies.aggregate import aggregates
 from nasjax.studies.cell import ENDED, NO_ROW
 from nasjax.studies.picks import picks
 from nasjax.studies.statistics import chance_of_any, expected_best
+from nasjax.types import Proposal
 from tests.studies.small_cells import limited
 from tests.surrogates import Sums, by_hand, keep, keep_all
 from tests.witness import Witness
@@ -97,6 +99,17 @@ def test_a_program_keeps_the_indices_that_the_host_loop_asks_for(whole):
     assert kept.found.queries.max() > 2**31
     expected = asked_by_the_host_loop(run.assemble_cell(cell), 1)
     np.testing.assert_array_equal(kept.found.queries[1], expected)
+
+
+def test_a_search_counts_a_limited_cost_in_targets(whole):
+    _, _, study = whole
+    cell = study.cells[1]
+    drawn = drawn_from(SPACE)[:5]
+    asked = Proposal(jnp.asarray(drawn), jnp.ones(5, bool), jnp.zeros(5, int), jnp.zeros((5, 32)))
+    found = run.assemble_cell(cell).evaluator.evaluate(jax.random.key(0), asked)
+    target = run.constraint_of(cell).target
+    expected = by_hand(3, 1.0, drawn[:, :, 0] - 1) / target
+    np.testing.assert_allclose(found.costs[:, 0], expected, rtol=1e-5)
 
 
 def digits_of(ids):
