@@ -6,6 +6,11 @@
 Searches and studies in the space `mnasnet` read what it keeps in predictors/accel_nasbench/saved/.
 The networks of Accel-NASBench fall into two halves by `surrogates.seed`: accuracies that a search
 sees are predicted from one, those that are reported from the other.
+
+Expected (commit 649dd88, 3 minutes on one core), on networks not fitted: top-1 of both halves R2
+0.979 and 0.980, Kendall's tau 0.908 and 0.914, mean absolute error 0.36 points; costs 1.4 to 2.8 %,
+R2 0.9885 (TPUv3) to 0.998 (A100). No other method has a greater R2, but XGBoost alone on the ZCU102
+(0.9955, 0.9953). A bag of boosted MLPs had 0.974 where this one had 0.977 (top-1, one split).
 """
 
 import ml_collections
