@@ -207,7 +207,7 @@ class Reference:
         self.losses = [q_loss, *(loss for loss, _ in steps)]
 
     def update(self, new: list[Episode], drawn: list[list[int]] | None) -> None:
-        """After a round's episodes; `drawn`: for every step, which of those kept (None: the new)."""
+        """After a round; `drawn`: for every step, which of all episodes (None: the new ones)."""
         self.kept += new
         self.regulate(new)
         for rows in drawn or [None]:
