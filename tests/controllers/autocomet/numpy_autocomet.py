@@ -119,6 +119,8 @@ class Settings(NamedTuple):
     discount: float
     learning_rate: float
     potential_learning_rate: float
+    allowed: float
+    limited: int | None  # which secondary has the target
 
 
 class Episode(NamedTuple):
@@ -160,6 +162,8 @@ class Reference:
                     e = e if e > s.threshold else 0.0
                 if s.schedule == "regulated":
                     e = e * np.exp(total - 5 / s.episodes) if e > s.threshold else 0.0
+                if s.schedule == "dual" and i == s.limited:
+                    e = e * np.exp(0.1 * ((episode.secondary[i][-1] < 0) - s.allowed))
                 if s.schedule.startswith("equation_3"):
                     for accuracy in evaluated:
                         e = e * np.exp(accuracy - previous) if e > s.threshold else 0.0
@@ -207,7 +211,7 @@ class Reference:
         self.losses = [q_loss, *(loss for loss, _ in steps)]
 
     def update(self, new: list[Episode], drawn: list[list[int]] | None) -> None:
-        """After a round's episodes; `drawn`: for every step, which of those kept (None: the new)."""
+        """After a round; `drawn`: for every step, which of all episodes (None: the new ones)."""
         self.kept += new
         self.regulate(new)
         for rows in drawn or [None]:

@@ -1,4 +1,4 @@
-"""A small space, what its networks are measured to be, and controllers compiled once per settings."""
+"""A small space, measurements of its networks, and controllers compiled once per settings."""
 
 import dataclasses
 import functools

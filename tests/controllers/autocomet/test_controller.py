@@ -18,7 +18,6 @@ from tests.controllers.autocomet.small_search import (
     OFFSETS,
     TREE,
     UNEQUAL,
-    WHOLE,
     begin,
     features,
     make,

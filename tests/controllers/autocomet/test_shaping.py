@@ -77,6 +77,19 @@ def test_regulated_decays_by_itself_and_more_slowly_while_the_primary_grows():
     assert shaping.regulated(jnp.array([0.1]), jnp.float32(0.3), 10, 0.1).tolist() == [0]
 
 
+def test_dual_goes_up_by_what_breaks_the_target_and_is_level_at_the_share_allowed():
+    # e^(0.1 (1 - 0.25)) = 1.07788, e^(-0.1 * 0.25) = 0.97531
+    broken = jnp.array([1.0, 0.0])
+    assert_allclose(
+        shaping.dual(jnp.array([1.0, 2.0]), broken, 0.25), [1.07788, 1.95062], rtol=1e-5
+    )
+    # One of four breaks it: as before.
+    epsilon = jnp.ones(1)
+    for is_broken in (0, 1, 0, 0):
+        epsilon = shaping.dual(epsilon, jnp.full(1, float(is_broken)), 0.25)
+    assert_allclose(epsilon, [1], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("credit", "first", "second"),
     [

@@ -26,13 +26,15 @@ from tests.controllers.autocomet.small_search import (
 )
 
 LATENCY, PARAMS = COSTS.names
-QUERIES, C, THRESHOLD = 40, 8, 0.02
+QUERIES, C, THRESHOLD, REWARD = 40, 8, 0.02, 0.7
 BASE = {
     "primary": "accuracy",
     "secondary_reward": "cost",
     "schedule": "constant",
     "threshold": THRESHOLD,
     "decay_episodes": C,
+    "target": 5.0,
+    "allowed": 0.3,
     "discount": 0.9,
     "temperature": 1.0,
     "final_temperature": None,
@@ -60,6 +62,8 @@ CASES = [
          epsilon=(0.021, 0.5), schedule="equation_3"),
     dict(primary=PARAMS, credit="gain", scale="rank", shaping="value", discount=1.0, replays=0,
          secondaries=("accuracy", LATENCY), epsilon=(0.3,), models_per_round=2),
+    dict(credit="final", scale="raw", shaping="policy", secondaries=("reward", LATENCY, PARAMS),
+         epsilon=(0.2, 0.4, 0.6), schedule="dual", secondary_reward="broken"),
 ]  # fmt: skip
 ROUNDS = 4
 
@@ -71,10 +75,10 @@ def name_of(case):
 
 def as_reference(settings, epsilon, learner):
     """The reference with the controller's parameters."""
-    picked = {k: settings[k] for k in Settings._fields if k not in ("epsilon", "episodes")}
+    picked = {k: settings[k] for k in Settings._fields if k in settings and k != "epsilon"}
     phi = [params_of(learner.phi, i) for i in range(len(epsilon))]
     return Reference(
-        Settings(**picked, epsilon=epsilon, episodes=C),
+        Settings(**picked, epsilon=epsilon, episodes=C, limited=1),
         features(),
         TREE.choices,
         params_of(learner.q),
@@ -82,12 +86,16 @@ def as_reference(settings, epsilon, learner):
     )
 
 
-def component(name, row):
-    """Of what was measured of a prefix."""
+def component(name, row, settings):
+    """Of what was measured of a prefix; the first cost of the last case has a target."""
     accuracy, costs, runs = row
+    if name == "reward":
+        return REWARD
     if name == "accuracy":
         return accuracy
     column = COSTS.names.index(name)
+    if settings["secondary_reward"] == "broken" and name == LATENCY and runs:
+        return -1.0 if costs[column] > settings["target"] else 0.0
     return -float(costs[column]) / COSTS.medians[column] if runs else -2.5
 
 
@@ -96,9 +104,9 @@ def episodes_of(wholes, settings, table):
     found = []
     for whole in wholes:
         rows = [table[tuple(whole[: n + 1])] for n in range(len(whole))]
-        primary = np.array([component(settings["primary"], row) for row in rows])
+        primary = np.array([component(settings["primary"], row, settings) for row in rows])
         names = settings["secondaries"]
-        secondary = np.array([[component(name, row) for row in rows] for name in names])
+        secondary = np.array([[component(name, row, settings) for row in rows] for name in names])
         found.append(Episode(tuple(whole.tolist()), primary, secondary))
     return found
 
@@ -127,7 +135,7 @@ def both(number):
         proposal = proposal_of(wholes, settings["credit"])
         outcome = outcome_of(proposal, table)
         state = state.replace(actions=jnp.asarray(wholes - OFFSETS, jnp.int32))
-        rewards = jnp.full(len(proposal.mask), 7.0)  # not a component of these
+        rewards = jnp.full(len(proposal.mask), REWARD)
         state, metrics = run["update"](jax.random.key(step), state, proposal, outcome, rewards)
         new = episodes_of(wholes, settings, table)
         kept = len(reference.kept) + len(new)

@@ -1,0 +1,28 @@
+"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), at most so many multiply-adds.
+
+    python -m launch.study --config=configs/studies/autocomet_macro.py --directory=studies/macro
+
+The table has no device costs; `evaluator.predicted` takes those of a saved predictor.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """100 seeds, 300 queries."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_macro/cifar10",),
+        budgets=(300,),
+        costs=("network/macs_m",),
+        quantiles=(0.25, 0.5, 0.75),
+        measures=("network/params_m",),
+        seeds=100,
+        reference="autocomet",
+    )
+    c.evaluator = dict(noise=False)
+    learners = settings.MNASNET | settings.NAS_PREDICTOR | dict(autocomet=settings.autocomet())
+    c.controllers = settings.UNDER_TARGET | learners
+    return c

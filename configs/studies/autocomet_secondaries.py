@@ -1,0 +1,46 @@
+"""Any component primary, any number secondary: three and four secondaries, swapped primaries.
+
+    python -m launch.study --config=configs/studies/autocomet_secondaries.py \
+        --directory=studies/secondaries
+
+NAS-Bench-201, CIFAR-100, Jetson TX2: its latency has the target; its energy, the parameters and
+the multiply-adds count as minus their ratio to the median. Where a cost is primary the accuracy is
+a secondary, and answers are what they are: judged, like all, by accuracy under the target.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+LATENCY, ENERGY = "hw_nas_bench/edgegpu_latency_ms", "hw_nas_bench/edgegpu_energy_mJ"
+PARAMS, MACS = "network/params_m", "network/macs_m"
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """100 seeds, 300 queries."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_201/cifar100",),
+        budgets=(300,),
+        costs=(LATENCY,),
+        quantiles=(0.5,),
+        measures=(ENERGY, PARAMS, MACS),
+        seeds=100,
+        reference="latency",
+    )
+    c.evaluator = dict(noise=False, costs=(ENERGY, PARAMS, MACS))
+    weights = (1.0, 0.1, 0.1, 0.1)
+    c.controllers = dict(
+        random_search=settings.RANDOM_SEARCH,
+        latency=settings.autocomet(secondaries=(LATENCY,)),
+        latency_energy=settings.autocomet(secondaries=(LATENCY, ENERGY), epsilon=weights[:2]),
+        three=settings.autocomet(secondaries=(LATENCY, ENERGY, PARAMS), epsilon=weights[:3]),
+        four=settings.autocomet(epsilon=weights),
+        params_primary=settings.autocomet(
+            primary=PARAMS, secondaries=("accuracy", LATENCY), epsilon=(3.0, 1.0)
+        ),
+        latency_primary=settings.autocomet(
+            primary=LATENCY, secondaries=("accuracy",), epsilon=(3.0,)
+        ),
+    )
+    return c

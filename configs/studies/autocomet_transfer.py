@@ -1,0 +1,33 @@
+"""What a trained AUTOCoMET knows on another device: Q does not depend on the device.
+
+    python -m launch.search --config=configs/nas_bench_201/autocomet.py --workdir=runs/autocomet
+    python -m launch.study --config=configs/studies/autocomet_transfer.py \
+        --directory=studies/transfer
+
+The search (Pixel 3, CIFAR-100) leaves `learned.npz`; the study goes on with its nets on other
+devices, and on other data sets, beside searches that begin anew. All seeds begin with that one.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """100 seeds, 100 queries."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_201/cifar100", "nas_bench_201/cifar10", "nas_bench_201/imagenet16"),
+        budgets=(100,),
+        costs=("hw_nas_bench/edgegpu_latency_ms", "hw_nas_bench/raspi4_latency_ms"),
+        quantiles=(0.5,),
+        seeds=100,
+        reference="autocomet",
+    )
+    c.evaluator = dict(noise=False)
+    c.controllers = dict(
+        random_search=settings.RANDOM_SEARCH,
+        autocomet=settings.autocomet(),
+        autocomet_transferred=settings.autocomet(initial="runs/autocomet/learned.npz"),
+    )
+    return c
