@@ -10,7 +10,7 @@ from nasjax.errors import UserError
 from nasjax.evaluation import surrogate
 from nasjax.evaluation.surrogate import SurrogateConfig
 from nasjax.predictors import saved
-from nasjax.studies.predictors import kinds, surrogates
+from nasjax.studies.predictors import fits, kinds, surrogates
 
 pytest.importorskip("xgboost")
 
@@ -68,7 +68,7 @@ def test_the_error_that_is_stated_is_that_of_the_kept_one_on_what_it_has_not_see
     for name in page["saved"]:
         target = study.targets[name]
         read = saved.load(made / "saved" / name, study.space.feature_names)
-        predict = members.of_saved(read, study.space).predict
+        predict = fits.compiled(members.of_saved(read, study.space).predict)
         features = jnp.asarray(study.features[target.test])
         found = np.asarray(predict(read.params, features).value, np.float64)
         error = target.values[target.test] - found
