@@ -161,22 +161,36 @@ def _cell(
     measures: tuple[str, ...],
 ) -> CellConfig:
     space, data_set = table.split("/")
-    costs = tuple(evaluator["costs"])
-    if limit is not None:
-        costs = (limit.cost, *(cost for cost in costs if cost != limit.cost))
-    of_table = {
+    seen: dict[str, Any] = {"costs": tuple(evaluator["costs"])}
+    if "predicted" in sections:
+        device = limit.cost.rpartition("/")[2] if limit else ""
+        seen = {
+            "costs": (),
+            "predicted": tuple(p.format(cost=device) for p in sections["predicted"]),
+        }
+    elif limit is not None:
+        seen["costs"] = (limit.cost, *(cost for cost in seen["costs"] if cost != limit.cost))
+    sections = {
         "space": {"name": space},
-        "evaluator": {**evaluator, "data_set": data_set, "costs": costs},
+        "evaluator": {**evaluator, "data_set": data_set, **seen},
+        "controller": sections["controller"],
+        "reward": sections["reward"],
     }
-    return CellConfig(label, space, data_set, budget, of_table | sections, limit, measures)
+    return CellConfig(label, space, data_set, budget, sections, limit, measures)
 
 
 def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections of a controller's entry with every default filled in."""
+    """Sections of a controller's entry with every default filled in.
+
+    Besides them it may have `predicted`: directories of saved predictors, the limited cost's first,
+    whose costs that controller sees instead of the measured ones; "{cost}" in them becomes the
+    last part of the limited cost's name.
+    """
     where = f"controllers.{label}"
     check_label("controllers", label)
     for key in parts:
-        check(key in ("controller", "reward"), where, key, "sections controller and reward")
+        known = key in ("controller", "reward", "predicted")
+        check(known, where, key, "sections controller and reward, or predicted")
     check("data_set" not in evaluator, "evaluator", "data_set", "in study.tables instead")
     sections = {
         "evaluator": {**evaluator, "data_set": ""},
@@ -184,6 +198,12 @@ def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any])
         "reward": parts.get("reward", {"name": "accuracy"}),
     }
     try:
-        return assemble.resolve_table(sections)
+        resolved = assemble.resolve_table(sections)
     except UserError as error:
         raise UserError(f"config.{where}: {error}") from None
+    if "predicted" in parts:
+        predicted = parts["predicted"]
+        good = isinstance(predicted, (tuple, list)) and all(isinstance(p, str) for p in predicted)
+        check(good and bool(predicted), f"{where}.predicted", predicted, "one directory or more")
+        resolved["predicted"] = tuple(predicted)
+    return resolved

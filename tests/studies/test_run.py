@@ -16,11 +16,12 @@ from tests.commands import ROOT, UNOPTIMISED
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
+RANDOM = {"controller": {"name": "random_search", "models_per_round": 1}}
 PLAIN = {
     "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (40,), "seeds": 6},
     "evaluator": {},
     "controllers": {
-        "random_search": {"controller": {"name": "random_search", "models_per_round": 1}},
+        "random_search": RANDOM,
         "evolution": {"controller": {"name": "regularized_evolution"}},
     },
 }
@@ -99,9 +100,42 @@ def test_fewer_seeds_run_together_where_memory_is_short(tmp_path):
     assert [len(job.seeds) for job in jobs] == [1] * 12
 
 
+def test_limits_give_targets_and_costs_and_predictions_take_their_place(tmp_path):
+    limits = changed(costs=("network/macs_m", "network/params_m"), quantiles=(0.25, 1.0))
+    predicted = {"controller": {"name": "random_search"}, "predicted": ("saved/{cost}", "more")}
+    weighted = {"controller": {"name": "reinforce"}, "reward": {"name": "weighted_product"}}
+    others = {"predicted": predicted, "weighted": weighted}
+    plain = limits | {"controllers": PLAIN["controllers"] | others}
+    study = config.parse(plain | {"evaluator": {"costs": ("network/params_m",)}})
+    assert config.parse(study.resolved) == study
+    seen = {(c.label, c.limit): c.sections["evaluator"] for c in study.cells}
+    assert len(seen) == len(study.cells) == 4 * 4
+    macs = config.Limit("network/macs_m", 0.25)
+    assert seen["evolution", macs]["costs"] == ("network/macs_m", "network/params_m")
+    assert seen["evolution", macs._replace(cost="network/params_m")]["costs"] == (
+        "network/params_m",
+    )
+    assert seen["predicted", macs]["costs"] == ()
+    assert seen["predicted", macs]["predicted"] == ("saved/macs_m", "more")
+
+    # The target is that quantile of the table; the search counts the cost in targets.
+    cell = next(c for c in study.cells if (c.label, c.limit) == ("weighted", macs))
+    constraint = run.constraint_of(cell)
+    assert constraint.target == np.quantile(constraint.costs, 0.25)
+    rows = run.assemble_cell(cell).rows
+    np.testing.assert_allclose(rows.costs[:, 0] * constraint.target, constraint.costs, rtol=1e-6)
+    np.testing.assert_array_equal(constraint.is_kept, constraint.costs <= constraint.target)
+
+
 @pytest.mark.parametrize(
     ("plain", "message"),
     [
+        (changed(costs=("network/macs_m",)), r"study.quantiles=\(\); .*study.costs"),
+        (changed(costs=("a",), quantiles=(0.0,)), "study.quantiles=0.0; .*above 0"),
+        (
+            PLAIN | {"controllers": {"random_search": RANDOM | {"predicted": ()}}},
+            r"controllers.random_search.predicted=\(\); it must be one directory",
+        ),
         (changed(seeds=0), "config.study.seeds=0; it must be >= 1"),
         (changed(budgets=(0,)), r"config.study.budgets=\(0,\)"),
         (changed(budgets=()), r"config.study.budgets=\(\)"),
