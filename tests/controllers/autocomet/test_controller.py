@@ -111,8 +111,9 @@ def drawn(settings, state):
 
 
 def started(settings, kept=(), episodes=0):
-    """A state whose replay holds these architectures."""
-    state = begin(make(**settings)[0], EPSILON, scale=0.7)
+    """A state whose replay holds these architectures; its policy is certain of none."""
+    scale = 0.35 if settings["shaping"] == "policy" else 0.6
+    state = begin(make(**settings)[0], EPSILON, scale=scale)
     actions = np.array(state.replay.rows["actions"])
     for row, whole in zip(actions, kept, strict=False):
         row[:] = np.array(whole) - OFFSETS
@@ -129,7 +130,7 @@ def assert_shares(wholes, expected):
     """
     counts = Counter(map(tuple, (wholes - 1).tolist()))
     found = np.array([counts[whole] for whole in TREE.whole])
-    assert found.sum() == len(wholes)
+    assert found.sum() == len(wholes) and 1 / 24 < expected.max() < 0.6
     deviation = np.sqrt(len(wholes) * expected * (1 - expected))
     assert (np.abs(found - len(wholes) * expected) < 6 * deviation + 2).all()
 
