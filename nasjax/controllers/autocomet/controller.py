@@ -192,6 +192,7 @@ class _Autocomet:
     ) -> tuple[Proposal, AutocometState]:
         prefix = self.build(state.learner, jnp.zeros(self.is_choice.shape))[1][-1]
         is_due = (state.episodes // self.models) % self.config.validate_every == 0
+        is_due |= state.episodes >= self.max_episodes  # the final answer
         proposal = Proposal(
             architecture=prefix[None, :, None],
             mask=(is_due & ~self.finished(state))[None],

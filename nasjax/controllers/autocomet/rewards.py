@@ -49,6 +49,9 @@ class Components:
         self._check("primary", config.primary)
         for name in self.secondaries:
             self._check("secondaries", name)
+        again = config.secondaries is not None and config.primary in config.secondaries
+        others = f"others than controller.primary={config.primary!r}"
+        check(not again, "controller.secondaries", config.secondaries, others)
         twice = len(set(self.secondaries)) < len(self.secondaries)
         check(not twice, "controller.secondaries", self.secondaries, "different ones")
         self._limited = limited_cost(config, costs)

@@ -145,6 +145,11 @@ NOTHING_RUNS = Costs(NAMES, (float("nan"), 10.0, 0.5))
             ["controller.secondaries=('accuracy', 'phone/latency_ms', 'accuracy')", "different"],
         ),
         (
+            {"primary": "accuracy", "secondaries": ("accuracy", "phone/latency_ms")},
+            COSTS,
+            ["controller.secondaries=('accuracy', ", "others than controller.primary='accuracy'"],
+        ),
+        (
             {"secondary_reward": "broken"},
             COSTS,
             ["controller.target=None", "a number, in the unit of 'phone/latency_ms'"],
