@@ -191,15 +191,13 @@ def _cost_columns(name: str, data_set: str) -> dict[str, np.ndarray]:
     if data_set not in known:
         what = f"data set config.evaluator.data_set={data_set!r} of {name}"
         raise UserError(unknown(what, data_set, list(known)))
-    counted = _read(name)
-    columns: dict[str, np.ndarray] = {
-        f"network/{count}_m": counted[count] / 1e6 for count in ("params", "macs")
-    }
+    columns: dict[str, np.ndarray] = {}
     for prefix, (folder, array) in _COSTS.get((name, data_set), {}).items():
         table = _read(folder)
         names = [f"{prefix}/{column}" for column in table["columns"]]
         columns |= dict(zip(names, table[array].T, strict=True))
-    return columns
+    counted = _read(name)
+    return columns | {f"network/{count}_m": counted[count] / 1e6 for count in ("params", "macs")}
 
 
 def _read(folder: str) -> dict[str, np.ndarray]:

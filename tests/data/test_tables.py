@@ -151,6 +151,12 @@ def test_costs_are_those_printed_by_hw_nas_bench() -> None:
     assert_allclose(table.costs[0], list(printed.values()), rtol=1e-7)
 
 
+@pytest.mark.parametrize("name", ["nas_bench_201", "nas_bench_macro"])
+def test_the_size_of_a_network_is_a_cost_too(name: str) -> None:
+    table = load_table(name, "cifar10", ["network/macs_m", "network/params_m"])
+    assert_allclose(table.costs, np.stack([table.macs, table.params], 1) / 1e6, rtol=1e-6)
+
+
 def test_what_a_device_cannot_run_costs_infinitely_much() -> None:
     for data_set in data_sets("nas_bench_201"):
         names = cost_names("nas_bench_201", data_set)
@@ -252,7 +258,7 @@ def test_unknown_networks_end_in_one_line_with_the_known_ones() -> None:
         (("nas_bench_macro", "cifar100"), ("evaluator.data_set='cifar100'", "known: cifar10")),
         (("nas_bench_201", "cifar10", ["edgetpu"]), ("evaluator.costs='edgetpu'", EDGETPU)),
         (("nas_bench_201", "imagenet16", ["help/pixel2_ms"]), ("imagenet16", "known: hw_nas")),
-        (("nas_bench_macro", "cifar10", [EDGETPU]), ("evaluator.costs=", "known: (none)")),
+        (("nas_bench_macro", "cifar10", [EDGETPU]), ("evaluator.costs=", "known: network/macs_m")),
     ],
 )
 def test_an_unknown_name_ends_in_one_line_with_the_known_ones(
