@@ -137,8 +137,13 @@ class Searches:
             of_rows = functools.partial(function, rows)
             if at_once == share:
                 return jax.vmap(of_rows)(*states)
-            batch = at_once if at_once > 1 else None  # an axis of length 1 would cost
-            return jax.lax.map(lambda state: of_rows(*state), states, batch_size=batch)
+            if at_once == 1:  # an axis of length 1 would cost
+                return jax.lax.map(lambda state: of_rows(*state), states)
+            # lax.map's own batches refuse arrays of no elements, as of a learner without potentials.
+            in_turns = (share // at_once, at_once)
+            turns = jax.tree.map(lambda x: x.reshape(*in_turns, *x.shape[1:]), states)
+            found = jax.lax.map(lambda turn: jax.vmap(of_rows)(*turn), turns)
+            return jax.tree.map(lambda x: x.reshape(share, *x.shape[2:]), found)
 
         def spread(rows: Any, *states: Any) -> Any:
             of_seeds = self._sharding.spec

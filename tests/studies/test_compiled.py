@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from nasjax import assemble, search
 from nasjax.controllers.proposals import propose_whole
@@ -140,6 +141,20 @@ def test_searches_that_take_turns_ask_for_the_same(monkeypatch):
     monkeypatch.setattr(compiled, "_STEPPED_BYTES", 0)
     one_by_one = compiled.run_seeds(made, SEEDS, budget=70)
     np.testing.assert_array_equal(one_by_one.queries[:, :40], together.queries[:, :40])
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_state_without_elements_takes_turns_too(monkeypatch, at_once):
+    """As the potentials of a learner that has none."""
+    monkeypatch.setattr(compiled, "_seeds_at_once", lambda controller, share: at_once)
+    searches = object.__new__(compiled.Searches)
+    mesh = Mesh(np.array(jax.local_devices()[:1]), ("seeds",))
+    searches._sharding = NamedSharding(mesh, PartitionSpec("seeds"))
+    searches._count, searches._padding, searches._parts = 4, 0, parts()
+    doubled = searches._spread(lambda rows, x, nothing: (rows + 2 * x, nothing))
+    found, nothing = doubled(np.float32(1), np.arange(4.0), np.zeros((4, 3, 0)))
+    np.testing.assert_array_equal(found, [1, 3, 5, 7])
+    assert nothing.shape == (4, 3, 0)
 
 
 def test_masked_rows_are_closed_up_and_what_ended_early_says_so():
