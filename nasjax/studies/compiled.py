@@ -139,7 +139,7 @@ class Searches:
                 return jax.vmap(of_rows)(*states)
             if at_once == 1:  # an axis of length 1 would cost
                 return jax.lax.map(lambda state: of_rows(*state), states)
-            # lax.map's own batches refuse arrays of no elements, as of a learner without potentials.
+            # lax.map's own batches refuse arrays of no elements: a learner's without potentials.
             in_turns = (share // at_once, at_once)
             turns = jax.tree.map(lambda x: x.reshape(*in_turns, *x.shape[1:]), states)
             found = jax.lax.map(lambda turn: jax.vmap(of_rows)(*turn), turns)
