@@ -108,6 +108,8 @@ class Searches:
         history: list[Asked] = []
         is_over = np.zeros(1, bool)
         while not is_over.all():
+            # What has no elements comes back as if it were on all devices alike.
+            state = jax.device_put(state, self._sharding)
             state, asked, is_over = self._go_on(self._rows, placed, state)
             is_over = np.asarray(is_over)
             history.append(_joined(self._parts, _in_order(jax.device_get(asked))))
