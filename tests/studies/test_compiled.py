@@ -184,6 +184,7 @@ class Scripted(NamedTuple):
 
     round: jax.Array
     prefix: jax.Array
+    nothing: jax.Array  # [0, 3], as the potentials of a learner that has none
 
 
 def scripted(rounds):
@@ -205,7 +206,7 @@ def scripted(rounds):
         return proposal._replace(purpose=jnp.full(1, VALIDATE)), state
 
     def advance(key, state, *exchange):
-        return Scripted(state.round + state.prefix, ~state.prefix), {}
+        return state._replace(round=state.round + state.prefix, prefix=~state.prefix), {}
 
     def evaluate(seed_key, proposal):
         missing = jax.vmap(NasBench201().index)(proposal.architecture) == 1
@@ -215,7 +216,7 @@ def scripted(rounds):
         return Outcome(accuracy[:, None], accuracy, jnp.zeros((rows, 0)), status)
 
     controller = Controller(
-        init=lambda key: Scripted(jnp.int32(0), jnp.bool_(False)),
+        init=lambda key: Scripted(jnp.int32(0), jnp.bool_(False), jnp.zeros((0, 3))),
         round=(
             Phase("ask", 2, 1, ask, lambda key, state, *exchange: (state, {})),
             Phase("validate", 1, 2, validate, advance),
