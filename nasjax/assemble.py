@@ -216,13 +216,16 @@ def _assemble_look_up(settings: Settings) -> Parts:
     )
 
 
-def assemble_table(config: Mapping[str, Any], queries: int, unit: float = 1.0) -> TableParts:
+def assemble_table(
+    config: Mapping[str, Any], queries: int, max_cost: float | None = None
+) -> TableParts:
     """Builds the parts of a search that may be compiled whole.
 
     Args:
       config: sections `space`, `controller`, `evaluator` and `reward`, plain data.
       queries: its budget.
-      unit: that the first cost is counted in, in its own unit.
+      max_cost: as `search.max_cost`; the first cost is counted in it, so that searches which differ
+        in it have one program.
 
     Raises:
       UserError: a section, key, name or value is unknown, missing or not allowed; an accuracy is
@@ -236,9 +239,11 @@ def assemble_table(config: Mapping[str, Any], queries: int, unit: float = 1.0) -
     config = {**config, "evaluator": {"name": "table", **config["evaluator"]}}
     # The budget decides; a round makes a query at least.
     search = {"rounds": queries, "max_queries": queries}
+    if max_cost is not None:
+        search["max_cost"] = 1
     settings = parse({"seed": 0, "search": search, **config})
     make = _surrogate_parts if name in SURROGATE_SPACES else _table_parts
-    return make(settings, unit)
+    return make(settings, max_cost or 1.0)
 
 
 def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:

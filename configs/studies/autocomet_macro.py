@@ -23,6 +23,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    learners = settings.MNASNET | settings.NAS_PREDICTOR | dict(autocomet=settings.autocomet())
-    c.controllers = settings.UNDER_TARGET | learners
+    c.controllers = settings.ALL_UNDER_TARGET
     return c

@@ -80,3 +80,4 @@ NAS_PREDICTOR = dict(
     nas_predictor_excess_10=nas_predictor(0.1, "excess"),
     nas_predictor_excess_50=nas_predictor(0.5, "excess"),
 )
+ALL_UNDER_TARGET = UNDER_TARGET | MNASNET | NAS_PREDICTOR | dict(autocomet=autocomet())

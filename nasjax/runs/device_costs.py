@@ -47,13 +47,14 @@ def tradeoff(queries: Sequence[Query], config: Mapping[str, Any]) -> Tradeoff | 
 
 
 def pareto_front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """[N], [N] -> indices of the rows that no other beats in one and equals in the other.
+    """[N], [N] -> the rows that no other is as good as at no more cost, from cheapest to best.
 
-    Cheapest first; of equal rows the first one.
+    What is not finite in either is left out; of rows alike in both the first is kept.
     """
-    order = np.lexsort((np.arange(len(cost)), -accuracy, cost))
-    best_before = np.maximum.accumulate(np.append(-np.inf, accuracy[order]))[:-1]
-    return order[accuracy[order] > best_before]
+    usable = np.flatnonzero(np.isfinite(accuracy) & np.isfinite(cost))
+    order = usable[np.lexsort((-accuracy[usable], cost[usable]))]  # stable: the first of equals
+    best = np.maximum.accumulate(accuracy[order])
+    return order[np.diff(best, prepend=-np.inf) > 0]
 
 
 def shaping(rounds: Sequence[Round], space: str) -> Shaping | None:

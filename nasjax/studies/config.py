@@ -20,10 +20,9 @@ class StudyConfig:
       tables: "space/data_set" each.
       budgets: queries of a search.
       costs: names of device costs, and quantiles: of each over a table's architectures (without a
-        table, over a random sample of the space). Every table
-        is searched once for every cost and quantile; answers must not cost more than that. The
-        search sees that cost first, before `evaluator.costs`, and a setting `target` of a reward or
-        a controller that is None becomes that quantile. Without costs, nothing is asked for.
+        table, over a random sample of the space). Every table is searched once for every cost and
+        quantile; answers must not cost more than that, as if it were `search.max_cost`. The search
+        sees that cost first, before `evaluator.costs`. Without costs, nothing is asked for.
       measures: costs of which the answers' are reported besides.
       seeds: searches per cell, seeds 0 to seeds - 1.
       seeds_per_part: so many at most run as one program and are kept as one file.

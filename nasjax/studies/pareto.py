@@ -1,4 +1,4 @@
-"""Accuracy against a device cost: a table's best trade-offs, and how much a search has of them.
+"""How much a search has of a table's best trade-offs of accuracy and a device cost.
 
 The hypervolume (Zitzler and Thiele, 1999) of some rows is the area of (cost, search accuracy) that
 they dominate, up to the table's largest finite cost and down to accuracy 0; here as a part of what
@@ -12,18 +12,6 @@ from nasjax.studies.aggregate import Curve
 from nasjax.studies.cell import Cell
 
 POINTS = 24
-
-
-def front(accuracy: np.ndarray, costs: np.ndarray) -> np.ndarray:
-    """The rows that no other is as good as at no more cost, from the cheapest to the best.
-
-    accuracy, costs [rows]; what is not finite in either is left out -> [F] int, both ascending
-    strictly. Of rows alike in both the first is kept.
-    """
-    usable = np.flatnonzero(np.isfinite(accuracy) & np.isfinite(costs))
-    order = usable[np.lexsort((-accuracy[usable], costs[usable]))]  # stable: the first of equals
-    best = np.maximum.accumulate(accuracy[order])
-    return order[np.diff(best, prepend=-np.inf) > 0]
 
 
 def hypervolumes(

@@ -3,7 +3,7 @@
 import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,14 +63,11 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
     Raises:
       UserError: its settings are not allowed; its name stands in front.
     """
-    sections, unit = cell.sections, 1.0
     try:
         _check_evaluator(cell)
         _costs(cell, cell.measures)
-        if cell.limit is not None:
-            # Counted in targets, so that all limits have one program.
-            sections, unit = _with_target(sections, 1.0), constraint_of(cell).target
-        return assemble.assemble_table(sections, cell.budget, unit)
+        most = constraint_of(cell).target if cell.limit else None
+        return assemble.assemble_table(cell.sections, cell.budget, most)
     except UserError as error:
         raise UserError(f"{cell.name}: {error}") from None
 
@@ -105,17 +102,6 @@ def _costs(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndarray]:
     table = load_table(cell.space, cell.data_set, names)
     rows = known.rows_of(table, cell.space)
     return dict(zip(names, rows.costs.T, strict=True))
-
-
-def _with_target(sections: dict[str, Any], target: float) -> dict[str, Any]:
-    """Sections in which every setting `target` that is None has that value."""
-    return {
-        name: {
-            key: target if key == "target" and value is None else value
-            for key, value in section.items()
-        }
-        for name, section in sections.items()
-    }
 
 
 class Runner:

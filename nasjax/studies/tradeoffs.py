@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nasjax.runs import figures
+from nasjax.runs.device_costs import pareto_front
 from nasjax.runs.figures import GREY, Inks
 from nasjax.studies import pareto, plots, statistics
 from nasjax.studies.aggregate import Curve, curve
@@ -61,7 +62,7 @@ def tradeoff(cells: Sequence[Cell], reference: str) -> Tradeoff:
     first = cells[0]
     assert first.constraint is not None
     cost, costs = first.constraint.cost, first.constraint.costs
-    front = pareto.front(first.reported_accuracy, costs)
+    front = pareto_front(costs, first.reported_accuracy)
     by_quantile: dict[float, list[Cell]] = {}
     for cell in cells:
         assert cell.constraint is not None

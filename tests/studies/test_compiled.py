@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from nasjax import assemble, search
+from nasjax import assemble
 from nasjax.controllers.proposals import propose_whole
 from nasjax.errors import UserError
 from nasjax.spaces.nas_bench_201 import NasBench201
@@ -18,7 +17,7 @@ from nasjax.studies import compiled
 from nasjax.studies.cell import ENDED, NO_ROW
 from nasjax.studies.statistics import expected_best
 from nasjax.types import INVALID, OK, VALIDATE, Controller, Evaluator, Outcome, Phase
-from tests.witness import Witness
+from tests.witness import asked_by_the_host_loop
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
@@ -77,27 +76,15 @@ def test_the_best_of_so_many_random_ones_is_what_order_statistics_say(table, que
     assert abs(best.mean() - expected_best(values, queries)) < half
 
 
-def asked_by_the_host_loop(made, seed, budget):
-    """Row after row, as a user of the host loop would count them; and the last validated row."""
-    root_key, witness = jax.random.key(seed), Witness()
-    search.run(
-        controller=made.controller,
-        evaluator=made.evaluator,
-        reward=made.reward,
-        root_key=root_key,
-        state=search.init(made.controller, made.space, root_key),
-        config=search.SearchConfig(rounds=1000, max_queries=budget),
-        observer=witness,
-    )
+def rows_of_the_host_loop(made, seed, budget):
+    """Row after row, and the last validated row."""
     rows, final = [], NO_ROW
-    for exchange in witness.exchanges:
-        for i, architecture in enumerate(exchange.proposal.architecture):
-            if exchange.proposal.mask[i]:
-                index = int(made.space.index(architecture))
-                if exchange.phase != "validate":
-                    rows.append(index)
-                elif int(architecture[-1, 0]):
-                    final = index
+    for phase, architecture in asked_by_the_host_loop(made, seed, budget):
+        index = int(made.space.index(architecture))
+        if phase != "validate":
+            rows.append(index)
+        elif int(architecture[-1, 0]):
+            final = index
     return rows[:budget], final
 
 
@@ -114,7 +101,7 @@ def learned():
 def test_the_program_reports_what_the_host_loop_asks_for_in_its_order():
     made = parts(budget=70)
     found = compiled.run_seeds(made, SEEDS, budget=70)
-    rows, _ = asked_by_the_host_loop(made, 3, 70)
+    rows, _ = rows_of_the_host_loop(made, 3, 70)
     assert found.queries.shape == (3, 70)
     np.testing.assert_array_equal(found.queries[1], rows)
     np.testing.assert_array_equal(found.final, NO_ROW)
@@ -122,7 +109,7 @@ def test_the_program_reports_what_the_host_loop_asks_for_in_its_order():
 
 def test_the_program_reports_a_learner_as_the_host_loop_does():
     made, found = learned()
-    rows, _ = asked_by_the_host_loop(made, 3, 70)
+    rows, _ = rows_of_the_host_loop(made, 3, 70)
     assert found.queries.shape == (3, 70)
     # A learner's floats may differ in the last bits after some updates.
     np.testing.assert_array_equal(found.queries[1][:40], rows[:40])
@@ -141,20 +128,6 @@ def test_searches_that_take_turns_ask_for_the_same(monkeypatch):
     monkeypatch.setattr(compiled, "_STEPPED_BYTES", 0)
     one_by_one = compiled.run_seeds(made, SEEDS, budget=70)
     np.testing.assert_array_equal(one_by_one.queries[:, :40], together.queries[:, :40])
-
-
-@pytest.mark.parametrize("at_once", [1, 2])
-def test_state_without_elements_takes_turns_too(monkeypatch, at_once):
-    """As the potentials of a learner that has none."""
-    monkeypatch.setattr(compiled, "_seeds_at_once", lambda controller, share: at_once)
-    searches = object.__new__(compiled.Searches)
-    mesh = Mesh(np.array(jax.local_devices()[:1]), ("seeds",))
-    searches._sharding = NamedSharding(mesh, PartitionSpec("seeds"))
-    searches._count, searches._padding, searches._parts = 4, 0, parts()
-    doubled = searches._spread(lambda rows, x, nothing: (rows + 2 * x, nothing))
-    found, nothing = doubled(np.float32(1), np.arange(4.0), np.zeros((4, 3, 0)))
-    np.testing.assert_array_equal(found, [1, 3, 5, 7])
-    assert nothing.shape == (4, 3, 0)
 
 
 def test_masked_rows_are_closed_up_and_what_ended_early_says_so():
@@ -237,14 +210,19 @@ def scripted(rounds):
         (9, [0, NO_ROW, 2, 4, 5, 6, 8], 40, 103),
     ],
 )
-def test_a_script_is_reported_as_it_was_written(rounds, queries, updates, final):
+@pytest.mark.parametrize(("seeds", "at_once"), [(3, 2), (8, 2), (8, 1)])
+def test_a_script_is_reported_as_it_was_written(
+    monkeypatch, rounds, queries, updates, final, seeds, at_once
+):
+    """Two devices step their seeds together, or in turns; part of the state has no elements."""
+    monkeypatch.setattr(compiled, "_seeds_at_once", lambda controller, share: at_once)
     calls = iter(range(20))  # more, and it does not end
-    found = compiled.Searches(scripted(rounds), 3, budget=7).run(
-        np.arange(3), lambda queries: next(calls)
+    found = compiled.Searches(scripted(rounds), seeds, budget=7).run(
+        np.arange(seeds), lambda queries: next(calls)
     )
-    np.testing.assert_array_equal(found.queries, [queries] * 3)
-    np.testing.assert_array_equal(found.updates, [updates] * 3)
-    np.testing.assert_array_equal(found.final, [final] * 3)
+    np.testing.assert_array_equal(found.queries, [queries] * seeds)
+    np.testing.assert_array_equal(found.updates, [updates] * seeds)
+    np.testing.assert_array_equal(found.final, [final] * seeds)
 
 
 @pytest.mark.parametrize(

@@ -23,26 +23,6 @@ def table(seed: int, rows: int = 30) -> tuple[np.ndarray, np.ndarray]:
     return accuracy, costs
 
 
-def dominated(i: int, accuracy: np.ndarray, costs: np.ndarray) -> bool:
-    """Whether another row is as good at no more cost and not the same, or the same and before."""
-
-    def by(j: int) -> bool:
-        alike = costs[j] == costs[i] and accuracy[j] == accuracy[i]
-        return costs[j] <= costs[i] and accuracy[j] >= accuracy[i] and (not alike or j < i)
-
-    return any(by(j) for j in range(len(costs)))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_front_is_what_no_other_row_dominates(seed: int) -> None:
-    accuracy, costs = table(seed)
-    known = np.flatnonzero(np.isfinite(accuracy) & np.isfinite(costs))
-    expected = {i for i in known.tolist() if not dominated(i, accuracy, costs)}
-    found = pareto.front(accuracy, costs)
-    assert set(found.tolist()) == expected
-    assert (np.diff(costs[found]) > 0).all() and (np.diff(accuracy[found]) > 0).all()
-
-
 def test_hypervolumes_equal_the_areas_drawn_by_hand() -> None:
     accuracy, costs = np.array([0.5, 0.8, 0.9, NAN, 0.95]), np.array([1.0, 2, 4, 5, INF])
     # of the table: .5 from 1 to 2, .8 from 2 to 4, .9 from 4 to 5, where its costs end

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax import members, search
+from nasjax import members
 from nasjax.errors import UserError
 from nasjax.evaluation.surrogate import SAMPLED, drawn_from
 from nasjax.studies import compiled, config, parts, run, sampled, summary
@@ -19,7 +19,7 @@ from nasjax.studies.statistics import chance_of_any, expected_best
 from nasjax.types import Proposal
 from tests.studies.small_cells import limited
 from tests.surrogates import Sums, by_hand, keep, keep_all
-from tests.witness import Witness
+from tests.witness import asked_by_the_host_loop
 
 SPACE = Sums()
 BUDGET = 12
@@ -69,26 +69,9 @@ def number(architecture):
     return found
 
 
-def asked_by_the_host_loop(made, seed):
-    root_key, witness = jax.random.key(seed), Witness()
-    search.run(
-        controller=made.controller,
-        evaluator=made.evaluator,
-        reward=made.reward,
-        root_key=root_key,
-        state=search.init(made.controller, made.space, root_key),
-        config=search.SearchConfig(rounds=1000, max_queries=BUDGET),
-        observer=witness,
-    )
-    asked = [
-        number(architecture)
-        for exchange in witness.exchanges
-        for architecture, counts in zip(
-            exchange.proposal.architecture, exchange.proposal.mask, strict=True
-        )
-        if counts and exchange.phase != "validate"
-    ]
-    return asked[:BUDGET]
+def indices_of_the_host_loop(made, seed):
+    asked = asked_by_the_host_loop(made, seed, BUDGET)
+    return [number(architecture) for phase, architecture in asked if phase != "validate"][:BUDGET]
 
 
 def test_a_program_keeps_the_indices_that_the_host_loop_asks_for(whole):
@@ -97,7 +80,7 @@ def test_a_program_keeps_the_indices_that_the_host_loop_asks_for(whole):
     kept = parts.read(directory, cell.name)
     assert kept.found.queries.dtype == np.int64
     assert kept.found.queries.max() > 2**31
-    expected = asked_by_the_host_loop(run.assemble_cell(cell), 1)
+    expected = indices_of_the_host_loop(run.assemble_cell(cell), 1)
     np.testing.assert_array_equal(kept.found.queries[1], expected)
 
 

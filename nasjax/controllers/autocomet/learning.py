@@ -126,8 +126,7 @@ class Learning:
             q_moments=q_moments,
             phi_moments=phi_moments,
         )
-        names = self.names
-        losses = {f"loss/{name}": phi_losses[i] for i, name in enumerate(names)}
+        losses = {f"loss/{name}": phi_losses[i] for i, name in enumerate(self.names)}
         return learner, {"q_loss": q_loss} | losses
 
 

@@ -38,8 +38,7 @@ class ValueNet(nn.Module):
 def make_encoder(space: SlotSpace) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """(prefixes [N, L], how many slots they fill []) -> [N, features + L].
 
-    Features are standardised over architectures drawn at random; those that never change are left
-    as they are.
+    Features are standardised over architectures drawn at random; those that never change are 0.
     """
     keys = jax.random.split(jax.random.key(0), _SAMPLED)
     # In float64: the mean of what never changes is that value, to the last bit.

@@ -18,7 +18,7 @@ it does not decay, as the text says it does. The schedules:
     dual                up by e^(0.1 (1 - allowed)) if the architecture breaks the target, down by
                         e^(0.1 allowed) if it keeps it: the ascent of a Lagrange multiplier
 
-after every candidate but for the last three, which change after every episode; C episodes.
+Equation 3's change after every candidate, the others after every episode, of which C are made.
 """
 
 import jax

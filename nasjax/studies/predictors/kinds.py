@@ -53,10 +53,11 @@ def parse(settings: Mapping[str, Any]) -> Study:
     Raises:
       UserError: a section, key, name or value is unknown, missing or not allowed.
     """
-    kinds = {"unseen": _unseen, "described": _described, "surrogates": _surrogates}
-    for section, kind in kinds.items():
+    if "unseen" in settings:
+        return _unseen(settings)
+    for section, kind in (("described", described), ("surrogates", surrogates)):
         if section in settings:
-            return kind(settings)
+            return _plain(kind, settings)
     return _comparison(settings)
 
 
@@ -91,32 +92,18 @@ def _unseen(settings: Mapping[str, Any]) -> Study:
     )
 
 
-def _described(settings: Mapping[str, Any]) -> Study:
-    study = described.parse(settings)
+def _plain(kind: Any, settings: Mapping[str, Any]) -> Study:
+    """Of a module that has parse, missing, make, page and markdown, and draws no pictures."""
+    study = kind.parse(settings)
 
     def sum_up(directory: pathlib.Path) -> Found:
-        page = described.page(directory, study)
-        return Found(page, described.markdown(page), [])
+        page = kind.page(directory, study)
+        return Found(page, kind.markdown(page), [])
 
     return Study(
         study.resolved,
-        lambda directory: described.missing(directory, study),
-        lambda directory, job: described.make(directory, study, job),
-        sum_up,
-    )
-
-
-def _surrogates(settings: Mapping[str, Any]) -> Study:
-    study = surrogates.parse(settings)
-
-    def sum_up(directory: pathlib.Path) -> Found:
-        page = surrogates.page(directory, study)
-        return Found(page, surrogates.markdown(page), [])
-
-    return Study(
-        study.resolved,
-        lambda directory: surrogates.missing(directory, study),
-        lambda directory, job: surrogates.make(directory, study, job),
+        lambda directory: kind.missing(directory, study),
+        lambda directory, job: kind.make(directory, study, job),
         sum_up,
     )
 
