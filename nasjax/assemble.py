@@ -16,15 +16,7 @@ from nasjax.controllers.autocomet.rewards import Costs, limited_cost
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
-from nasjax.evaluation.surrogate import (
-    SurrogateConfig,
-    drawn_from,
-    make_surrogate,
-    predict_rows,
-    seen_of,
-    with_digest,
-)
-from nasjax.evaluation.surrogate import load as load_surrogates
+from nasjax.evaluation import surrogate
 from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
@@ -238,9 +230,7 @@ def assemble_table(
         raise UserError(unknown(f"config.space.name={name!r}", name, spaces))
     config = {**config, "evaluator": {"name": "table", **config["evaluator"]}}
     # The budget decides; a round makes a query at least.
-    search = {"rounds": queries, "max_queries": queries}
-    if max_cost is not None:
-        search["max_cost"] = 1
+    search = {"rounds": queries, "max_queries": queries, "max_cost": max_cost and 1}
     settings = parse({"seed": 0, "search": search, **config})
     make = _surrogate_parts if name in SURROGATE_SPACES else _table_parts
     return make(settings, max_cost or 1.0)
@@ -268,8 +258,8 @@ def resolved(settings: Settings, space: Any) -> dict[str, Any]:
         if section != "data" or settings.data:
             name = {"name": settings.names[section]} if section in settings.names else {}
             config[section] = {**name, **dataclasses.asdict(getattr(settings, section))}
-    if isinstance(settings.evaluator, SurrogateConfig):
-        evaluator = with_digest(settings.evaluator, settings.evaluator.costs)
+    if isinstance(settings.evaluator, surrogate.SurrogateConfig):
+        evaluator = surrogate.with_digest(settings.evaluator, settings.evaluator.costs)
         config["evaluator"]["digest"] = evaluator.digest
     if isinstance(space, LayerChain):
         shape = {"input_shape": list(space.input_shape), "num_classes": space.num_classes}
@@ -293,11 +283,15 @@ def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
 def _surrogate_parts(settings: Settings, unit: float = 1.0) -> TableParts:
     evaluator = settings.evaluator
     space = SURROGATE_SPACES[settings.names["space"]]()
-    surrogates = load_surrogates(evaluator, space, of_saved)
-    rows = known.in_units(predict_rows(surrogates, space, drawn_from(space)), unit)
+    surrogates = surrogate.load(evaluator, space, of_saved)
+    rows = known.in_units(
+        surrogate.predict_rows(surrogates, space, surrogate.drawn_from(space)), unit
+    )
     predictors = tuple(each.predictor for each in (surrogates.accuracy, *surrogates.costs))
-    make = functools.partial(make_surrogate, predictors=predictors, space=space, config=evaluator)
-    seen = seen_of(surrogates, unit)
+    make = functools.partial(
+        surrogate.make_surrogate, predictors=predictors, space=space, config=evaluator
+    )
+    seen = surrogate.seen_of(surrogates, unit)
     return _known_parts(settings, space, rows, evaluator.costs, make, seen)
 
 
@@ -361,7 +355,7 @@ def _controller(settings: Settings, space: Any, counts_of: int | None, costs: Co
     return CONTROLLERS[settings.names["controller"]][1](settings.controller, request)
 
 
-def _counts_of(evaluator: TableConfig | SurrogateConfig) -> int | None:
+def _counts_of(evaluator: TableConfig | surrogate.SurrogateConfig) -> int | None:
     return evaluator.validation_batch_size if evaluator.noise else None
 
 

@@ -3,8 +3,11 @@
     python -m launch.study --config=configs/studies/autocomet_ablation.py \
         --directory=studies/autocomet_ablation
 
-Every arm changes one thing of the defaults, or of what the paper prints (`printed ...`). 100 seeds,
-300 queries.
+Every arm changes one thing of the defaults, or of what the paper prints (`printed...`).
+
+Expected (commit e574b09, 25 minutes on 2 busy CPU cores): no arm is better than the defaults (71.46
+% at the median latency), what the paper prints (69.32 %) is below random search (69.81 %). All of
+it: docs/autocomet_ablation.md.
 """
 
 from typing import Any
@@ -22,7 +25,6 @@ ARMS: dict[str, dict[str, Any]] = {
     "equation_3": dict(schedule="equation_3"),
     "equation_3_episode": dict(schedule="equation_3_episode"),
     "regulated": dict(schedule="regulated"),
-    "dual": dict(schedule="dual"),
     "threshold_1": dict(schedule="equation_3", threshold=1.0),
     "value_shaping": dict(shaping="value"),
     "secondary_cost": dict(secondary_reward="cost"),
@@ -50,7 +52,7 @@ PRINTED: dict[str, dict[str, Any]] = {
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Two contexts."""
+    """Two contexts, 100 seeds, 300 queries."""
     c = ml_collections.ConfigDict()
     c.study = dict(
         tables=("nas_bench_201/cifar100",),
