@@ -261,6 +261,8 @@ def resolved(settings: Settings, space: Any) -> dict[str, Any]:
     if isinstance(settings.evaluator, surrogate.SurrogateConfig):
         evaluator = surrogate.with_digest(settings.evaluator, settings.evaluator.costs)
         config["evaluator"]["digest"] = evaluator.digest
+    if isinstance(settings.evaluator, TableConfig):
+        config["evaluator"]["digest"] = known.digest_of(settings.evaluator.predicted, ())
     if isinstance(space, LayerChain):
         shape = {"input_shape": list(space.input_shape), "num_classes": space.num_classes}
         config["space"] |= shape

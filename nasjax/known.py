@@ -1,8 +1,10 @@
 """What is known of architectures before a search: tables, costs that are predicted, surrogates."""
 
+import hashlib
+import json
 import math
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -15,8 +17,9 @@ from nasjax.evaluation.surrogate import SurrogateConfig, predict_rows, with_dige
 from nasjax.evaluation.surrogate import load as load_surrogates
 from nasjax.evaluation.table import Rows, TableConfig, in_order
 from nasjax.members import TABLE_SPACES, of_saved, parse_member
+from nasjax.predictors import saved
 from nasjax.predictors.features import features_of
-from nasjax.predictors.saved import load as load_predictor
+from nasjax.runs import learned
 from nasjax.spaces.slots import SlotSpace
 
 
@@ -32,12 +35,12 @@ def with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Rows
     features = features_of(space, space.of_index(np.arange(space.size)), evaluator.data_set)
     costs = [rows.costs]
     for directory in evaluator.predicted:
-        saved = load_predictor(pathlib.Path(directory), space.feature_names)
-        known = saved.facts.get("data_set")
+        read = saved.load(pathlib.Path(directory), space.feature_names)
+        known = read.facts.get("data_set")
         allowed = f"predictors of {evaluator.data_set!r}, evaluator.data_set; it is of {known!r}"
         check(known == evaluator.data_set, "evaluator.predicted", directory, allowed)
-        predict = jax.jit(of_saved(saved, space).predict)
-        found = np.asarray(predict(saved.params, features).value)
+        predict = jax.jit(of_saved(read, space).predict)
+        found = np.asarray(predict(read.params, features).value)
         missing = f"numbers or infinite; this one's are NaN for {np.isnan(found).sum():,} of them"
         allowed = f"predictors whose costs of the {len(found):,} architectures are {missing}"
         check(not np.isnan(found).any(), "evaluator.predicted", directory, allowed)
@@ -83,3 +86,16 @@ def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str,
     _, config = parse_member("evaluator", {**evaluator, "data_set": ""})
     found = with_digest(config, (*config.costs, *costs))
     return {**evaluator, "digest": found.digest}
+
+
+def digest_of(predicted: Iterable[str], initial: Iterable[str]) -> str | None:
+    """Of saved predictors and of what other searches have learned; None if there are neither.
+
+    Raises:
+      UserError: one is missing or damaged.
+    """
+    found = {path: saved.fingerprint(pathlib.Path(path)) for path in predicted}
+    found |= {path: learned.fingerprint(path) for path in initial}
+    if not found:
+        return None
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,7 +5,6 @@ Adding a member is one entry here: its name, its settings, and who builds it.
 
 import dataclasses
 import math
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -106,7 +105,7 @@ def _autocomet(config: AutocometConfig, request: Request) -> Controller:
         performance_size=request.performance_size,
         costs=request.costs,
         queries=request.queries(per_round),
-        learned=None if config.initial is None else load_learned(pathlib.Path(config.initial)),
+        learned=load_learned(config.initial) if config.initial else None,
     )
 
 

@@ -76,6 +76,18 @@ def predictor(directory, cost):
     return str(directory)
 
 
+def test_a_run_knows_which_predictors_it_reads(tmp_path):
+    made = settings({"name": "random_search"}, costs=())
+    assert assemble.resolved(made, NasBench201())["evaluator"]["digest"] is None
+    digests = []
+    for cost in (1.0, 2.0, 1.0):
+        predicted = (predictor(tmp_path / "predictor", cost),)
+        evaluator = dataclasses.replace(made.evaluator, predicted=predicted)
+        plain = assemble.resolved(made._replace(evaluator=evaluator), NasBench201())
+        digests.append(plain["evaluator"]["digest"])
+    assert digests[0] == digests[2] != digests[1]
+
+
 @pytest.mark.parametrize(
     ("cost", "words"),
     [

@@ -1,16 +1,19 @@
 """What a trained AUTOCoMET knows on another device: Q does not depend on the device.
 
-    python -m launch.search --config=configs/nas_bench_201/autocomet.py --workdir=runs/autocomet
+    for seed in 0 1 2 3 4 5 6 7; do python -m launch.search --config.seed=$seed \
+        --config=configs/nas_bench_201/autocomet.py --workdir=runs/autocomet_$seed; done
     python -m launch.study --config=configs/studies/autocomet_transfer.py \
         --directory=studies/transfer
 
-The search (Pixel 3, CIFAR-100) leaves `learned.npz`; the study goes on with its nets on other
-devices, and on other data sets, beside searches that begin anew. All seeds begin with that one.
+The searches (Pixel 3, CIFAR-100) leave `learned.npz`; the study goes on with their nets on other
+devices, and on other data sets, beside searches that begin anew. A seed draws one of the eight.
 """
 
 import ml_collections
 
 from configs.studies import settings
+
+SOURCES = tuple(f"runs/autocomet_{seed}/learned.npz" for seed in range(8))
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -28,6 +31,6 @@ def get_config() -> ml_collections.ConfigDict:
     c.controllers = dict(
         random_search=settings.RANDOM_SEARCH,
         autocomet=settings.autocomet(),
-        autocomet_transferred=settings.autocomet(initial="runs/autocomet/learned.npz"),
+        autocomet_transferred=settings.autocomet(initial=SOURCES),
     )
     return c

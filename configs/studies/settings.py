@@ -62,7 +62,7 @@ def mnasnet(exponent: float, exponent_below: float, learning_rate: float = 0.05)
     return dict(controller=dict(name="reinforce", learning_rate=learning_rate), reward=reward)
 
 
-UNDER_TARGET = dict(
+UNDER_TARGET: dict[str, dict[str, Any]] = dict(
     random_search=RANDOM_SEARCH,
     local_search=dict(controller=dict(name="local_search"), reward=BOUND),
     regularized_evolution=dict(controller=dict(name="regularized_evolution"), reward=BOUND),

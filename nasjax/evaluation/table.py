@@ -56,6 +56,7 @@ class TableConfig:
       predicted: directories of saved predictors, whose costs outcomes hold after those.
       noise: the batches' accuracies are drawn, as said above; False: all are the table's value.
       validation_batches: P; validation_batch_size: images of each.
+      digest: of what is `predicted`, filled in when a run begins, which goes on with no others.
     """
 
     data_set: str
@@ -64,6 +65,7 @@ class TableConfig:
     noise: bool = True
     validation_batches: int = 32
     validation_batch_size: int = 16
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         check_batches(self)

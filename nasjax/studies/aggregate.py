@@ -154,7 +154,7 @@ def check(cells: Sequence[Cell], reference: str) -> None:
 
 def _reported(cell: Cell) -> np.ndarray:
     """The incumbent's reported accuracy after each query, [N, budget]; NaN where not known."""
-    rows = statistics.incumbents(cell.queries, cell.eligible_accuracy)
+    rows = statistics.incumbents(cell.queries, cell.answerable_accuracy)
     return statistics.look_up(rows, cell.reported_accuracy)
 
 
@@ -173,7 +173,7 @@ def _or_worst(values: np.ndarray) -> np.ndarray:
 def _summarize(cell: Cell) -> dict[str, Any]:
     eligible = cell.eligible_accuracy
     best = answers(cell)
-    search = _known(statistics.look_up(best, eligible))
+    search = _known(statistics.look_up(best, cell.answerable_accuracy))
     reported = statistics.look_up(best, cell.reported_accuracy)
     known = _known(reported)
     regret = best_reported(cell) - _or_worst(reported)

@@ -1,8 +1,8 @@
 """What the searches of a cell found: their answers, and how many queries it took.
 
 A search's answer is, of the rows that it asked for and that may be answers (those that keep the
-constraint, if there is one), the one of the best search accuracy. Its reported accuracy decides on
-nothing.
+constraint, if there is one, by the costs that the search saw), the one of the best search accuracy.
+Its reported accuracy decides on nothing.
 """
 
 import numpy as np
@@ -19,11 +19,14 @@ def answers(cell: Cell) -> np.ndarray:
 
     Where rows are equally good, the first that was asked for.
     """
-    return statistics.last_incumbents(cell.queries, cell.eligible_accuracy)
+    return statistics.last_incumbents(cell.queries, cell.answerable_accuracy)
 
 
 def reached(cell: Cell) -> np.ndarray:
-    """Queries to 99 % of the table's best answer, under a constraint 99.5 %; [N], inf: never."""
+    """Queries to 99 % of the table's best answer, under a constraint 99.5 %; [N], inf: never.
+
+    Where a search sees predicted costs, it may come there and not know that it did.
+    """
     eligible = cell.eligible_accuracy
     part = AIM if cell.constraint is None else AIM_UNDER_CONSTRAINT
     target = part * greatest(eligible)

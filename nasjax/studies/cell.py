@@ -16,11 +16,17 @@ class Constraint(NamedTuple):
     quantile: float  # of that cost over the table's architectures that the device can run
     target: float  # that quantile, in the cost's unit
     costs: np.ndarray  # [rows]; inf: the device cannot run it
+    seen: np.ndarray | None = None  # [rows]: what was predicted instead, if searches saw that
 
     @property
     def is_kept(self) -> np.ndarray:
         """[rows] bool."""
         return self.costs <= self.target
+
+    @property
+    def seems_kept(self) -> np.ndarray:
+        """[rows] bool: what a search takes for kept."""
+        return self.is_kept if self.seen is None else self.seen <= self.target
 
 
 class Cell(NamedTuple):
@@ -49,10 +55,17 @@ class Cell(NamedTuple):
 
     @property
     def eligible_accuracy(self) -> np.ndarray:
-        """[rows]: `search_accuracy`, NaN where the constraint is broken; it decides on answers."""
+        """[rows]: `search_accuracy`, NaN where the constraint is broken: what is to be found."""
         if self.constraint is None:
             return self.search_accuracy
         return np.where(self.constraint.is_kept, self.search_accuracy, np.nan)
+
+    @property
+    def answerable_accuracy(self) -> np.ndarray:
+        """[rows]: the same by the costs that searches saw: it decides on their answers."""
+        if self.constraint is None:
+            return self.search_accuracy
+        return np.where(self.constraint.seems_kept, self.search_accuracy, np.nan)
 
     @property
     def drawn(self) -> np.ndarray | slice:

@@ -1,13 +1,13 @@
 """A study's config: controllers x tables x budgets, and how many seeds of each."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nasjax import assemble
 from nasjax.config import check, check_label, check_sections, parse_section
 from nasjax.errors import UserError
-from nasjax.known import with_digest_of
+from nasjax.known import digest_of, with_digest_of
 
 SECTIONS = ("study", "evaluator", "controllers")
 
@@ -28,6 +28,8 @@ class StudyConfig:
       seeds_per_part: so many at most run as one program and are kept as one file.
       memory_budget_gib: fewer run together where their states would take more.
       reference: label of the controller that others are compared with.
+      digest: of the files that controllers' `predicted` and `initial` name, filled in when a study
+        begins, which goes on with no others.
     """
 
     tables: tuple[str, ...]
@@ -39,6 +41,7 @@ class StudyConfig:
     seeds_per_part: int = 500
     memory_budget_gib: float = 4.0
     reference: str = "random_search"
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         check(bool(self.tables), "study.tables", self.tables, 'names like "nas_bench_201/cifar10"')
@@ -86,6 +89,12 @@ class CellConfig(NamedTuple):
     def is_predicted(self) -> bool:
         """Whether surrogates stand for a table."""
         return self.sections["evaluator"].get("name") == "surrogate"
+
+    @property
+    def sees_predicted(self) -> bool:
+        """Whether searches see a predicted cost in the place of the limited one."""
+        evaluator = self.sections["evaluator"]
+        return bool(evaluator.get("predicted")) and not evaluator["costs"]
 
     @property
     def group(self) -> tuple[Any, ...]:
@@ -142,12 +151,22 @@ def parse(config: Mapping[str, Any]) -> Study:
         for budget in study.budgets
         for label, sections in settings.items()
     ]
+    study = dataclasses.replace(study, digest=_digest(study.digest, cells))
     resolved = {
         "study": dataclasses.asdict(study),
         "evaluator": evaluator,
         "controllers": settings,
     }
     return Study(study, tuple(cells), resolved)
+
+
+def _digest(known: str | None, cells: Sequence[CellConfig]) -> str | None:
+    predicted = (path for cell in cells for path in cell.sections["evaluator"].get("predicted", ()))
+    initial = (path for cell in cells for path in cell.sections["controller"].get("initial", ()))
+    found = digest_of(predicted, initial)
+    allowed = f"{found!r}, as the files that controllers name are now, or left out"
+    check(known in (None, found), "study.digest", known, allowed)
+    return found
 
 
 def _cell(

@@ -25,8 +25,9 @@ def summary(cell: Cell) -> dict[str, Any]:
 
     - cost (its name), quantile, target (that of the cost, in its unit); feasible: whether any row
       of the table keeps it
-    - answered_percent of the seeds have a best feasible row; cost_mean of those rows, in the cost's
-      unit, cost_percent of the target, measures.NAME means (of what is known)
+    - answered_percent of the seeds have a best feasible row; answered_kept_percent of these keep
+      the constraint, all unless searches saw predicted costs; cost_mean of those rows, in the
+      cost's unit, cost_percent of the target, measures.NAME means (of what is known)
     - random_answered_percent: the share of random searches that have one (closed form)
     - final_percent of the seeds have a final greedy row, final_kept_percent of these keep the
       constraint; final_cost_mean of those that the device can run, final_unable_seeds of the others
@@ -34,25 +35,26 @@ def summary(cell: Cell) -> dict[str, Any]:
     """
     if cell.constraint is None:
         return {}
-    cost, quantile, target, costs = cell.constraint
+    cost, quantile, target, costs, _ = cell.constraint
     rows, final = answers(cell), cell.final[cell.final >= 0]
+    found = rows[rows >= 0]
     known = np.isfinite(cell.search_accuracy[cell.drawn])
     feasible = int(np.isfinite(cell.eligible_accuracy[cell.drawn]).sum())
     answered = statistics.chance_of_any(feasible, cell.budget, int(known.sum()) - feasible)
     mean_cost = _mean_of(rows, costs)
-    kept = cell.constraint.is_kept[final]
     return {
         "cost": cost,
         "quantile": quantile,
         "target": target,
         "feasible": cell.is_feasible,
         "answered_percent": 100 * float((rows >= 0).mean()),
+        "answered_kept_percent": _percent_of(cell.constraint.is_kept[found]),
         "cost_mean": mean_cost,
         "cost_percent": 100 * mean_cost / target,
         **{f"{MEASURE}{name}": _mean_of(rows, values) for name, values in cell.measures.items()},
         "random_answered_percent": 100 * answered,
         "final_percent": 100 * len(final) / len(cell.final),
-        "final_kept_percent": 100 * float(kept.mean()) if len(final) else np.nan,
+        "final_kept_percent": _percent_of(cell.constraint.is_kept[final]),
         "final_cost_mean": _mean_of(final, costs),
         "final_unable_seeds": int(np.isinf(costs[final]).sum()),
         "seconds_per_1000_queries": 1000 * cell.run_seconds / int((cell.queries != ENDED).sum()),
@@ -97,6 +99,10 @@ def _drawn(group: Sequence[Cell]) -> dict[str, Medians]:
         cell.label: statistics.medians(reached(cell), cell.budget, stream=i)
         for i, cell in enumerate(group)
     }
+
+
+def _percent_of(flags: np.ndarray) -> float:
+    return 100 * float(flags.mean()) if len(flags) else np.nan
 
 
 def _mean_of(rows: np.ndarray, values: np.ndarray) -> float:

@@ -78,7 +78,8 @@ def _overview(table: OfTable) -> list[Block]:
     notes = [
         "First: mean over seeds of the reported accuracy, %, of the best feasible architecture: of "
         "those that a seed asked for and that keep the constraint, the one with the best search "
-        "accuracy; in brackets the share of seeds that have one, where it is not all. Last column: "
+        "accuracy; in brackets the share of seeds that have one, where it is not all, and of these "
+        "the share that keeps it as measured, where a setting saw predicted costs. Last column: "
         "the table's architecture with the best search accuracy of those that keep the constraint.",
         f"Second: median queries to within {100 - 100 * AIM_UNDER_CONSTRAINT:g} % of the table's "
         "best search accuracy under the constraint, the same target for all; seeds that never came "
@@ -115,8 +116,10 @@ def _by_label(
 
 
 def _accuracy(row: Row) -> str:
-    some = f" ({_share(row['answered_percent'])})" if row["answered_percent"] < 100 else ""
-    return number(row["mean_percent"]) + some
+    answered, kept = row["answered_percent"], row["answered_kept_percent"]
+    shares = [_share(answered)] if answered < 100 else []
+    shares += [f"{_share(kept)} keep it"] if kept < 100 else []
+    return number(row["mean_percent"]) + (f" ({'; '.join(shares)})" if shares else "")
 
 
 def _queries_and_share(row: Row) -> str:
@@ -234,6 +237,7 @@ def _answers(limit: Limited, table: OfTable) -> list[Column]:
         columns.setting(table.reference),
         columns.SEEDS,
         Column("seeds with an answer", lambda row: _share(row["answered_percent"])),
+        *(KEPT if any(row["answered_kept_percent"] < 100 for row in rows) else ()),
         columns.MEAN,
         Column(unit, lambda row: number(row["cost_mean"], ".4g")),
         Column("of the target", lambda row: number(row["cost_percent"], ".0f", " %")),
@@ -300,6 +304,7 @@ def _final_cost(row: Row) -> str:
     return number(row["final_cost_mean"], ".4g") + (f" ({unable} cannot run)" if unable else "")
 
 
+KEPT = (Column("of these keep it", lambda row: number(row["answered_kept_percent"], ".0f", " %")),)
 FINAL = (
     Column("final greedy", lambda row: _share(row["final_percent"])),
     Column("keeps the constraint", lambda row: number(row["final_kept_percent"], ".0f", " %")),
@@ -326,7 +331,9 @@ def _reading() -> list[str]:
         "whose mean tables are sorted; means of its cost and of other measures, in the unit that "
         f"ends the name. {columns.SD_NOTE} {columns.IQM_NOTE} Regret: below the best reported "
         "accuracy under the constraint. Search accuracy: mean of what the search saw. Seeds "
-        "without an answer are left out of means.",
+        "without an answer are left out of means. Where a setting saw predicted costs, an answer "
+        "is feasible as predicted; beside it stands the share that keeps the constraint as "
+        "measured.",
         f"Reached: the share of seeds that came to {AIM_TEXT} of the table's best search accuracy "
         "under the constraint; the median counts those that did not as infinite. Queries include "
         "repeats, invalid ones and those that break the constraint.",

@@ -145,6 +145,10 @@ def cells(directory: pathlib.Path, study: Study) -> Iterator[tuple[Cell, Part]]:
 def _cell(config: CellConfig, part: Part, rows: sampled.Rows | None) -> Cell:
     """A cell of a table; of `rows`, where there is no table."""
     made = assemble_cell(config)
+    constraint = constraint_of(config) if config.limit else None
+    if constraint is not None and config.sees_predicted:
+        seen = np.asarray(made.rows.costs[:, 0]) * constraint.target  # counted in targets
+        constraint = constraint._replace(seen=seen)
     cell = Cell(
         label=config.label,
         space=config.space,
@@ -161,7 +165,7 @@ def _cell(config: CellConfig, part: Part, rows: sampled.Rows | None) -> Cell:
             f"{name}_params": count
             for name, count in compiled.param_counts(made.controller).items()
         },
-        constraint=constraint_of(config) if config.limit else None,
+        constraint=constraint,
         measures=_costs(config, config.measures),
         run_seconds=part.found.run_seconds,
     )

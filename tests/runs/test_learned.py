@@ -11,7 +11,7 @@ from nasjax.spaces.nas_bench_201 import NasBench201
 COSTS = Costs(("ms",), (1.0,))
 
 
-def started(secondaries=("ms",), width=4, initial=None, seed=1):
+def started(secondaries=("ms",), width=4, initial=(), seed=1):
     section = {"name": "autocomet", "width": width, "target": 1.0, "initial": initial}
     section["secondaries"] = secondaries
     _, settings = members.parse_member("controller", section)
@@ -28,26 +28,47 @@ def test_what_was_learned_begins_another_search(tmp_path):
     controller, state = started(seed=1)
     path = learned.save(tmp_path, controller.params(state))
     _, fresh = started(seed=2)
-    _, other = started(seed=2, initial=str(path))
+    _, other = started(seed=2, initial=(str(path),))
     assert not same(fresh.learner.q, state.learner.q)
     assert same(other.learner.q, state.learner.q) and same(other.learner.phi, state.learner.phi)
     assert same(other.learner.q_moments, fresh.learner.q_moments)
     # Potentials of as many secondaries only; Q always.
-    _, two = started(("ms", "accuracy"), seed=2, initial=str(path))
+    _, two = started(("ms", "accuracy"), seed=2, initial=(str(path),))
     _, fresh = started(("ms", "accuracy"), seed=2)
     assert same(two.learner.q, state.learner.q) and same(two.learner.phi, fresh.learner.phi)
+
+
+def test_of_several_the_seed_draws_one_whole(tmp_path):
+    states, paths = [], []
+    for seed in range(3):
+        controller, state = started(seed=seed)
+        states.append(state)
+        (tmp_path / str(seed)).mkdir()
+        paths.append(str(learned.save(tmp_path / str(seed), controller.params(state))))
+    drawn = []
+    for seed in range(24):
+        _, begun = started(seed=seed, initial=tuple(paths))
+        (which,) = [i for i, state in enumerate(states) if same(begun.learner.q, state.learner.q)]
+        assert same(begun.learner.phi, states[which].learner.phi)
+        drawn.append(which)
+    assert set(drawn) == {0, 1, 2}  # all but with a chance of 3 * (2/3)^24 = 0.0002
+    other, state = started(width=8)
+    (tmp_path / "wide").mkdir()
+    wide = str(learned.save(tmp_path / "wide", other.params(state)))
+    with pytest.raises(UserError, match="controller.initial='.*wide.*same shapes as '.*0"):
+        started(initial=(paths[0], wide))
 
 
 def test_what_does_not_fit_is_one_line(tmp_path):
     controller, state = started()
     path = learned.save(tmp_path, controller.params(state))
     with pytest.raises(UserError, match=r"controller.initial=.*controller.width=8"):
-        started(width=8, initial=str(path))
+        started(width=8, initial=(str(path),))
     path.write_bytes(b"PK no archive")
     with pytest.raises(UserError, match=r"config.controller.initial=.*learned.npz.*damaged"):
-        started(initial=str(path))
+        started(initial=(str(path),))
     with pytest.raises(UserError, match=r"config.controller.initial='nowhere'.*No such file"):
-        started(initial="nowhere")
+        started(initial=("nowhere",))
 
 
 def test_nothing_learned_is_no_file(tmp_path):

@@ -62,6 +62,29 @@ def test_an_answer_is_chosen_by_the_search_accuracy_of_what_keeps_the_constraint
     assert_array_equal(answers.answers(one._replace(constraint=None)), [5])
 
 
+SEEN = np.array([1.0, 2.0, 2.0, 8.0, INF, 3.0])  # predicted: rows 2 and 5 too cheap, row 3 too dear
+
+
+def test_answers_are_what_is_taken_for_feasible_and_judged_by_what_was_measured() -> None:
+    told = limited()
+    assert told.constraint is not None
+    misled = told._replace(constraint=told.constraint._replace(seen=SEEN))
+    assert_array_equal(answers.answers(misled), [2, 5, 1])
+    row = row_of(told)
+    assert row["answered_kept_percent"] == 100
+    row = aggregate.aggregates([misled, limited_reference()], "random").iloc[0]
+    assert row["answered_percent"] == 100
+    assert row["answered_kept_percent"] == pytest.approx(100 / 3)  # row 1
+    assert row["mean_percent"] == pytest.approx((71 + 88 + 58) / 3)
+    assert row["search_mean_percent"] == pytest.approx((70 + 90 + 60) / 3)
+    assert row["cost_mean"] == pytest.approx((4 + 8 + 2) / 3)
+    # What was to be found does not depend on what a search believes.
+    assert_array_equal(answers.reached(misled), answers.reached(told))
+    assert answers.best_row(misled) == answers.best_row(told) == 3
+    curve = aggregate.curve(misled)
+    assert curve.mean[-1] == pytest.approx((0.71 + 0.88 + 0.58) / 3)
+
+
 def test_a_row_at_the_target_keeps_it_and_one_that_cannot_run_never_does() -> None:
     assert_array_equal(limited(target=4.0).constraint.is_kept, [True] * 4 + [False] * 2)
     assert not limited(target=INF, costs=np.full(6, NAN)).is_feasible

@@ -86,6 +86,22 @@ def test_the_overview_comes_first_and_has_every_constraint(tmp_path: pathlib.Pat
 
 
 @pytest.mark.usefixtures("no_pictures")
+def test_answers_of_predicted_costs_are_shown_with_the_share_that_is_feasible(
+    tmp_path: pathlib.Path,
+) -> None:
+    told, other = both()
+    assert told.constraint is not None
+    seen = np.array([1.0, 2.0, 2.0, 8.0, np.inf, 3.0])  # answers: rows 2, 5 and 1
+    misled = told._replace(constraint=told.constraint._replace(seen=seen))
+    rows = table_rows(write(tmp_path, [misled, other])[1])
+    assert rows[2][1:3] == ["▲ 72.33 (33 % keep it)", "59.00"]
+    head = next(i for i, row in enumerate(rows) if "of these keep it" in row)
+    of = {row[0]: dict(zip(rows[head], row, strict=True)) for row in rows[head + 2 : head + 4]}
+    kept = {label.split()[0]: row["of these keep it"] for label, row in of.items()}
+    assert kept == {"learner": "33 %", "random": "100 %"}
+
+
+@pytest.mark.usefixtures("no_pictures")
 def test_the_details_have_the_columns_of_a_table_of_costs(tmp_path: pathlib.Path) -> None:
     energy = {"net/energy_mJ": np.array([10.0, 20, 30, 40, 50, 60])}
     learner = limited("autocomet", final=np.array([NO_ROW, 5, 1]), measures=energy, run_seconds=2.0)

@@ -10,9 +10,11 @@ import sys
 import numpy as np
 import pytest
 
+from nasjax import known
 from nasjax.errors import UserError
-from nasjax.studies import config, run, summary
+from nasjax.studies import answers, config, run, summary
 from tests.commands import ROOT, UNOPTIMISED
+from tests.test_assemble import predictor
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
@@ -100,7 +102,8 @@ def test_fewer_seeds_run_together_where_memory_is_short(tmp_path):
     assert [len(job.seeds) for job in jobs] == [1] * 12
 
 
-def test_limits_give_targets_and_costs_and_predictions_take_their_place(tmp_path):
+def test_limits_give_targets_and_costs_and_predictions_take_their_place(monkeypatch):
+    monkeypatch.setattr(known.saved, "fingerprint", lambda path: f"what {path} holds")
     limits = changed(costs=("network/macs_m", "network/params_m"), quantiles=(0.25, 1.0))
     predicted = {"controller": {"name": "random_search"}, "predicted": ("saved/{cost}", "more")}
     weighted = {"controller": {"name": "reinforce"}, "reward": {"name": "weighted_product"}}
@@ -125,6 +128,41 @@ def test_limits_give_targets_and_costs_and_predictions_take_their_place(tmp_path
     rows = run.assemble_cell(cell).rows
     np.testing.assert_allclose(rows.costs[:, 0] * constraint.target, constraint.costs, rtol=1e-6)
     np.testing.assert_array_equal(constraint.is_kept, constraint.costs <= constraint.target)
+
+
+def test_searches_that_see_a_predicted_cost_answer_by_it(tmp_path):
+    predicted = predictor(tmp_path / "latency_ms", 5.0)  # of every cell
+    seeing = {"controller": {"name": "random_search"}, "predicted": (predicted,)}
+    cost = "hw_nas_bench/pixel3_latency_ms"
+    plain = changed(tables=("nas_bench_201/cifar10",), costs=(cost,), quantiles=(0.001, 0.5))
+    plain["study"] |= {"seeds": 2, "budgets": (9,)}
+    plain["controllers"] = {"random_search": RANDOM, "seeing": seeing}
+    study = run_all(tmp_path / "study", plain)
+    for cell, _ in run.cells(tmp_path / "study", study):
+        if cell.label == "random_search":
+            assert cell.constraint.seen is None
+            continue
+        np.testing.assert_allclose(cell.constraint.seen, 5.0, rtol=1e-6)
+        tight = cell.constraint.target < 5.0
+        assert tight == (cell.constraint.quantile == 0.001)
+        np.testing.assert_array_equal(answers.answers(cell) >= 0, [not tight] * 2)
+
+
+def test_a_study_goes_on_with_the_files_it_began_with_only(tmp_path):
+    def plain(**study):
+        begun = {"controller": {"name": "autocomet", "initial": (str(tmp_path / "learned.npz"),)}}
+        return changed(**study) | {"controllers": PLAIN["controllers"] | {"begun": begun}}
+
+    with pytest.raises(UserError, match="controller.initial=.*learned.npz.*No such file"):
+        config.parse(plain())
+    (tmp_path / "learned.npz").write_bytes(b"one")
+    one = config.parse(plain())
+    assert config.parse(one.resolved) == one
+    (tmp_path / "learned.npz").write_bytes(b"another")
+    digest = one.config.digest
+    with pytest.raises(UserError, match=f"study.digest='{digest}'; .*as the files that contr"):
+        config.parse(one.resolved)
+    assert config.parse(plain()).config.digest != digest
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ class AutocometConfig:
       temperature, final_temperature: of the softmax policy at the start and, geometrically, at the
         end of the search; None: the same.
       learning_rate, potential_learning_rate: of Adam, for Q and the potentials.
-      initial: `learned.npz` of another search, whose nets are gone on with; None: random ones.
+      initial: paths of `learned.npz` that other searches left; the seed draws one, whose nets are
+        gone on with. Without any: random nets.
       width: of the two hidden layers of every net.
       initial_value: of Q before it has learned.
       updates: gradient steps after every round.
@@ -72,7 +73,7 @@ class AutocometConfig:
     final_temperature: float | None = 0.02
     learning_rate: float = 1e-3
     potential_learning_rate: float = 1e-3
-    initial: str | None = None
+    initial: tuple[str, ...] = ()
     width: int = 64
     initial_value: float = 0.0
     updates: int = 2

@@ -47,8 +47,8 @@ class Learning:
     Args:
       names: of the secondaries.
       is_choice: [L, K] bool, the actions that a layer has.
-      learned: parameters to begin with instead of random ones; potentials of other secondaries, as
-        many, are taken too, else they begin anew.
+      learned: leaves [M, ...] of M nets, of which one is begun with instead of a random one;
+        potentials of other secondaries, as many, are taken too, else they begin anew.
     """
 
     def __init__(
@@ -72,17 +72,19 @@ class Learning:
         Raises:
           UserError: what was learned is of other nets.
         """
-        q_key, phi_key = jax.random.split(key)
+        q_key, phi_key, draw_key = jax.random.split(key, 3)
         q = self.q.init(q_key, encoded)
         phi_keys = jax.random.split(phi_key, len(self.names))
         phi = jax.vmap(lambda key: self.phi.init(key, encoded))(phi_keys)
         if self.learned is not None:
-            fits = _shapes(self.learned.get("q")) == _shapes(q)
+            drawn = jax.random.randint(draw_key, (), 0, len(self.config.initial))
+            learned = jax.tree.map(lambda leaf: jnp.asarray(leaf)[drawn], self.learned)
+            fits = _shapes(learned.get("q")) == _shapes(q)
             allowed = f"Q of this space and controller.width={self.config.width}"
             check(fits, "controller.initial", self.config.initial, allowed)
-            q = self.learned["q"]
-            if _shapes(self.learned.get("potentials")) == _shapes(phi):
-                phi = self.learned["potentials"]
+            q = learned["q"]
+            if _shapes(learned.get("potentials")) == _shapes(phi):
+                phi = learned["potentials"]
         moments = self.q_optimizer.init(q), self.phi_optimizer.init(phi)
         return Learner(q=q, phi=phi, q_moments=moments[0], phi_moments=moments[1], epsilon=epsilon)
 

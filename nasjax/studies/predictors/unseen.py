@@ -72,6 +72,8 @@ class SplitConfig:
       known, new: costs, e.g. "help/1080ti_1_ms".
       folder: of measurements of networks of the same space, whose devices are the new ones instead
         (see `launch/profile_device.py`); target: which of its costs.
+      keep: numbers of samples of which a predictor of every new cost is kept for searches; of a
+        folder, one of all that it holds is kept instead.
     """
 
     source: str
@@ -79,6 +81,7 @@ class SplitConfig:
     new: tuple[str, ...] = ()
     folder: str | None = None
     target: str = "latency_ms"
+    keep: tuple[int, ...] = ()
 
 
 class UnseenStudy(NamedTuple):
@@ -147,6 +150,9 @@ def _check_split(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
                 raise UserError(unknown(f"config.{path}.{side}={cost!r}", cost, list(described)))
     both = sorted(set(split.known) & set(split.new))
     check(not both, f"{path}.new", both, "devices that are not among the known ones")
+    alone = "nothing: there is a folder, of which all is kept"
+    check(not split.keep or split.folder is None, f"{path}.keep", split.keep, alone)
+    check(min(split.keep, default=0) >= 0, f"{path}.keep", split.keep, ">= 0 each")
     source, new = source_of(split)
     can_run = {cost: int(np.isfinite(values).sum()) for cost, values in source.costs.items()}
     most = min(can_run[cost] for cost in split.known) - 2 * max(unseen.samples) - 1
@@ -155,6 +161,7 @@ def _check_split(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
         most = can_run[cost] // 3
         allowed = f"at most {most}, a third of the networks that {cost} has"
         check(max(unseen.samples) <= most, "unseen.samples", unseen.samples, allowed)
+        check(max(split.keep, default=0) <= most, f"{path}.keep", split.keep, allowed)
 
 
 def source_of(split: SplitConfig) -> tuple[Source, tuple[str, ...]]:
@@ -186,11 +193,10 @@ def make(directory: pathlib.Path, study: UnseenStudy, job: Job) -> None:
     order = np.random.default_rng(job.seed).permutation(len(source.features))
     known = fit_known(study, split, source, order, job.seed)
     pooled = fit_pooled(known) if 0 in study.unseen.samples else None
-    rest = order[~np.isin(order, known.seen)]
     rows = []
     for cost in new:
         values = source.costs[cost]
-        can_run = rest[np.isfinite(values[rest])]
+        can_run = to_measure(known, order, cost)
         random, pool = can_run[: max(study.unseen.samples)], can_run[:_CHOICE]
         most = len(random)
         chosen = pool[transfer.choose(study.transfer, known.prepared, known.design[pool], most)]
@@ -249,6 +255,12 @@ def fit_known(
     prepared = transfer.prepare(study.known, params, source.features[seen], columns, macs)
     design = fits.compiled(transfer.design, study.known)(prepared, jnp.asarray(source.features))
     return Known(seed, source, split, seen, prepared, np.asarray(design))
+
+
+def to_measure(known: Known, order: np.ndarray, cost: str) -> np.ndarray:
+    """Rows of an order [N], in it, that the new device can run and no known one was fitted on."""
+    rest = order[~np.isin(order, known.seen)]
+    return rest[np.isfinite(known.source.costs[cost][rest])]
 
 
 def _measured(source: Source, cost: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

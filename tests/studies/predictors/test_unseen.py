@@ -1,6 +1,7 @@
 """Studies of unseen devices: what is measured, what goes on, what is summed up, mistakes."""
 
 import json
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,9 @@ import pytest
 import scipy.stats
 
 from nasjax.errors import UserError
-from nasjax.studies.predictors import kinds, unseen, unseen_summary
+from nasjax.predictors import saved
+from nasjax.studies.predictors import kinds, unseen, unseen_kept, unseen_summary
+from tests.studies.predictors.test_predictor_study import searched
 
 pytest.importorskip("xgboost")
 
@@ -58,6 +61,27 @@ def test_every_method_is_scored_on_the_same_unseen_networks(found):
     for cost in NEW:
         wanted = scipy.stats.spearmanr(source.macs[tested], source.costs[cost][tested])[0]
         assert macs.loc[cost, 0] == pytest.approx(wanted, abs=1e-3)
+
+
+def test_what_is_kept_has_seen_so_many_samples_of_the_new_device(tmp_path):
+    config = small(**{"unseen.seeds": 1, "unseen.train": 200})
+    config["splits"]["few"]["keep"] = (0, 10)
+    study = unseen.parse(config)
+    kept = unseen_kept.keep(tmp_path, study)
+    devices = ("fpga_ms", "titanx_1_ms")
+    assert list(kept) == [f"few--{device}--{count}" for device in devices for count in (0, 10)]
+    likeness = {}
+    for name, path in kept.items():
+        facts = saved.load(pathlib.Path(path)).facts
+        device, count = name.split("--")[1:]
+        assert facts["measured"] == int(count) and facts["cost"] == f"help/{device}"
+        costs = searched(costs=(f"help/{device}",), predicted=(path,)).rows.costs
+        likeness[device, count] = scipy.stats.spearmanr(costs[:, 0], costs[:, 1])[0]
+    for device in devices:
+        assert likeness[device, "10"] > max(0.8, likeness[device, "0"] - 0.02)
+    # Samples also tell how slow the device is: before, only what is like it tells.
+    costs = searched(costs=("help/fpga_ms",), predicted=(kept["few--fpga_ms--10"],)).rows.costs
+    assert np.median(costs[:, 1] / costs[:, 0]) == pytest.approx(1, rel=0.2)
 
 
 def test_what_tests_is_neither_fitted_nor_a_sample(tmp_path, monkeypatch):

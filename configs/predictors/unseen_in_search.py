@@ -1,0 +1,21 @@
+"""Predictors of HELP's new devices for searches: without a sample of them, and with ten.
+
+    python -m launch.predictor --config=configs/predictors/unseen_in_search.py \\
+        --directory=predictors/unseen_in_search
+
+It keeps `DIRECTORY/saved/help--raspi4_ms--10` and the like, with which searches
+configs/studies/autocomet_unseen.py. Nine devices are known, 900 cells of NAS-Bench-201 each; one
+draw of cells.
+"""
+
+import ml_collections
+
+from configs.predictors import unseen_devices
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The first split of unseen_devices.py, one seed."""
+    c = unseen_devices.get_config()
+    c.unseen.update(samples=(0, 10), seeds=1)
+    c.splits = dict(help=dict(c.splits.help, keep=(0, 10)))
+    return c

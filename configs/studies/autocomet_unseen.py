@@ -1,0 +1,42 @@
+"""AUTOCoMET for devices that were never or hardly measured: latency predicted in the loop.
+
+    python -m launch.predictor --config=configs/predictors/unseen_in_search.py \\
+        --directory=predictors/unseen_in_search
+    python -m launch.study --config=configs/studies/autocomet_unseen.py --directory=studies/unseen
+
+HELP's new devices, NAS-Bench-201, CIFAR-10, at most the median latency. Searches see the measured
+latency, or what is predicted after ten cells were measured, or before any was. An answer is what
+such a search takes for feasible; the report says how many really are.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+SAVED = "predictors/unseen_in_search/saved"
+DEVICES = ("titan_rtx_256", "gold_6226", "fpga", "pixel2", "raspi4", "eyeriss")
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """100 seeds, 300 queries."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_201/cifar10",),
+        budgets=(300,),
+        costs=tuple(f"help/{device}_ms" for device in DEVICES),
+        quantiles=(0.5,),
+        seeds=100,
+        reference="autocomet",
+    )
+    c.evaluator = dict(noise=False)
+    methods = dict(
+        autocomet=settings.autocomet(),
+        regularized_evolution=settings.UNDER_TARGET["regularized_evolution"],
+    )
+    c.controllers = dict(random_search=settings.RANDOM_SEARCH)
+    for label, method in methods.items():
+        c.controllers[label] = method
+        for samples in (10, 0):
+            predicted = (f"{SAVED}/help--{{cost}}--{samples}",)
+            c.controllers[f"{label}_{samples}_samples"] = {**method, "predicted": predicted}
+    return c
