@@ -30,6 +30,7 @@ class AutocometState(flax.struct.PyTreeNode):
       episodes, updates: [] int32, so far.
       best: [] primary of a whole architecture, the last one that was higher than the one before it
         by more than tau; stale: [] int32, rounds since.
+      has_answered: [] bool, it has finished and was asked for its last architecture.
     """
 
     learner: Learner
@@ -40,6 +41,7 @@ class AutocometState(flax.struct.PyTreeNode):
     updates: jax.Array
     best: jax.Array
     stale: jax.Array
+    has_answered: jax.Array
 
 
 def make_autocomet(
@@ -120,6 +122,7 @@ class _Autocomet:
             updates=jnp.int32(0),
             best=jnp.float32(-1e9),
             stale=jnp.int32(0),
+            has_answered=jnp.bool_(False),
         )
 
     def finished(self, state: AutocometState) -> jax.Array:
@@ -192,10 +195,10 @@ class _Autocomet:
     ) -> tuple[Proposal, AutocometState]:
         prefix = self.build(state.learner, jnp.zeros(self.is_choice.shape))[1][-1]
         is_due = (state.episodes // self.models) % self.config.validate_every == 0
-        is_due |= state.episodes >= self.max_episodes  # the final answer
+        is_last = (state.episodes >= self.max_episodes) | self.finished(state)
         proposal = Proposal(
             architecture=prefix[None, :, None],
-            mask=(is_due & ~self.finished(state))[None],
+            mask=((is_due | is_last) & ~state.has_answered)[None],
             purpose=jnp.full(1, VALIDATE, jnp.int32),
             baseline=jnp.zeros((1, self.performance_size)),
         )
@@ -209,6 +212,7 @@ class _Autocomet:
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[AutocometState, Metrics]:
+        state = state.replace(has_answered=self.finished(state))
         if not (self.learning.biases_policy and self.num_secondaries):
             return state, {}
         filled = proposal.architecture[0, :, 0]

@@ -242,7 +242,8 @@ def test_validation_is_greedy_without_noise_and_due_every_few_rounds(settings, d
         assert proposal.purpose.tolist() == [VALIDATE]
         jax.tree.map(assert_array_equal, after, state)
     validate = controller.round[1].update
-    assert validate(jax.random.key(0), state, proposal, None, None)[0] is state
+    after, _ = validate(jax.random.key(0), state, proposal, None, None)
+    jax.tree.map(assert_array_equal, after, state)
 
 
 def go_on(run, state, accuracy, whole=(0, 2, 3)):
@@ -268,19 +269,27 @@ def test_the_search_ends_when_in_so_many_rounds_the_best_grew_by_less_than_tau()
     assert int(controller.num_updates(state)) == 6
 
 
-def test_a_finished_controller_asks_for_nothing_and_no_longer_changes():
-    controller, run = make(**ENDING)
+def test_a_finished_controller_answers_once_and_no_longer_changes():
+    controller, run = make(**ENDING | {"validate_every": 3})
     state = begin(controller, EPSILON)
     for _ in range(3):
         state = go_on(run, state, 0.3)
     assert bool(controller.finished(state))
     after = go_on(run, state, 0.9)
     jax.tree.map(assert_array_equal, after, state.replace(actions=after.actions))
-    for name in ("propose", "propose_validation"):
-        proposal, _ = run[name](jax.random.key(0), state)
-        assert not proposal.mask.any()
-        proposal, _ = run[name](jax.random.key(0), state.replace(stale=jnp.int32(1)))
-        assert proposal.mask.any()
+    assert not run["propose"](jax.random.key(0), state)[0].mask.any()
+    running = state.replace(stale=jnp.int32(1))
+    assert run["propose"](jax.random.key(0), running)[0].mask.any()
+    # It ended after a round in which no validation was due.
+    between = state.replace(episodes=jnp.int32(4))
+    for stale, asks in ((1, False), (2, True)):
+        now = between.replace(stale=jnp.int32(stale))
+        last, _ = run["propose_validation"](jax.random.key(0), now)
+        assert last.mask.tolist() == [asks]
+    validate = controller.round[1].update
+    answered, _ = validate(jax.random.key(0), between, last, None, None)
+    assert not run["propose_validation"](jax.random.key(0), answered)[0].mask.any()
+    jax.tree.map(assert_array_equal, answered, between.replace(has_answered=jnp.bool_(True)))
 
 
 def test_without_patience_nothing_ends():
