@@ -1,7 +1,9 @@
 """What a trained AUTOCoMET knows on another device: Q does not depend on the device.
 
-    for seed in 0 1 2 3 4 5 6 7; do python -m launch.search --config.seed=$seed \
-        --config=configs/nas_bench_201/autocomet.py --workdir=runs/autocomet_$seed; done
+    for seed in 0 1 2 3 4 5 6 7; do
+        python -m launch.search --config=configs/nas_bench_201/autocomet.py \
+            --config.seed=$seed --workdir=runs/autocomet_$seed
+    done
     python -m launch.study --config=configs/studies/autocomet_transfer.py \
         --directory=studies/transfer
 
