@@ -5,8 +5,10 @@
     python -m launch.study --config=configs/studies/autocomet_unseen.py --directory=studies/unseen
 
 HELP's new devices, NAS-Bench-201, CIFAR-10, at most the median latency. Searches see the measured
-latency, or what is predicted after ten cells were measured, or before any was. An answer is what
-such a search takes for feasible; the report says how many really are.
+latency, or what is predicted after ten cells were measured, or before any was: then the order is
+known but not how many milliseconds, so `0_samples` cannot work and `0_relative` asks for at most
+the median of what is predicted. An answer is what such a search takes for feasible; the report says
+how many really are.
 """
 
 import ml_collections
@@ -37,6 +39,7 @@ def get_config() -> ml_collections.ConfigDict:
     for label, method in methods.items():
         c.controllers[label] = method
         for samples in (10, 0):
-            predicted = (f"{SAVED}/help--{{cost}}--{samples}",)
-            c.controllers[f"{label}_{samples}_samples"] = {**method, "predicted": predicted}
+            predicted = {"predicted": (f"{SAVED}/help--{{cost}}--{samples}",)}
+            c.controllers[f"{label}_{samples}_samples"] = method | predicted
+        c.controllers[f"{label}_0_relative"] = method | predicted | {"relative": True}
     return c

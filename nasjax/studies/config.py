@@ -75,6 +75,7 @@ class CellConfig(NamedTuple):
     Attributes:
       sections: those of `assemble.assemble_table`; targets that the limit gives are None.
       measures: names of costs to report.
+      relative: the target that its searches see is the limit's quantile of what they see.
     """
 
     label: str
@@ -84,6 +85,7 @@ class CellConfig(NamedTuple):
     sections: dict[str, Any]
     limit: Limit | None = None
     measures: tuple[str, ...] = ()
+    relative: bool = False
 
     @property
     def is_predicted(self) -> bool:
@@ -188,13 +190,14 @@ def _cell(
         }
     elif limit is not None:
         seen["costs"] = (limit.cost, *(cost for cost in seen["costs"] if cost != limit.cost))
+    relative = sections.get("relative", False)
     sections = {
         "space": {"name": space},
         "evaluator": {**evaluator, "data_set": data_set, **seen},
         "controller": sections["controller"],
         "reward": sections["reward"],
     }
-    return CellConfig(label, space, data_set, budget, sections, limit, measures)
+    return CellConfig(label, space, data_set, budget, sections, limit, measures, relative)
 
 
 def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,13 +205,15 @@ def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any])
 
     Besides them it may have `predicted`: directories of saved predictors, the limited cost's first,
     whose costs that controller sees instead of the measured ones; "{cost}" in them becomes the
-    last part of the limited cost's name.
+    last part of the limited cost's name. With `relative`, it is asked to keep the quantile of what
+    is predicted, not of what was measured: of a device that was never measured only the order is
+    known.
     """
     where = f"controllers.{label}"
     check_label("controllers", label)
     for key in parts:
-        known = key in ("controller", "reward", "predicted")
-        check(known, where, key, "sections controller and reward, or predicted")
+        known = key in ("controller", "reward", "predicted", "relative")
+        check(known, where, key, "sections controller and reward, or predicted and relative")
     check("data_set" not in evaluator, "evaluator", "data_set", "in study.tables instead")
     sections = {
         "evaluator": {**evaluator, "data_set": ""},
@@ -224,4 +229,10 @@ def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any])
         good = isinstance(predicted, (tuple, list)) and all(isinstance(p, str) for p in predicted)
         check(good and bool(predicted), f"{where}.predicted", predicted, "one directory or more")
         resolved["predicted"] = tuple(predicted)
+    relative = parts.get("relative", False)
+    allowed = "True or False, and without `predicted` False"
+    good = isinstance(relative, bool) and (not relative or "predicted" in parts)
+    check(good, f"{where}.relative", relative, allowed)
+    if relative:
+        resolved["relative"] = True
     return resolved

@@ -67,6 +67,11 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
         _check_evaluator(cell)
         _costs(cell, cell.measures)
         most = constraint_of(cell).target if cell.limit else None
+        made = assemble.assemble_table(cell.sections, cell.budget, most)
+        if cell.limit is None or most is None or not cell.relative:
+            return made
+        seen = made.rows.costs[:, 0]  # counted in the measured target
+        most *= float(np.quantile(seen[np.isfinite(seen)], cell.limit.quantile))
         return assemble.assemble_table(cell.sections, cell.budget, most)
     except UserError as error:
         raise UserError(f"{cell.name}: {error}") from None

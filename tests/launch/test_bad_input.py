@@ -195,7 +195,9 @@ def test_a_limit_that_nothing_keeps_ends_in_a_summary(
     assert code == 0 and "Traceback" not in err
     costs = [row["costs"][LATENCY] for row in rows(run) if row["event"] == "candidate"]
     least, measured = min(costs), {"autocomet": 5}.get(name, 4)  # it validates once
-    line = f"none of {measured} measured rows keeps search.max_cost=0.001 of {LATENCY}; the least is"
+    line = (
+        f"none of {measured} measured rows keeps search.max_cost=0.001 of {LATENCY}; the least is"
+    )
     assert out.splitlines()[0] == f"best CNN       none: {line} {least:.4g}"
     summary = json.loads((run / "summary.json").read_text())
     assert summary["best"] is summary["best_noise_free"] is summary["test_accuracy"] is None

@@ -148,6 +148,30 @@ def test_searches_that_see_a_predicted_cost_answer_by_it(tmp_path):
         np.testing.assert_array_equal(answers.answers(cell) >= 0, [not tight] * 2)
 
 
+def test_a_relative_target_is_the_quantile_of_what_is_seen(tmp_path):
+    """A predictor whose values are far too low, in the order of the multiply-adds."""
+    cost, directory = "hw_nas_bench/pixel3_latency_ms", tmp_path / "low" / "latency_ms"
+    seeing = {"controller": {"name": "random_search"}, "predicted": (str(directory),)}
+    plain = changed(tables=("nas_bench_201/cifar10",), costs=(cost,), quantiles=(0.3,))
+    plain["study"] |= {"seeds": 2, "budgets": (9,)}
+    plain["controllers"] = {
+        "random_search": RANDOM,
+        "absolute": seeing,
+        "relative": seeing | {"relative": True},
+    }
+    kept = {}
+    predictor(directory, 1.5, slope=1.0)
+    study = run_all(tmp_path / "study", plain)
+    assert config.parse(study.resolved) == study
+    for cell, _ in run.cells(tmp_path / "study", study):
+        kept[cell.label] = cell.constraint.seems_kept.mean()
+    assert kept["random_search"] == pytest.approx(0.3, abs=1e-3)
+    assert 0.3 <= kept["relative"] < 0.37  # many cells have as many multiply-adds
+    assert kept["absolute"] == 1
+    made = {cell.label: run.assemble_cell(cell).rows.costs for cell in study.cells}
+    np.testing.assert_allclose(np.quantile(made["relative"], 0.3), 1, rtol=1e-5)
+
+
 def test_a_study_goes_on_with_the_files_it_began_with_only(tmp_path):
     def plain(**study):
         begun = {"controller": {"name": "autocomet", "initial": (str(tmp_path / "learned.npz"),)}}
@@ -170,6 +194,10 @@ def test_a_study_goes_on_with_the_files_it_began_with_only(tmp_path):
     [
         (changed(costs=("network/macs_m",)), r"study.quantiles=\(\); .*study.costs"),
         (changed(costs=("a",), quantiles=(0.0,)), "study.quantiles=0.0; .*above 0"),
+        (
+            PLAIN | {"controllers": {"random_search": RANDOM | {"relative": True}}},
+            r"controllers.random_search.relative=True; .*without `predicted` False",
+        ),
         (
             PLAIN | {"controllers": {"random_search": RANDOM | {"predicted": ()}}},
             r"controllers.random_search.predicted=\(\); it must be one directory",
