@@ -165,19 +165,31 @@ class _Autocomet:
         return jax.lax.scan(grow, jnp.zeros(self.layers, jnp.int32), steps)[1]
 
     def build_new(self, state: AutocometState, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`build` with noise [attempts, L, K]: the first that the replay has not, else the last."""
-        actions, prefixes = jax.vmap(self.build, in_axes=(None, 0))(state.learner, noise)
+        """`build` with noise [M, attempts, L, K]: of every model the first new one, or the last.
+
+        New: neither the replay has it nor a model before it.
+        """
+        build = jax.vmap(jax.vmap(self.build, in_axes=(None, 0)), in_axes=(None, 0))
+        actions, prefixes = build(state.learner, noise)
         kept = state.replay.rows["actions"]
         is_there = jnp.arange(state.replay.capacity) < state.replay.size
-        is_old = ((actions[:, None] == kept[None]).all(-1) & is_there[None]).any(-1)
-        chosen = jnp.where(is_old.all(), len(noise) - 1, jnp.argmin(is_old))
-        return actions[chosen], prefixes[chosen]
+        is_old = ((actions[:, :, None] == kept[None, None]).all(-1) & is_there[None, None]).any(-1)
+
+        def choose(before: jax.Array, model: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+            place, actions, prefixes, is_old = model
+            is_old |= (actions[:, None] == before[None]).all(-1).any(-1)
+            chosen = jnp.where(is_old.all(), len(actions) - 1, jnp.argmin(is_old))
+            return before.at[place].set(actions[chosen]), (actions[chosen], prefixes[chosen])
+
+        none = jnp.full((self.models, self.layers), -1, jnp.int32)
+        models = jnp.arange(self.models), actions, prefixes, is_old
+        return jax.lax.scan(choose, none, models)[1]
 
     def propose(self, key: jax.Array, state: AutocometState) -> tuple[Proposal, AutocometState]:
         shape = (self.models, self.config.attempts, *self.is_choice.shape)
         warmer = self.temperature(state.episodes) * 2.0 ** np.arange(self.config.attempts)
         noise = warmer[None, :, None, None] * jax.random.gumbel(key, shape)
-        actions, prefixes = jax.vmap(self.build_new, in_axes=(None, 0))(state, noise)
+        actions, prefixes = self.build_new(state, noise)
         rows = self.models * self.layers
         is_asked = np.ones(self.layers, bool)
         if self.config.credit == "final":

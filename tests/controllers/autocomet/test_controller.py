@@ -140,12 +140,13 @@ def assert_shares(wholes, expected):
 
 
 def test_the_policy_is_the_softmax_of_q_and_each_epsilon_times_its_potential():
-    state = started(BIASED)
+    settings = BIASED | {"attempts": 1}
+    state = started(settings)
     expected = probabilities(preferences(state, "policy"), 0.8)
-    prefixes, _ = drawn(BIASED, state)
+    prefixes, _ = drawn(settings, state)
     for model in (0, 1):
         assert_shares(prefixes[:, model, -1], expected)
-    # The models of a round are drawn each for itself.
+    # Without more attempts the models of a round are drawn each for itself.
     same = (prefixes[:, 0, -1] == prefixes[:, 1, -1]).all(1).mean()
     chance = (expected**2).sum()
     assert abs(same - chance) < 6 * math.sqrt(chance * (1 - chance) / DRAWS)
@@ -186,8 +187,7 @@ def test_what_was_built_before_is_built_again_at_twice_the_temperature():
     state = started(BIASED, [TREE.whole[i] for i in order])
     expected = with_attempts(preferred, old, 0.8, attempts=3)
     prefixes, _ = drawn(BIASED, state)
-    for model in (0, 1):
-        assert_shares(prefixes[:, model, -1], expected)
+    assert_shares(prefixes[:, 0, -1], expected)
     assert expected[old].sum() < chances[old].sum() / 2
 
 
@@ -197,9 +197,23 @@ def test_an_old_architecture_is_never_asked_for_while_an_attempt_is_new():
     preferred = preferences(state, "policy")
     old = np.arange(24) > 0
     prefixes, _ = drawn(BIASED, state)
-    assert_shares(prefixes[:, 1, -1], with_attempts(preferred, old, 0.8, attempts=3))
+    assert_shares(prefixes[:, 0, -1], with_attempts(preferred, old, 0.8, attempts=3))
     prefixes, _ = drawn(BIASED, started(BIASED, TREE.whole))
-    assert_shares(prefixes[:, 1, -1], probabilities(preferred, 0.8 * 4))
+    assert_shares(prefixes[:, 0, -1], probabilities(preferred, 0.8 * 4))
+
+
+def test_what_a_model_before_it_in_the_round_is_counts_as_old():
+    state = started(BIASED)
+    preferred = preferences(state, "policy")
+    first = probabilities(preferred, 0.8)
+    second = [with_attempts(preferred, old, 0.8, attempts=3) for old in np.eye(24, dtype=bool)]
+    prefixes, _ = drawn(BIASED, state)
+    assert_shares(prefixes[:, 0, -1], first)
+    assert_shares(prefixes[:, 1, -1], first @ np.stack(second))
+    same = (prefixes[:, 0, -1] == prefixes[:, 1, -1]).all(1).mean()
+    chance = (first * np.diagonal(second)).sum()
+    assert chance < 0.1 * (first**2).sum()
+    assert abs(same - chance) < 6 * math.sqrt(chance * (1 - chance) / DRAWS)
 
 
 def test_a_round_builds_its_models_slot_by_slot():
