@@ -1,6 +1,7 @@
 """Measures what networks of a space cost on this machine: a new device for predictors.
 
 python -m launch.profile_device --space=nas_bench_201 --directory=measurements/my_laptop
+python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
 python -m launch.profile_device --directory=measurements/my_laptop_1 --threads=1
 python -m launch.profile_device --directory=measurements/my_laptop --repeats=40
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from nasjax.nets.folded import Shapes, conv, conv_shapes
 from nasjax.spaces.nas_bench_201 import CELLS, CHANNELS, EDGES, OPERATIONS
 
 Params = list[dict[str, Any]]
@@ -20,7 +21,7 @@ NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(len(OPERATIONS))
 _KERNELS = {CONV_1X1: 1, CONV_3X3: 3}
 
 
-def param_shapes(operations: Sequence[int], num_classes: int) -> list[dict[str, tuple[int, ...]]]:
+def param_shapes(operations: Sequence[int], num_classes: int) -> list[Shapes]:
     """Of every layer that has any, in the order of computing, what nothing reads included.
 
     A convolution: w [kernel, kernel, inputs, filters], b [filters]; that of a residual block's
@@ -40,11 +41,6 @@ def param_shapes(operations: Sequence[int], num_classes: int) -> list[dict[str, 
         {"scale": (last,), "shift": (last,)},
         {"w": (last, num_classes), "b": (num_classes,)},
     ]
-
-
-def conv_shapes(inputs: int, filters: int, kernel: int) -> dict[str, tuple[int, ...]]:
-    """Of a convolution into which a norm is folded."""
-    return {"w": (kernel, kernel, inputs, filters), "b": (filters,)}
 
 
 def apply(params: Params, images: jax.Array, operations: Sequence[int]) -> jax.Array:
@@ -87,19 +83,6 @@ def _residual(x: jax.Array, layers: Iterator[dict[str, Any]]) -> jax.Array:
     y = conv(next(layers), jax.nn.relu(y))
     halved = _sum_pool(x, 2, 2, 0) * np.asarray(0.25, x.dtype)
     return y + conv(next(layers), halved)
-
-
-def conv(layer: dict[str, Any], x: jax.Array, stride: int = 1) -> jax.Array:
-    """[N, H, W, C] -> [N, H / stride, W / stride, filters], padded by half the kernel."""
-    padding = layer["w"].shape[0] // 2
-    y = lax.conv_general_dilated(
-        x,
-        layer["w"],
-        (stride, stride),
-        2 * [(padding, padding)],
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-    return y + layer["b"][None, None, None] if "b" in layer else y
 
 
 def average_pool(x: jax.Array) -> jax.Array:

@@ -20,9 +20,9 @@ from nasjax.spaces.parsed import Layers
 from nasjax.spaces.slots import SlotSpace
 
 OPERATIONS = ("identity", "mb3_k3", "mb6_k5")
-_KERNELS, _EXPANSIONS = (1, 3, 5), (1, 3, 6)  # of the operations; of identity: not used
-_STRIDES = (2, 1, 2, 1, 1, 2, 1, 1)  # a block's channels are its input's, times the stride
-_STEM, _HEAD = 32, 1280  # channels
+KERNELS, EXPANSIONS = (1, 3, 5), (1, 3, 6)  # of the operations; of identity: not used
+STRIDES = (2, 1, 2, 1, 1, 2, 1, 1)  # a block's channels are its input's, times the stride
+STEM, HEAD = 32, 1280  # channels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +35,16 @@ class NasBenchMacro(SlotSpace):
 
     def layers_of(self, ops: jax.Array) -> Layers:
         """The stem, the blocks, the head's two; macs and params, summed up, are the benchmark's."""
-        channels = np.array([*itertools.accumulate(_STRIDES, int.__mul__, initial=_STEM)])
-        sides = parsed.sides(self.image_size, _STRIDES)
-        strides = np.array(_STRIDES)
-        kernel, expansion = jnp.asarray(_KERNELS)[ops], jnp.asarray(_EXPANSIONS)[ops]
+        channels = np.array([*itertools.accumulate(STRIDES, int.__mul__, initial=STEM)])
+        sides = parsed.sides(self.image_size, STRIDES)
+        strides = np.array(STRIDES)
+        kernel, expansion = jnp.asarray(KERNELS)[ops], jnp.asarray(EXPANSIONS)[ops]
         shape = channels[:-1], channels[1:]
         blocks = parsed.inverted_residual(*shape, kernel, expansion, strides, sides[:-1])
         nothing = parsed.left_out(*shape, strides, sides[:-1])
         return parsed.join(
-            parsed.conv(3, _STEM, 3, 1, self.image_size),
+            parsed.conv(3, STEM, 3, 1, self.image_size),
             parsed.where(ops == OPERATIONS.index("identity"), nothing, blocks),
-            parsed.conv(int(channels[-1]), _HEAD, 1, 1, int(sides[-1])),
-            parsed.linear(_HEAD, self.num_classes),
+            parsed.conv(int(channels[-1]), HEAD, 1, 1, int(sides[-1])),
+            parsed.linear(HEAD, self.num_classes),
         )

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from nasjax.errors import UserError
+from nasjax.nets import folded
 from nasjax.nets import nas_bench_201 as nets
 from nasjax.spaces import parsed
 from nasjax.spaces.nas_bench_201 import NasBench201
@@ -33,9 +34,9 @@ def _layer(layer: Layer) -> Computed:
     image = (layer.side, layer.side, layer.inputs)
     if layer.kind == parsed.POOL:
         return Computed(lambda _, x: nets.average_pool(x), {}, image)
-    shapes = nets.conv_shapes(layer.inputs, layer.outputs, layer.kernel)
+    shapes = folded.conv_shapes(layer.inputs, layer.outputs, layer.kernel)
     return Computed(
-        lambda params, x: nets.conv(params, jax.nn.relu(x), layer.stride), shapes, image
+        lambda params, x: folded.conv(params, jax.nn.relu(x), layer.stride), shapes, image
     )
 
 

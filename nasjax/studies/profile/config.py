@@ -7,7 +7,8 @@ from typing import Any
 import jax
 
 PRECISION_BITS = {"float32": 32, "bfloat16": 16}
-# Networks, and layers: every program maps up to 70 regions of memory, of which Linux allows 65,530.
+# Networks, and layers: every program maps up to 70 regions of memory, of which Linux allows 65,530,
+# unless its space says less.
 MOST_PROGRAMS = 400
 
 
@@ -17,7 +18,7 @@ class ProfileConfig:
 
     Attributes:
       device: its name among the descriptions.
-      space: a key of `networks.SPACES`; image_size, classes: of the task.
+      space: a key of `sample.SPACES`; image_size, classes: of the task.
       networks: of the sample; layers: at most so many single ones.
       batch: images at a time; precision: of weights and images.
       threads: of a CPU, None on other devices.

@@ -9,8 +9,10 @@ import numpy as np
 
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
+from nasjax.studies.profile.config import MOST_PROGRAMS
 
 LATENCY, LAYER_LATENCY = "latency", "layer_latency"
+ALONE = (parsed.CONV, parsed.POOL, parsed.LINEAR, parsed.INVERTED_RESIDUAL)  # kinds to be measured
 
 
 class Computed(NamedTuple):
@@ -43,11 +45,12 @@ class Program(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A convolution, pool or linear layer alone.
+    """A convolution, pool, linear layer or inverted residual alone.
 
     Attributes:
       inputs, outputs: channels, or values of a linear layer.
       side: of the image it reads.
+      expansion: of an inverted residual, which has its first convolution, no groups and no squeeze.
     """
 
     kind: int
@@ -57,15 +60,20 @@ class Layer(NamedTuple):
     inputs: int
     outputs: int
     side: int
+    expansion: int = 1
 
     @property
     def name(self) -> str:
-        """Readable, e.g. "conv 16>32 k3 s2 on 32x32"; padding by half the kernel is not said."""
+        """Readable, e.g. "conv 16>32 k3 s2 on 32x32"; padding by half the kernel is not said.
+
+        Of an inverted residual, e.g. "inverted_residual 32>64 k3 s2 e6 on 32x32".
+        """
         if self.kind == parsed.LINEAR:
             return f"linear {self.inputs}>{self.outputs}"
-        channels = f"{self.inputs}>{self.outputs}" if self.kind == parsed.CONV else self.inputs
+        channels = self.inputs if self.kind == parsed.POOL else f"{self.inputs}>{self.outputs}"
         padding = "" if self.padding == self.kernel // 2 else f" p{self.padding}"
-        where = f"k{self.kernel} s{self.stride}{padding} on {self.side}x{self.side}"
+        expansion = f" e{self.expansion}" if self.kind == parsed.INVERTED_RESIDUAL else ""
+        where = f"k{self.kernel} s{self.stride}{padding}{expansion} on {self.side}x{self.side}"
         return f"{parsed.KINDS[self.kind]} {channels} {where}"
 
 
@@ -76,11 +84,13 @@ class ProfiledSpace(NamedTuple):
       make: (image_size, classes) -> the space.
       network: (space, architecture [L, ...]) -> how it is computed.
       layer: how a layer is.
+      most_networks: at a time, see `config.MOST_PROGRAMS`.
     """
 
     make: Callable[[int, int], Any]
     network: Callable[[Any, np.ndarray], Computed]
     layer: Callable[[Layer], Computed]
+    most_networks: int = MOST_PROGRAMS
 
 
 def networks(entry: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[Program]:
@@ -102,7 +112,7 @@ def layers(entry: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[
     rows = jax.jit(jax.vmap(space.parse_network))(architectures)
     table = np.unique(np.stack([np.asarray(column).ravel() for column in rows], axis=1), axis=0)
     found: dict[str, tuple[Layer, Layers]] = {}
-    for values in table[np.isin(table[:, 0], (parsed.CONV, parsed.POOL, parsed.LINEAR))]:
+    for values in table[np.isin(table[:, 0], ALONE)]:
         row = Layers(*values.tolist())._replace(skip=0, repeats=1, live=1)
         layer = _layer(row)
         found[layer.name] = layer, row
@@ -119,16 +129,20 @@ def layers(entry: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[
 
 def _layer(row: Layers) -> Layer:
     """Channels and side of what a layer reads follow from its macs and volume: it is square."""
-    outputs, kernel = int(row.channels), int(row.kernel)
-    if row.kind == parsed.LINEAR:
-        inputs, side = int(row.input_volume), 1
-    else:
-        weights = row.macs / (row.height * row.width)
-        is_conv = row.kind == parsed.CONV
-        inputs = round(weights / (kernel**2 * outputs)) if is_conv else outputs
-        side = math.isqrt(int(row.input_volume) // inputs)
-    padding = int(row.padding)
-    return Layer(int(row.kind), kernel, int(row.stride), padding, inputs, outputs, side)
+    outputs, kernel, expansion = int(row.channels), int(row.kernel), int(row.expansion)
+    volume, pixels = int(row.input_volume), row.height * row.width
+    match row.kind:
+        case parsed.LINEAR:
+            inputs = volume
+        case parsed.CONV:
+            inputs = round(row.macs / (pixels * kernel**2 * outputs))
+        case parsed.INVERTED_RESIDUAL:  # of each input channel, times the expansion
+            inputs = round(row.macs / (expansion * (volume + pixels * (kernel**2 + outputs))))
+        case _:
+            inputs = outputs
+    side = math.isqrt(volume // inputs)
+    numbers = kernel, int(row.stride), int(row.padding), inputs, outputs, side, expansion
+    return Layer(int(row.kind), *numbers)
 
 
 def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:

@@ -8,13 +8,18 @@ import numpy as np
 from nasjax.errors import UserError
 from nasjax.streams import stream
 from nasjax.studies.profile import programs
+from nasjax.studies.profile.blocks import NAS_BENCH_MACRO
 from nasjax.studies.profile.cells import NAS_BENCH_201
 from nasjax.studies.profile.chains import LAYER_CHAIN
 from nasjax.studies.profile.config import ProfileConfig
 from nasjax.studies.profile.programs import ProfiledSpace, Program
 
 # A space to be profiled is added here.
-SPACES: dict[str, ProfiledSpace] = {"nas_bench_201": NAS_BENCH_201, "layer_chain": LAYER_CHAIN}
+SPACES: dict[str, ProfiledSpace] = {
+    "nas_bench_201": NAS_BENCH_201,
+    "nas_bench_macro": NAS_BENCH_MACRO,
+    "layer_chain": LAYER_CHAIN,
+}
 _DRAWN = 20  # random architectures for each that is measured
 
 
@@ -22,9 +27,14 @@ def draw(config: ProfileConfig) -> list[Program]:
     """The networks, then the layers.
 
     Raises:
-      UserError: the space has too few networks, or none for such images.
+      UserError: the space has too few networks, or none for such images; too many are asked for.
     """
     entry, root_key = SPACES[config.space], jax.random.key(config.seed)
+    if config.networks > entry.most_networks:
+        raise UserError(
+            f"--networks={config.networks}; it must be at most {entry.most_networks} of "
+            f"{config.space}, all of which are in memory at a time"
+        )
     space = entry.make(config.image_size, config.classes)
     keys = jax.random.split(stream(root_key, "profile/sample"), _DRAWN * config.networks)
     drawn = np.unique(np.asarray(jax.jit(jax.vmap(space.sample))(keys)), axis=0)

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from nasjax.errors import UserError
+from nasjax.spaces import parsed
 from nasjax.spaces.layer_chain import LayerChain
+from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.studies.profile import programs, rounds, sample
 from nasjax.studies.profile.config import ProfileConfig
 from nasjax.studies.profile.programs import LATENCY, LAYER_LATENCY
@@ -64,7 +66,7 @@ def test_a_layer_gives_as_many_values_and_has_as_many_parameters_as_its_features
         output = jax.eval_shape(one.computed.function, *shapes(one))
         assert output.shape[0] == 2
         assert math.prod(output.shape[1:]) == one.features["output_volume"], one.name
-        assert sum(one.features[f"{kind}_count"] for kind in ("conv", "pool", "linear")) == 1
+        assert sum(one.features[f"{parsed.KINDS[kind]}_count"] for kind in programs.ALONE) == 1
 
 
 def test_networks_give_a_logit_a_class(drawn):
@@ -113,6 +115,30 @@ def test_a_chains_layers_are_those_that_were_asked_for():
         "linear 72>16": 72 * 16,  # 3x3 pixels of 8 channels
         "linear 16>10": 160,
     }
+
+
+def test_the_blocks_of_nas_bench_macro_are_layers_of_the_size_that_their_features_say():
+    every = np.array([[1] * 8, [2] * 8, [3] * 8], np.int32)[..., None]
+    found = programs.layers(sample.SPACES["nas_bench_macro"], NasBenchMacro(), every)
+    names = {one.name: one for one in found}
+    # Stem, head's two, what stands for three blocks; both kinds of blocks in six shapes.
+    assert len(names) == 3 + 3 + 2 * 6
+    block = names["inverted_residual 32>64 k5 s2 e6 on 32x32"]
+    assert block.computed.inputs == (32, 32, 32)
+    assert block.features["macs"] == 32 * 192 * 32**2 + (25 * 192 + 192 * 64) * 16**2
+    assert "conv 128>256 k1 s2 on 8x8" in names and "conv 3>32 k3 s1 on 32x32" in names
+    for one in found:
+        params, _ = shapes(one)
+        leaves = [leaf.shape for leaf in jax.tree.leaves(params)]
+        count = sum(math.prod(shape) for shape in leaves)
+        if "linear" not in one.name:  # of a folded norm's scale and shift one vector is left
+            count += sum(shape[0] for shape in leaves if len(shape) == 1)
+        assert count == one.features["params"], one.name
+
+
+def test_no_more_programs_are_made_than_memory_can_map():
+    with pytest.raises(UserError, match="--networks=301; it must be at most 300 of nas_bench_mac"):
+        sample.draw(config(space="nas_bench_macro", networks=301))
 
 
 def test_arrays_are_shared_between_programs_but_not_within_one():
