@@ -4,6 +4,8 @@ python -m launch.predictor --config=configs/predictors/table2.py --directory=pre
 python -m launch.predictor --config=configs/predictors/unseen_devices.py --directory=... --json=FILE
 python -m launch.predictor --config=configs/predictors/profiled_device.py --directory=... \\
     --config.splits.profiled.folder=measurements/my_laptop
+python -m launch.predictor --config=configs/predictors/profiled_space.py --directory=... \\
+    --config.comparison.folder=measurements/macro
 
 Every fit is kept as soon as it is made: whatever stops it, the same command goes on.
 """

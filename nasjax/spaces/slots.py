@@ -241,6 +241,13 @@ class SlotSpace:
         totals = parsed.aggregate(self.parse_network(architecture, **task))
         return jnp.concatenate([chosen.astype(jnp.float32), self.structure(ops), totals])
 
+    def of_features(self, features: np.ndarray) -> np.ndarray:
+        """The inverse of `features`, on the host: [N, features] -> [N, L, 1], all slots filled."""
+        first, count = self.choices.T
+        parts = np.split(np.asarray(features)[:, : count.sum()], np.cumsum(count)[:-1], axis=1)
+        chosen = np.stack([part.argmax(1) for part in parts], axis=1)
+        return (1 + first + chosen)[..., None].astype(np.int32)
+
     def parse_network(self, architecture: jax.Array, **task: Unpack[Task]) -> Layers:
         """[L, 1] -> the network's layers, as many for every architecture; may be traced.
 

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nasjax.predictors.features import features_of
+from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.spaces.slots import SlotSpace
@@ -24,6 +26,13 @@ def test_the_index_counts_all_architectures_in_lexical_order(space):
         jax.jit(jax.vmap(space.index))(jnp.asarray(architectures)), np.arange(space.size)
     )
     np.testing.assert_array_equal(space.of_index(np.arange(space.size)), architectures)
+
+
+@pytest.mark.parametrize("space", [NasBench201(), NasBenchMacro(), MnasNet()])
+def test_features_tell_the_architecture(space):
+    keys = jax.random.split(jax.random.key(0), 30)
+    drawn = jax.vmap(space.sample)(keys)
+    np.testing.assert_array_equal(space.of_features(features_of(space, drawn)), drawn)
 
 
 def test_slots_not_filled_yet_count_as_the_filler():

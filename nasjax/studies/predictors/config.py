@@ -1,14 +1,18 @@
 """The config of a study of predictors."""
 
 import dataclasses
+import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nasjax import members
 from nasjax.config import check, check_label, check_sections, parse_section
+from nasjax.data.tables import data_sets
 from nasjax.errors import UserError
+from nasjax.predictors import measurements
 from nasjax.predictors.predictor import Predictor
 from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.spaces.slots import SlotSpace
 
 SECTIONS = ("comparison", "predictors")
 
@@ -18,8 +22,11 @@ class ComparisonConfig:
     """Section `comparison` of a config.
 
     Attributes:
-      data_set: whose networks of NAS-Bench-201 were measured.
+      data_set: whose networks were measured, of NAS-Bench-201 or, where there is a folder, `space`.
       costs: targets, e.g. "hw_nas_bench/edgegpu_latency_ms"; one predictor each.
+      folder: of measurements of a space's networks on one device, to be fitted on instead of a
+        table (see `launch/profile_device.py`); costs are its targets, e.g. "latency_ms".
+      space: of its networks, a key of `members.TABLE_SPACES`; None without a folder.
       train: architectures that a predictor is fitted on, of those that the device can run; all
         others test it.
       seeds: splits, and fits on them.
@@ -29,11 +36,14 @@ class ComparisonConfig:
       executability_train: numbers of cells that what can run is learned from.
       in_jit: label of a predictor to time on all architectures and targets; None: left out.
       save: label of a predictor to keep for searches, one for each cost; None: none.
-      save_train: architectures that these are fitted on, those included that the device cannot run.
+      save_train: architectures that these are fitted on, those included that the device cannot run;
+        all, where fewer were measured.
     """
 
     data_set: str
     costs: tuple[str, ...]
+    folder: str | None = None
+    space: str | None = None
     train: int = 900
     seeds: int = 5
     curve: tuple[int, ...] = ()
@@ -58,6 +68,16 @@ class ComparisonConfig:
         check(1 <= kept <= most, "comparison.save_train", kept, f"from 1 to {most}")
         good = not self.curve or min(self.curve) >= 1
         check(good, "comparison.curve", self.curve, "numbers >= 1")
+        if self.folder is None:
+            check(self.space is None, "comparison.space", self.space, "None: there is no folder")
+            return
+        known = f"one of {', '.join(members.TABLE_SPACES)}, whose networks the folder has"
+        check(self.space in members.TABLE_SPACES, "comparison.space", self.space, known)
+        sets = data_sets(self.space or "")
+        check(self.data_set in sets, "comparison.data_set", self.data_set, f"of {', '.join(sets)}")
+        for name in ("executability", "in_jit"):
+            asked = getattr(self, name)
+            check(asked is None, f"comparison.{name}", asked, "None: there is a folder")
 
 
 class PredictorStudy(NamedTuple):
@@ -70,7 +90,7 @@ class PredictorStudy(NamedTuple):
     """
 
     comparison: ComparisonConfig
-    space: NasBench201
+    space: SlotSpace
     predictors: dict[str, Predictor]
     settings: dict[str, dict[str, Any]]
     resolved: dict[str, Any]
@@ -91,9 +111,12 @@ def parse(config: Mapping[str, Any]) -> PredictorStudy:
         check(label is None or label in labels, f"comparison.{key}", label, f"None or {known}")
     strange = [label for label in comparison.curve_of if label not in labels]
     check(not strange, "comparison.curve_of", strange, known)
-    space = NasBench201()
+    space = members.TABLE_SPACES[comparison.space or "nas_bench_201"]()
     predictors, settings = parse_predictors(labels, space)
-    resolved = {"comparison": dataclasses.asdict(comparison), "predictors": settings}
+    plain = dataclasses.asdict(comparison)
+    if comparison.folder is not None:  # measured anew, it is another study
+        plain["sha256"] = measurements.digest(pathlib.Path(comparison.folder))
+    resolved = {"comparison": plain, "predictors": settings}
     return PredictorStudy(comparison, space, predictors, settings, resolved)
 
 

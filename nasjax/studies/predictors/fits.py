@@ -20,17 +20,19 @@ from nasjax.predictors.features import features_of
 from nasjax.predictors.predictor import Predictor
 from nasjax.runs.workdir import write_json
 from nasjax.studies.predictors.config import PredictorStudy
+from nasjax.studies.predictors.sources import of_folder
 
 FITS, PREDICTIONS = "fits", "predictions"
 _TIMED = 5  # repeats, of which the median counts
 
 
 class Measured(NamedTuple):
-    """All architectures of a space.
+    """All architectures of a space, or those of a folder of measurements.
 
     Attributes:
       features: [N, F] float32; names: of the features.
-      costs: [N, targets] float32, infinite where the device cannot run it.
+      costs: [N, targets] float32, infinite where the device cannot run it, NaN where it was not
+        measured.
     """
 
     features: np.ndarray
@@ -48,19 +50,24 @@ class Job(NamedTuple):
 
 
 def measured(study: PredictorStudy) -> Measured:
-    """The features and costs of all cells.
+    """The features and costs of all cells, or of the folder's networks.
 
     Raises:
-      UserError: data set or costs are unknown, too few cells can be run.
+      UserError: data set or costs are unknown, too few networks can be run; see
+        `sources.of_folder`.
     """
     comparison, space = study.comparison, study.space
-    table = load_table("nas_bench_201", comparison.data_set, comparison.costs)
-    architectures = table.ops.astype(np.int32)[..., None] + 1
-    features = features_of(space, architectures, comparison.data_set)
-    fewest = int(np.isfinite(table.costs).sum(0).min())
-    allowed = f"below {fewest}, the cells that each device can run"
+    data_set, targets = comparison.data_set, comparison.costs
+    if comparison.folder is None:
+        table = load_table("nas_bench_201", data_set, targets)
+        architectures = table.ops.astype(np.int32)[..., None] + 1
+        features, costs = features_of(space, architectures, data_set), table.costs
+    else:
+        features, costs = of_folder(pathlib.Path(comparison.folder), space, data_set, targets)
+    fewest = int(np.isfinite(costs).sum(0).min())
+    allowed = f"below {fewest}, the networks that were measured and can be run, for all of costs"
     check(comparison.train < fewest, "comparison.train", comparison.train, allowed)
-    return Measured(np.asarray(features), space.feature_names, table.costs)
+    return Measured(features, space.feature_names, costs)
 
 
 def missing(directory: pathlib.Path, study: PredictorStudy) -> list[Job]:

@@ -133,22 +133,20 @@ def save(
     settings = {key: value for key, value in study.settings[label].items() if key != "name"}
     predictor = make_piecewise(study.predictors[label])
     order = np.random.default_rng(0).permutation(len(data.features))
-    seen, unseen = order[: comparison.save_train], order[comparison.save_train :]
     found = {}
     for column, cost in enumerate(comparison.costs):
         values = data.costs[:, column].astype(np.float64)
+        measured = order[~np.isnan(values[order])]
+        seen, unseen = np.split(measured, [comparison.save_train])
         path = directory / SAVED / cost.rpartition("/")[2]
         if not (path / saved.PAGE).exists():
             params = predictor.fit(0, data.features[seen], values[seen])
-            predict = compiled(predictor.predict)
-            predicted = np.asarray(predict(params, jnp.asarray(data.features[unseen])).value)
-            facts = {
-                "data_set": comparison.data_set,
-                "cost": cost,
-                "fitted": len(seen),
-                **_unseen_scores(values[unseen], predicted.astype(np.float64)),
-                **versions(),
-            }
+            facts = {"data_set": comparison.data_set, "cost": cost, "fitted": len(seen)}
+            if len(unseen):
+                predict = compiled(predictor.predict)
+                predicted = np.asarray(predict(params, jnp.asarray(data.features[unseen])).value)
+                facts |= _unseen_scores(values[unseen], predicted.astype(np.float64))
+            facts |= versions()
             method = study.settings[label]["name"]
             saved.save(path, Saved(method, settings, path.name, data.names, params, facts))
         facts = saved.load(path).facts

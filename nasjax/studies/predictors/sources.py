@@ -14,6 +14,7 @@ from nasjax.data.tables import cost_names, load_networks, load_table
 from nasjax.errors import UserError
 from nasjax.predictors import devices, measurements
 from nasjax.predictors.features import features_of
+from nasjax.predictors.measurements import Measurements
 from nasjax.spaces.fbnet import OF_SMALL_IMAGES
 from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import NasBench201
@@ -81,10 +82,7 @@ def with_folder(
     of_task = next(iter(source.contexts.values()))[-len(devices.TASK) :].tolist()
     task = {name: int(value) for name, value in zip(devices.TASK, of_task, strict=True)}
     found = measurements.read(folder, **task).of_target(target)
-    for name in source.names:
-        if name not in found.feature_names:
-            raise UserError(f"{folder / measurements.NETWORKS} lacks the feature {name!r}")
-    features = found.features[:, [found.feature_names.index(name) for name in source.names]]
+    features = _in_order(folder, found, source.names)
     many, more = len(source.features), len(features)
     costs = {
         cost: np.concatenate([values, np.full(more, np.inf, np.float32)])
@@ -102,6 +100,54 @@ def with_folder(
     features = np.concatenate([source.features, features])
     macs = features[:, source.names.index("macs")].astype(np.float64)
     return Source(features, source.names, macs, costs, contexts), tuple(new)
+
+
+def of_folder(
+    folder: pathlib.Path, space: SlotSpace, data_set: str, targets: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The networks of a folder of measurements, all of one space, on one device.
+
+    Args:
+      data_set: of the tables, whose images and classes the networks are for.
+      targets: with their unit at the end, e.g. "latency_ms".
+
+    Returns:
+      features: [N, F] float32, of the space, of those that any of the targets was measured of.
+      costs: [N, targets] float32, in the unit that ends a target's name; infinite where the device
+        cannot run a network, NaN where it was not measured.
+
+    Raises:
+      UserError: the folder is missing or damaged, has no such target or several settings of one;
+        its networks are not of this space and data set.
+    """
+    read = measurements.read(folder)
+    costs = np.full((len(read.networks), len(targets)), np.nan, np.float32)
+    for column, target in enumerate(targets):
+        found = read.of_target(target)
+        if (count := len(np.unique(found.setting))) > 1:
+            raise UserError(
+                f"{folder} has target={target!r} in {count} settings (device, batch, threads, "
+                "precision); it must be one"
+            )
+        costs[found.network, column] = found.values
+    measured = ~np.isnan(costs).all(1)
+    features, costs = _in_order(folder, read, space.feature_names)[measured], costs[measured]
+    wanted = features_of(space, space.of_features(features), data_set)
+    if not np.allclose(features, wanted, rtol=1e-5):
+        raise UserError(
+            f"{folder / measurements.NETWORKS} has networks that are none of this space for "
+            f"images of {data_set}: their features differ; see --image_size and --classes of "
+            "launch.profile_device"
+        )
+    return features, costs
+
+
+def _in_order(folder: pathlib.Path, found: Measurements, names: Sequence[str]) -> np.ndarray:
+    """[N, names] float32: the features of these names."""
+    for name in names:
+        if name not in found.feature_names:
+            raise UserError(f"{folder / measurements.NETWORKS} lacks the feature {name!r}")
+    return found.features[:, [found.feature_names.index(name) for name in names]]
 
 
 _Networks = tuple[SlotSpace, np.ndarray, dict[str, np.ndarray]]

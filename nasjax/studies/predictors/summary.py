@@ -106,7 +106,8 @@ def _by_device(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
 def markdown(page: dict[str, Any]) -> str:
     """The report as text."""
     columns = (
-        *("R2", "sd", "worst device", "measured", "simulated", "RMSE", "within 10 %"),
+        *("R2", "sd", "worst device", "measured", "simulated", "RMSE", "Kendall's tau"),
+        "within 10 %",
         "within a spread",  # normal errors: 68 %
     )
     head = f"| predictor | {' | '.join(columns)} | fit s | us each | us alone |"
@@ -116,7 +117,7 @@ def markdown(page: dict[str, Any]) -> str:
         measured, simulated = ("" if r2 is None else f"{r2:.4f}" for r2 in kinds)
         lines.append(
             f"| {label} | {row['r2_mean']:.4f} | {row['r2_sd']:.4f} | {row['r2_worst']:.4f} "
-            f"| {measured} | {simulated} | {row['rmse']:.4g} "
+            f"| {measured} | {simulated} | {row['rmse']:.4g} | {row['kendall']:.3f} "
             f"| {100 * row['within_10']:.0f} % | {_share(row['within_1_spread'])} "
             f"| {row['fit_seconds']:.2g} "
             f"| {row['microseconds']:.2g} | {row['single_microseconds']:.3g} |"

@@ -1,0 +1,37 @@
+"""A profiled device alone: which predictor orders a space's other networks best, kept for searches.
+
+    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
+    python -m launch.predictor --config=configs/predictors/profiled_space.py \\
+        --config.comparison.folder=measurements/macro --directory=predictors/macro
+
+No other device is known and nothing is transferred (`profiled_device.py` does that). Of 200
+profiled networks 160 are fitted and 40 test, ten times; the curve says what fewer would do.
+`DIRECTORY/saved/` has a predictor of each of `comparison.costs`, fitted on all networks, for
+`--config.evaluator.predicted` and for `autocomet_macro_device.py` among the studies. Of cells:
+`--config.comparison.space=nas_bench_201`; where fewer were profiled, a smaller `comparison.train`.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """The bag of boosted trees is kept; XGBoost alone and support vectors stand beside it."""
+    c = ml_collections.ConfigDict()
+    c.comparison = dict(
+        data_set="cifar10",
+        costs=("latency_ms",),
+        folder="measurements/macro",
+        space="nas_bench_macro",
+        train=160,
+        seeds=10,
+        curve=(20, 40, 80, 160),
+        curve_of=("bag_of_boosted_trees", "xgboost", "svr"),
+        curve_seeds=10,
+        save="bag_of_boosted_trees",
+    )
+    c.predictors = dict(
+        bag_of_boosted_trees=dict(name="bag_of_boosted_trees"),
+        xgboost=dict(name="bag_of_boosted_trees", form="trees", members=1, sample=1.0),
+        svr=dict(name="support_vectors"),
+    )
+    return c
