@@ -1,5 +1,6 @@
 """What is known of architectures before a search: tables, costs that are predicted, surrogates."""
 
+import functools
 import hashlib
 import json
 import math
@@ -32,20 +33,36 @@ def with_predicted(rows: Rows, space: SlotSpace, evaluator: TableConfig) -> Rows
     """Appends the costs that saved predictors predict of all architectures."""
     if not evaluator.predicted:
         return rows
-    features = features_of(space, space.of_index(np.arange(space.size)), evaluator.data_set)
     costs = [rows.costs]
     for directory in evaluator.predicted:
-        read = saved.load(pathlib.Path(directory), space.feature_names)
-        known = read.facts.get("data_set")
-        allowed = f"predictors of {evaluator.data_set!r}, evaluator.data_set; it is of {known!r}"
-        check(known == evaluator.data_set, "evaluator.predicted", directory, allowed)
-        predict = jax.jit(of_saved(read, space).predict)
-        found = np.asarray(predict(read.params, features).value)
-        missing = f"numbers or infinite; this one's are NaN for {np.isnan(found).sum():,} of them"
-        allowed = f"predictors whose costs of the {len(found):,} architectures are {missing}"
-        check(not np.isnan(found).any(), "evaluator.predicted", directory, allowed)
-        costs.append(found[:, None])
+        content = saved.fingerprint(pathlib.Path(directory))
+        costs.append(_predicted(directory, content, space, evaluator.data_set)[:, None])
     return rows._replace(costs=np.concatenate(costs, axis=1))
+
+
+@functools.lru_cache(maxsize=32)
+def _predicted(directory: str, content: str, space: SlotSpace, data_set: str) -> np.ndarray:
+    """[size] float32, in the order of the space's index; content: the predictor's fingerprint.
+
+    Cells of a study ask for the same again and again.
+    """
+    del content
+    read = saved.load(pathlib.Path(directory), space.feature_names)
+    known = read.facts.get("data_set")
+    allowed = f"predictors of {data_set!r}, evaluator.data_set; it is of {known!r}"
+    check(known == data_set, "evaluator.predicted", directory, allowed)
+    features = _features_of_all(space, data_set)
+    predict = jax.jit(of_saved(read, space).predict)
+    found = np.asarray(predict(read.params, features).value)
+    missing = f"numbers or infinite; this one's are NaN for {np.isnan(found).sum():,} of them"
+    allowed = f"predictors whose costs of the {len(found):,} architectures are {missing}"
+    check(not np.isnan(found).any(), "evaluator.predicted", directory, allowed)
+    return found
+
+
+@functools.lru_cache(maxsize=2)
+def _features_of_all(space: SlotSpace, data_set: str) -> np.ndarray:
+    return features_of(space, space.of_index(np.arange(space.size)), data_set)
 
 
 def in_units(rows: Rows, unit: float) -> Rows:

@@ -2,7 +2,8 @@
 
     python -m launch.study --config=configs/studies/autocomet_macro.py --directory=studies/macro
 
-The table has no device costs; `evaluator.predicted` takes those of a saved predictor.
+The table has no device costs; `autocomet_macro_device.py` limits what a predictor, fitted to this
+machine's measurements, says of them.
 """
 
 import ml_collections

@@ -17,6 +17,7 @@ class Constraint(NamedTuple):
     target: float  # that quantile, in the cost's unit
     costs: np.ndarray  # [rows]; inf: the device cannot run it
     seen: np.ndarray | None = None  # [rows]: what was predicted instead, if searches saw that
+    is_predicted: bool = False  # `costs` are a saved predictor's, of a table's rows: not measured
 
     @property
     def is_kept(self) -> np.ndarray:

@@ -22,8 +22,10 @@ class StudyConfig:
       costs: names of device costs, and quantiles: of each over a table's architectures (without a
         table, over a random sample of the space). Every table is searched once for every cost and
         quantile; answers must not cost more than that, as if it were `search.max_cost`. The search
-        sees that cost first, before `evaluator.costs`. Without costs, nothing is asked for.
-      measures: costs of which the answers' are reported besides.
+        sees that cost first, before `evaluator.costs`. Without costs, nothing is asked for. One may
+        be a directory that `evaluator.predicted` names, of a predictor: all is then of the cost
+        that it predicts, which nobody measured.
+      measures: costs of which the answers' are reported besides; these directories too.
       seeds: searches per cell, seeds 0 to seeds - 1.
       seeds_per_part: so many at most run as one program and are kept as one file.
       memory_budget_gib: fewer run together where their states would take more.
@@ -76,6 +78,7 @@ class CellConfig(NamedTuple):
       sections: those of `assemble.assemble_table`; targets that the limit gives are None.
       measures: names of costs to report.
       relative: the target that its searches see is the limit's quantile of what they see.
+      predictors: directories of saved predictors, which costs and measures may name.
     """
 
     label: str
@@ -86,6 +89,7 @@ class CellConfig(NamedTuple):
     limit: Limit | None = None
     measures: tuple[str, ...] = ()
     relative: bool = False
+    predictors: tuple[str, ...] = ()
 
     @property
     def is_predicted(self) -> bool:
@@ -96,7 +100,8 @@ class CellConfig(NamedTuple):
     def sees_predicted(self) -> bool:
         """Whether searches see a predicted cost in the place of the limited one."""
         evaluator = self.sections["evaluator"]
-        return bool(evaluator.get("predicted")) and not evaluator["costs"]
+        first = (*evaluator["costs"], *evaluator.get("predicted", ()))[:1]
+        return self.limit is not None and first != (self.limit.cost,)
 
     @property
     def group(self) -> tuple[Any, ...]:
@@ -163,7 +168,11 @@ def parse(config: Mapping[str, Any]) -> Study:
 
 
 def _digest(known: str | None, cells: Sequence[CellConfig]) -> str | None:
-    predicted = (path for cell in cells for path in cell.sections["evaluator"].get("predicted", ()))
+    predicted = (
+        path
+        for cell in cells
+        for path in (*cell.predictors, *cell.sections["evaluator"].get("predicted", ()))
+    )
     initial = (path for cell in cells for path in cell.sections["controller"].get("initial", ()))
     found = digest_of(predicted, initial)
     allowed = f"{found!r}, as the files that controllers name are now, or left out"
@@ -181,6 +190,7 @@ def _cell(
     measures: tuple[str, ...],
 ) -> CellConfig:
     space, data_set = table.split("/")
+    predictors = tuple(evaluator.get("predicted", ()))
     seen: dict[str, Any] = {"costs": tuple(evaluator["costs"])}
     if "predicted" in sections:
         device = limit.cost.rpartition("/")[2] if limit else ""
@@ -188,6 +198,10 @@ def _cell(
             "costs": (),
             "predicted": tuple(p.format(cost=device) for p in sections["predicted"]),
         }
+    elif limit is not None and limit.cost in predictors:
+        allowed = f"(): study.costs has {limit.cost!r}, predicted, and a limited cost comes first"
+        check(not seen["costs"], "evaluator.costs", seen["costs"], allowed)
+        seen["predicted"] = (limit.cost, *(path for path in predictors if path != limit.cost))
     elif limit is not None:
         seen["costs"] = (limit.cost, *(cost for cost in seen["costs"] if cost != limit.cost))
     relative = sections.get("relative", False)
@@ -197,7 +211,8 @@ def _cell(
         "controller": sections["controller"],
         "reward": sections["reward"],
     }
-    return CellConfig(label, space, data_set, budget, sections, limit, measures, relative)
+    asked = limit, measures, relative, predictors
+    return CellConfig(label, space, data_set, budget, sections, *asked)
 
 
 def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any]) -> dict[str, Any]:

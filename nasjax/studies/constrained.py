@@ -23,8 +23,8 @@ _ENDS = Ratio._fields
 def summary(cell: Cell) -> dict[str, Any]:
     """Columns of a cell with a constraint; of one without, none.
 
-    - cost (its name), quantile, target (that of the cost, in its unit); feasible: whether any row
-      of the table keeps it
+    - cost (its name), cost_is_predicted (by a saved predictor, not measured), quantile, target
+      (that of the cost, in its unit); feasible: whether any row of the table keeps it
     - answered_percent of the seeds have a best feasible row; answered_kept_percent of these keep
       the constraint, all unless searches saw predicted costs; cost_mean of those rows, in the
       cost's unit, cost_percent of the target, measures.NAME means (of what is known)
@@ -35,7 +35,7 @@ def summary(cell: Cell) -> dict[str, Any]:
     """
     if cell.constraint is None:
         return {}
-    cost, quantile, target, costs, _ = cell.constraint
+    cost, quantile, target, costs = cell.constraint[:4]
     rows, final = answers(cell), cell.final[cell.final >= 0]
     found = rows[rows >= 0]
     known = np.isfinite(cell.search_accuracy[cell.drawn])
@@ -44,6 +44,7 @@ def summary(cell: Cell) -> dict[str, Any]:
     mean_cost = _mean_of(rows, costs)
     return {
         "cost": cost,
+        "cost_is_predicted": cell.constraint.is_predicted,
         "quantile": quantile,
         "target": target,
         "feasible": cell.is_feasible,

@@ -12,6 +12,7 @@ from nasjax.studies import columns, tradeoffs
 from nasjax.studies.aggregate import Group
 from nasjax.studies.answers import AIM_UNDER_CONSTRAINT
 from nasjax.studies.blocks import Block, Chapter, Folded, Notes, Picture, Table
+from nasjax.studies.cell import Cell
 from nasjax.studies.columns import Column, Row, number
 from nasjax.studies.constrained import AUTOCOMET, MEASURE
 from nasjax.studies.page import heading
@@ -58,6 +59,18 @@ def _chapter(table: OfTable, index: int) -> Chapter:
     blocks += [Folded("What each setting would pick", _picks(table)), Notes(_reading())]
     blocks += [Folded(_limit(limit.rows[0]), _details(limit, table)) for limit in table.limits]
     return Chapter(head, blocks)
+
+
+def predicted_notes(cells: Sequence[Cell]) -> list[str]:
+    """What a report must say of limited costs that were predicted, not measured."""
+    limits = [cell.constraint for cell in cells if cell.constraint is not None]
+    names = dict.fromkeys(limit.cost for limit in limits if limit.is_predicted)
+    return [
+        f"{name} is what a saved predictor says of the table's architectures: it was not measured. "
+        "Its quantiles, what keeps a constraint and the costs of answers are predicted too; how "
+        "far such predictions are off is told where it was fitted."
+        for name in names
+    ]
 
 
 def _limit(row: Mapping[str, Any]) -> str:

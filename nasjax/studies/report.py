@@ -127,7 +127,7 @@ def _table(
         [tradeoff(of_cost, reference) for of_cost in by_cost.values()],
         names,
         picks(every),
-        sampled.note(first),
+        [*sampled.note(first), *constrained_page.predicted_notes(every)],
     )
 
 

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nasjax import assemble, known
-from nasjax.config import check
-from nasjax.data.tables import load_table
+from nasjax.config import check, unknown
+from nasjax.data.tables import cost_names, load_table
 from nasjax.errors import UserError
-from nasjax.members import fitting_evaluator
+from nasjax.evaluation.table import TableConfig
+from nasjax.members import fitting_evaluator, slot_space
 from nasjax.studies import compiled, parts, sampled
 from nasjax.studies.cell import Cell, Constraint
 from nasjax.studies.config import CellConfig, Study
@@ -97,16 +98,31 @@ def constraint_of(cell: CellConfig) -> Constraint:
     runs = "a cost that is finite for some architecture: the device can run none"
     check(bool(np.isfinite(costs).any()), "study.costs", cost, runs)
     target = float(np.quantile(costs[np.isfinite(costs)], quantile))
-    return Constraint(cost, quantile, target, costs)
+    return Constraint(cost, quantile, target, costs, is_predicted=cost in cell.predictors)
 
 
 def _costs(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Columns of the cell's table, in the order of its space's index; or of the random sample."""
+    """Columns of the cell's table, in the order of its space's index; or of the random sample.
+
+    Or what the study's predictors predict of the table's architectures.
+
+    Raises:
+      UserError: a name is neither a cost of the table nor one of these predictors.
+    """
     if cell.is_predicted:
         return sampled.costs_of_sample(cell, names)
-    table = load_table(cell.space, cell.data_set, names)
-    rows = known.rows_of(table, cell.space)
-    return dict(zip(names, rows.costs.T, strict=True))
+    has = [*cost_names(cell.space, cell.data_set), *cell.predictors]
+    for name in names:
+        if name not in has:
+            what = f"cost {name!r} of config.study.costs or .measures"
+            more = "evaluator.predicted may name directories of saved predictors too"
+            raise UserError(f"{unknown(what, name, has)}; {more}")
+    measured = [name for name in names if name not in cell.predictors]
+    predicted = tuple(name for name in names if name in cell.predictors)
+    rows = known.rows_of(load_table(cell.space, cell.data_set, measured), cell.space)
+    asked = TableConfig(cell.data_set, predicted=predicted)
+    rows = known.with_predicted(rows, slot_space(cell.space), asked)
+    return dict(zip((*measured, *predicted), rows.costs.T, strict=True))
 
 
 class Runner:

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("xgboost")
 
+from configs.predictors import profiled_space
 from nasjax import known
 from nasjax.errors import UserError
 from nasjax.evaluation.table import Rows, TableConfig
@@ -101,6 +102,14 @@ def test_what_is_kept_is_fitted_on_all_and_tells_a_search_what_a_network_costs(m
     assert runs.mean() > 0.9
     assert np.corrcoef(found[runs], wanted[runs])[0, 1] > 0.98
     assert np.abs(found[runs] / wanted[runs] - 1).mean() < 0.05
+
+
+def test_the_config_is_a_study_of_a_folder(folder):
+    asked = profiled_space.get_config()
+    asked.comparison.folder = str(folder)
+    study = config.parse(asked.to_dict())
+    with pytest.raises(UserError, match="comparison.train=160; it must be below 119"):
+        fits.measured(study)
 
 
 def test_a_folder_that_was_measured_anew_is_another_study(tmp_path):

@@ -1,0 +1,35 @@
+"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), at most so many ms on this machine.
+
+    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
+    python -m launch.predictor --config=configs/predictors/profiled_space.py \\
+        --config.comparison.folder=measurements/macro --directory=predictors/macro
+    python -m launch.study --config=configs/studies/autocomet_macro_device.py \\
+        --directory=studies/macro_device
+
+The table has no device's latency: the limited one is what the second command's predictor says of
+all 6,561 networks, and the report says that it is predicted. What is kept elsewhere: name its
+directory in both `study.costs` and `evaluator.predicted`.
+"""
+
+import ml_collections
+
+from configs.studies import settings
+
+LATENCY = "predictors/macro/saved/latency_ms"
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """100 seeds, 300 queries."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=("nas_bench_macro/cifar10",),
+        budgets=(300,),
+        costs=(LATENCY,),
+        quantiles=(0.25, 0.5, 0.75),
+        measures=("network/macs_m", "network/params_m"),
+        seeds=100,
+        reference="autocomet",
+    )
+    c.evaluator = dict(noise=False, predicted=(LATENCY,))
+    c.controllers = settings.ALL_UNDER_TARGET
+    return c
