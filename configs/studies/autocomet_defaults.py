@@ -1,0 +1,42 @@
+"""Which of the variants that the ablation does not tell apart should be the default?
+
+    python -m launch.study --config=configs/studies/autocomet_defaults.py \
+        --directory=studies/autocomet_defaults
+
+Eighteen contexts on devices that no other study of AUTOCoMET here has: NAS-Bench-201's three data
+sets, a phone, a CPU and an FPGA of HELP and HW-NAS-Bench, at most the 25 and 50 % quantile of the
+latency.
+"""
+
+from typing import Any
+
+import ml_collections
+
+from configs.studies import settings
+
+# label -> all in which these differ
+ARMS: dict[str, dict[str, Any]] = {
+    "equation_3": dict(schedule="equation_3", replays=16, updates=2),
+    "equation_3_four_updates": dict(schedule="equation_3", replays=16, updates=4),
+    "equation_3_no_replay": dict(schedule="equation_3", replays=0, updates=2),
+    "constant": dict(schedule="constant", replays=16, updates=2),
+    "dual_50": dict(schedule="dual", allowed=0.5, replays=16, updates=2),
+    "dual_70": dict(schedule="dual", allowed=0.7, replays=16, updates=2),
+}
+DEVICES = ("help/samsung_s7_ms", "help/silver_4114_ms", "hw_nas_bench/fpga_latency_ms")
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """64 seeds, 300 queries."""
+    c = ml_collections.ConfigDict()
+    c.study = dict(
+        tables=tuple(f"nas_bench_201/{name}" for name in ("cifar10", "cifar100", "imagenet16")),
+        budgets=(300,),
+        costs=DEVICES,
+        quantiles=(0.25, 0.5),
+        seeds=64,
+        reference="equation_3",
+    )
+    c.evaluator = dict(noise=False)
+    c.controllers = {label: settings.autocomet(**arm) for label, arm in ARMS.items()}
+    return c
