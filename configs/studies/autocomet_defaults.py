@@ -4,8 +4,8 @@
         --directory=studies/autocomet_defaults
 
 Eighteen contexts on devices that no other study of AUTOCoMET here has: NAS-Bench-201's three data
-sets, a phone, a CPU and an FPGA of HELP and HW-NAS-Bench, at most the 25 and 50 % quantile of the
-latency.
+sets, HW-NAS-Bench's Edge TPU (which cannot run all cells), Eyeriss and FPGA, at most the 25 and
+50 % quantile of the latency.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "dual_50": dict(schedule="dual", allowed=0.5, replays=16, updates=2),
     "dual_70": dict(schedule="dual", allowed=0.7, replays=16, updates=2),
 }
-DEVICES = ("help/samsung_s7_ms", "help/silver_4114_ms", "hw_nas_bench/fpga_latency_ms")
+DEVICES = ("edgetpu", "eyeriss", "fpga")
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -32,7 +32,7 @@ def get_config() -> ml_collections.ConfigDict:
     c.study = dict(
         tables=tuple(f"nas_bench_201/{name}" for name in ("cifar10", "cifar100", "imagenet16")),
         budgets=(300,),
-        costs=DEVICES,
+        costs=tuple(f"hw_nas_bench/{device}_latency_ms" for device in DEVICES),
         quantiles=(0.25, 0.5),
         seeds=64,
         reference="equation_3",
