@@ -63,7 +63,7 @@ class AutocometConfig:
     secondary_reward: Literal["cost", "excess", "broken"] = "excess"
     target: float | None = None
     shaping: Literal["policy", "value"] = "policy"
-    schedule: Schedule = "dual"
+    schedule: Schedule = "equation_3"
     epsilon: tuple[float, ...] = (1.0,)
     threshold: float = 0.01
     decay_episodes: int | None = None
@@ -76,7 +76,7 @@ class AutocometConfig:
     initial: tuple[str, ...] = ()
     width: int = 64
     initial_value: float = 0.0
-    updates: int = 2
+    updates: int = 4
     replays: int = 16
     models_per_round: int = 1
     attempts: int = 6
