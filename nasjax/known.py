@@ -99,6 +99,8 @@ def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str,
       UserError: a predictor is missing, or is not the one that the section names.
     """
     if evaluator.get("name") != "surrogate":
+        given = evaluator.get("digest")
+        check(given is None, "evaluator.digest", given, "left out: study.digest is of what is read")
         return evaluator
     _, config = parse_member("evaluator", {**evaluator, "data_set": ""})
     found = with_digest(config, (*config.costs, *costs))

@@ -87,6 +87,9 @@ def test_a_run_knows_which_predictors_it_reads(tmp_path):
         plain = assemble.resolved(made._replace(evaluator=evaluator), NasBench201())
         digests.append(plain["evaluator"]["digest"])
     assert digests[0] == digests[2] != digests[1]
+    stale = dataclasses.replace(evaluator, digest=digests[1])
+    with pytest.raises(UserError, match=f"evaluator.digest='{digests[1]}'; .*{digests[0]}"):
+        assemble.resolved(made._replace(evaluator=stale), NasBench201())
 
 
 @pytest.mark.parametrize(

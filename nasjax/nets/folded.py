@@ -27,7 +27,7 @@ def conv(layer: Mapping[str, Any], x: jax.Array, stride: int = 1) -> jax.Array:
     """
     w = layer["w"]
     groups = x.shape[3] // w.shape[2]
-    is_depthwise = groups == w.shape[3] > 1
+    is_depthwise = w.shape[2] == 1 and groups == w.shape[3] > 1
     y = _depthwise(x, w, stride) if is_depthwise else _grouped(x, w, stride, groups)
     return y + layer["b"][None, None, None] if "b" in layer else y
 

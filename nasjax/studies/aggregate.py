@@ -10,7 +10,7 @@ import pandas as pd
 from nasjax.errors import UserError
 from nasjax.runs.page import FEW_UPDATES
 from nasjax.studies import constrained, statistics
-from nasjax.studies.answers import answers, best_reported, reached
+from nasjax.studies.answers import best_reported, kept_answers, reached
 from nasjax.studies.cell import ENDED, Cell
 from nasjax.studies.config import Limit
 
@@ -30,7 +30,8 @@ class Group(NamedTuple):
 class Curve(NamedTuple):
     """The mean reported accuracy of the incumbent over queries, with its 95 % bootstrap band.
 
-    NaN where a seed has no architecture yet. Seeds that never have one are left out.
+    NaN where a seed has no architecture yet. Seeds that end without an answer that keeps the
+    constraint are left out.
     """
 
     queries: np.ndarray  # [P] int, ascending
@@ -58,8 +59,9 @@ def aggregates(cells: Sequence[Cell], reference: str) -> pd.DataFrame:
 
     Of cells with a constraint only rows that keep it count, everywhere but in queries_mean,
     distinct_rows_mean and final_*; the aim is 99.5 % of the best of them, the random search is one
-    that found any. They are compared under the same constraint, and have further columns, see
-    `constrained.summary` and `constrained.compare`.
+    that found any. An answer that searches take for feasible by predicted costs, and that breaks
+    the constraint, counts as unknown. They are compared under the same constraint, and have further
+    columns, see `constrained.summary` and `constrained.compare`.
 
     Raises `UserError` if there are no cells, one is not usable, or none has the label `reference`.
     """
@@ -112,7 +114,8 @@ def group_of(cell: Cell) -> Group:
 def curve(cell: Cell, *, points: int = CURVE_POINTS) -> Curve:
     """The cell's anytime curve at up to `points` query counts, evenly spread on a log axis."""
     counts = np.unique(np.geomspace(1, cell.budget, points).round().astype(int))
-    reported = _reported(cell)[:, counts - 1]
+    ends_kept = kept_answers(cell) >= 0
+    reported = _reported(cell)[ends_kept][:, counts - 1]
     known = reported[np.isfinite(reported[:, -1])]
     if not len(known):
         nothing = np.full(len(counts), np.nan)
@@ -172,8 +175,8 @@ def _or_worst(values: np.ndarray) -> np.ndarray:
 
 def _summarize(cell: Cell) -> dict[str, Any]:
     eligible = cell.eligible_accuracy
-    best = answers(cell)
-    search = _known(statistics.look_up(best, cell.answerable_accuracy))
+    best = kept_answers(cell)
+    search = _known(statistics.look_up(best, eligible))
     reported = statistics.look_up(best, cell.reported_accuracy)
     known = _known(reported)
     regret = best_reported(cell) - _or_worst(reported)
@@ -212,7 +215,7 @@ def _summarize(cell: Cell) -> dict[str, Any]:
 def _compare(group: Sequence[Cell], reference: str) -> list[dict[str, float]]:
     """Each cell of the group against the reference; NaN for itself, or where there is none."""
     values = {
-        cell.label: statistics.look_up(answers(cell), cell.reported_accuracy) for cell in group
+        cell.label: statistics.look_up(kept_answers(cell), cell.reported_accuracy) for cell in group
     }
     base = values.get(reference, np.array([]))
     rows = []

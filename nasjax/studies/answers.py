@@ -8,7 +8,7 @@ Its reported accuracy decides on nothing.
 import numpy as np
 
 from nasjax.studies import statistics
-from nasjax.studies.cell import Cell
+from nasjax.studies.cell import NO_ROW, Cell
 
 AIM = 0.99  # of the best search accuracy of the table's rows that may be answers
 AIM_UNDER_CONSTRAINT = 0.995
@@ -22,15 +22,27 @@ def answers(cell: Cell) -> np.ndarray:
     return statistics.last_incumbents(cell.queries, cell.answerable_accuracy)
 
 
+def kept_answers(cell: Cell) -> np.ndarray:
+    """Those answers that keep the constraint as measured: [N] int32 rows, NO_ROW elsewhere.
+
+    All, unless the searches saw predicted costs.
+    """
+    rows = answers(cell)
+    if cell.constraint is None:
+        return rows
+    return np.where((rows >= 0) & cell.constraint.is_kept[rows], rows, NO_ROW)
+
+
 def reached(cell: Cell) -> np.ndarray:
     """Queries to 99 % of the table's best answer, under a constraint 99.5 %; [N], inf: never.
 
-    Where a search sees predicted costs, it may come there and not know that it did.
+    What a search that sees predicted costs does not take for feasible, it has not found.
     """
     eligible = cell.eligible_accuracy
     part = AIM if cell.constraint is None else AIM_UNDER_CONSTRAINT
     target = part * greatest(eligible)
-    return statistics.queries_to_reach(cell.queries, eligible, target)
+    taken = np.where(np.isnan(cell.answerable_accuracy), np.nan, eligible)
+    return statistics.queries_to_reach(cell.queries, taken, target)
 
 
 def best_row(cell: Cell) -> int:

@@ -62,8 +62,9 @@ def mark_notes(rows: Sequence[Row]) -> list[str]:
         )
     if any(row["unknown_seeds"] for row in rows):
         notes.append(
-            "‡ seeds that found nothing of known reported accuracy: left out of means and of "
-            "Welch's test; the median regret and Mann-Whitney's test count them as the worst."
+            "‡ seeds that found nothing of known reported accuracy, or whose answer breaks the "
+            "constraint: left out of means and of Welch's test; the median regret and "
+            "Mann-Whitney's test count them as the worst."
         )
     return notes
 

@@ -92,7 +92,8 @@ def _overview(table: OfTable) -> list[Block]:
         "First: mean over seeds of the reported accuracy, %, of the best feasible architecture: of "
         "those that a seed asked for and that keep the constraint, the one with the best search "
         "accuracy; in brackets the share of seeds that have one, where it is not all, and of these "
-        "the share that keeps it as measured, where a setting saw predicted costs. Last column: "
+        "the share that keeps it as measured, where a setting saw predicted costs (means are over "
+        "these). Last column: "
         "the table's architecture with the best search accuracy of those that keep the constraint.",
         f"Second: median queries to within {100 - 100 * AIM_UNDER_CONSTRAINT:g} % of the table's "
         "best search accuracy under the constraint, the same target for all; seeds that never came "
@@ -176,7 +177,8 @@ PICTURE_NOTES = (
     "Cost against accuracy: the line is the best reported accuracy that the table has at no more "
     "cost, which no search sees; dotted: the targets. Marks: the median cost and the median "
     "reported accuracy of the answers of a setting's seeds, a shape a target, hollow where its "
-    "line is dash-dotted; bars: the middle half of the seeds.",
+    "line is dash-dotted; bars: the middle half of the seeds. Answers by predicted costs may lie "
+    "beyond the target.",
     "Over queries: means over seeds with 95 % percentile-bootstrap bands, a column a target. "
     "Above: reported accuracy of the best feasible architecture so far; a line begins where all "
     "its seeds have one, seeds that never have one are left out; dotted: the best of the table. "
@@ -217,6 +219,7 @@ def _about(pick: Mapping[str, Any], prefix: str, agreed: str) -> list[str]:
     reported = pick[f"{prefix}reported_percent"]
     accuracy = "–" if reported is None else number(reported)
     cost = number(pick[f"{prefix}cost_value"], ".4g")
+    cost += "" if pick[f"{prefix}keeps_target"] else " (breaks it)"
     return [pick[f"{prefix}architecture"], agreed or "–", cost, accuracy]
 
 
@@ -317,7 +320,7 @@ def _final_cost(row: Row) -> str:
     return number(row["final_cost_mean"], ".4g") + (f" ({unable} cannot run)" if unable else "")
 
 
-KEPT = (Column("of these keep it", lambda row: number(row["answered_kept_percent"], ".0f", " %")),)
+KEPT = (Column("of these keep it", lambda row: _share(row["answered_kept_percent"])),)
 FINAL = (
     Column("final greedy", lambda row: _share(row["final_percent"])),
     Column("keeps the constraint", lambda row: number(row["final_kept_percent"], ".0f", " %")),
@@ -346,10 +349,10 @@ def _reading() -> list[str]:
         "accuracy under the constraint. Search accuracy: mean of what the search saw. Seeds "
         "without an answer are left out of means. Where a setting saw predicted costs, an answer "
         "is feasible as predicted; beside it stands the share that keeps the constraint as "
-        "measured.",
+        "measured, accuracies and tests are of these, costs and other measures of all answers.",
         f"Reached: the share of seeds that came to {AIM_TEXT} of the table's best search accuracy "
-        "under the constraint; the median counts those that did not as infinite. Queries include "
-        "repeats, invalid ones and those that break the constraint.",
+        "under the constraint, and took it for feasible; the median counts those that did not as "
+        "infinite. Queries include repeats, invalid ones and those that break the constraint.",
         "Times the queries of another: the setting's median over the other's, with a 95 % "
         f"percentile-bootstrap interval over seeds ({RESAMPLES:,} resamples); below 1 it needs "
         "fewer. Of a median beyond the budget no more is known: such a ratio is a bound, not known "

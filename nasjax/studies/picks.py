@@ -14,8 +14,9 @@ def picks(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """An entry for every cell with a constraint, in their order; plain data.
 
     - space, data_set, budget, cost, quantile, target (in the cost's unit), label, seeds
-    - architecture, its agreed_percent of all seeds, cost_value, search_percent, reported_percent:
-      of the best feasible row that most seeds have; None where none has any
+    - architecture, its agreed_percent of all seeds, cost_value, keeps_target (False where predicted
+      costs have misled), search_percent, reported_percent: of the best feasible row that most seeds
+      have; None where none has any
     - best_...: the same of the table's row with the best search accuracy that keeps the constraint;
       None where no row does
     """
@@ -54,12 +55,13 @@ def _pick(cell: Cell, to_text: Callable[[int], str]) -> dict[str, Any]:
 def _about(cell: Cell, row: int, to_text: Callable[[int], str]) -> dict[str, Any]:
     assert cell.constraint is not None
     if row < 0:
-        names = ("architecture", "cost_value", "search_percent", "reported_percent")
+        names = ("architecture", "cost_value", "keeps_target", "search_percent", "reported_percent")
         return dict.fromkeys(names)
     reported = float(cell.reported_accuracy[row])
     return {
         "architecture": to_text(row),
         "cost_value": float(cell.constraint.costs[row]),
+        "keeps_target": bool(cell.constraint.is_kept[row]),
         "search_percent": 100 * float(cell.search_accuracy[row]),
         "reported_percent": None if np.isnan(reported) else 100 * reported,
     }

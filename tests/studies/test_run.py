@@ -168,8 +168,10 @@ def test_a_relative_target_is_the_quantile_of_what_is_seen(tmp_path):
     assert kept["random_search"] == pytest.approx(0.3, abs=1e-3)
     assert 0.3 <= kept["relative"] < 0.37  # many cells have as many multiply-adds
     assert kept["absolute"] == 1
+    # Searches count costs in the target that they see.
     made = {cell.label: run.assemble_cell(cell).rows.costs for cell in study.cells}
     np.testing.assert_allclose(np.quantile(made["relative"], 0.3), 1, rtol=1e-5)
+    assert made["absolute"].max() < 1
 
 
 def test_a_study_goes_on_with_the_files_it_began_with_only(tmp_path):

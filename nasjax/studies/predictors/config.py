@@ -27,8 +27,8 @@ class ComparisonConfig:
       folder: of measurements of a space's networks on one device, to be fitted on instead of a
         table (see `launch/profile_device.py`); costs are its targets, e.g. "latency_ms".
       space: of its networks, a key of `members.TABLE_SPACES`; None without a folder.
-      train: architectures that a predictor is fitted on, of those that the device can run; all
-        others test it.
+      train: architectures that a predictor is fitted on, of those that the device can run, and at
+        most four fifths of them; all others test it.
       seeds: splits, and fits on them.
       curve: more numbers of architectures to fit on; curve_of: labels of the predictors that are;
         curve_seeds: splits of these.
