@@ -3,9 +3,9 @@
     python -m launch.study --config=configs/studies/autocomet_defaults.py \
         --directory=studies/autocomet_defaults
 
-Eighteen contexts on devices that no other study of AUTOCoMET here has: NAS-Bench-201's three data
-sets, HW-NAS-Bench's Edge TPU (which cannot run all cells), Eyeriss and FPGA, at most the 25 and
-50 % quantile of the latency.
+Eighteen contexts on devices that Table I, the ablations and the 27 contexts do not have:
+NAS-Bench-201's three data sets, HW-NAS-Bench's Edge TPU (which cannot run all cells), Eyeriss and
+FPGA, at most the 25 and 50 % quantile of the latency.
 
 Expected (commit 24f6a19, 17 minutes on 2 CPU cores): 74 % of the seeds of `equation_3_four_updates`
 come to within 0.5 % of the best feasible accuracy, 69 to 70 % of the others'. So it is the default.
