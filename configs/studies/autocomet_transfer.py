@@ -9,6 +9,9 @@
 
 The searches (Pixel 3, CIFAR-100) leave `learned.npz`; the study goes on with their nets on other
 devices, and on other data sets, beside searches that begin anew. A seed draws one of the eight.
+
+Expected (commit f2f42a3, 6 minutes on one CPU core): on a Raspberry Pi 4, CIFAR-100, 14 queries to
+within 0.5 % of the best feasible cell in 96 % of the seeds, from nothing more than 100 (39 %).
 """
 
 import ml_collections
