@@ -8,9 +8,10 @@ Raspberry Pi 4), targets at the 25, 50 and 75 % quantiles of the latency. The re
 queries each method needs for 99.5 % of the best feasible accuracy, and the ratios; a baseline is
 best judged by the weight that was best in a context, which it could not have known.
 
-Expected (commit f2f42a3, 27 minutes on 2 CPU cores, `--share=0/2` and `1/2` side by side): AUTOCoMET
-comes there in 79 % of the seeds, NAS+Predictor in 66 to 80 % at one weight and 83 % at the best of
-each context, MnasNet's reward in 42 % at the best. All of it: docs/autocomet_contexts.md.
+Expected (commit f2f42a3, 27 minutes on 2 CPU cores, `--share=0/2` and `1/2` side by side):
+AUTOCoMET comes there in 79 % of the seeds, NAS+Predictor in 66 to 80 % at one weight and 83 % at
+the best of each context, MnasNet's reward in 42 % at the best. All of it:
+docs/autocomet_contexts.md.
 """
 
 import ml_collections
