@@ -107,6 +107,18 @@ def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str,
     return {**evaluator, "digest": found.digest}
 
 
+def digest_of_predicted(evaluator: TableConfig) -> str | None:
+    """Of the saved predictors that a search on a table reads.
+
+    Raises:
+      UserError: one is missing or damaged, or they are not those that the section has a digest of.
+    """
+    found, given = digest_of(evaluator.predicted, ()), evaluator.digest
+    allowed = f"{found!r}, as what is predicted is now, or left out"
+    check(given in (None, found), "evaluator.digest", given, allowed)
+    return found
+
+
 def digest_of(predicted: Iterable[str], initial: Iterable[str]) -> str | None:
     """Of saved predictors and of what other searches have learned; None if there are neither.
 
