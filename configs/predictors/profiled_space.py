@@ -9,6 +9,9 @@ profiled networks 160 are fitted and 40 test, ten times; the curve says what few
 `DIRECTORY/saved/` has a predictor of each of `comparison.costs`, fitted on all networks, for
 `--config.evaluator.predicted` and for `autocomet_macro_device.py` among the studies. Of cells:
 `--config.comparison.space=nas_bench_201`; where fewer were profiled, a smaller `comparison.train`.
+
+Expected (commit f2f42a3, one core of an AMD EPYC, a minute): R2 of the bag of boosted trees 0.957,
+XGBoost alone 0.941, support vectors 0.937; with 20 networks 0.870, 0.803 and 0.671.
 """
 
 import ml_collections

@@ -9,6 +9,9 @@
 The table has no device's latency: the limited one is what the second command's predictor says of
 all 6,561 networks, and the report says that it is predicted. What is kept elsewhere: name its
 directory in both `study.costs` and `evaluator.predicted`.
+
+Expected (commit f2f42a3, one core of an AMD EPYC, 8 minutes): AUTOCoMET 91.82, 92.78 and 92.90 %
+within the 25, 50 and 75 % quantile, random search 91.69, 92.41 and 92.59 %.
 """
 
 import ml_collections
