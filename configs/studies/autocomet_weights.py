@@ -5,6 +5,10 @@
 NAS-Bench-201's three data sets, Jetson TX2, at most the median latency. NAS+Predictor's reward is
 accuracy - weight * (cost / target, or what exceeds 1 of it); MnasNet's and evolution's is accuracy
 * (cost / target)^exponent, also below the target (`both`) or above it only (`above`).
+
+Expected (commit dee1849, 12 minutes on 2 CPU cores), mean share of seeds within 0.5 % of the best:
+NAS+Predictor 4 to 91 %, MnasNet's reward 6 to 28 %, evolution 9 to 45 %, AUTOCoMET 86 %.
+docs/autocomet_contexts.md.
 """
 
 from typing import Any
