@@ -8,10 +8,10 @@ The first command fits the surrogates that stand for training and measuring. The
 accuracies of one, its answer is tested with another, fitted on other networks. Random search:
 `--config.controller="{'name': 'random_search', 'models_per_round': 1}"`.
 
-Expected: with seed 0 a network of 66.46 % (test 66.41 %) and 5.65 ms, in half a minute on one core
-(commit 6864845, when the schedule was `dual` with two updates); random search has 64.88 % (65.13
-%). These are accuracies of Accel-NASBench's proxy training, 16 epochs on small images; its best
-measured network has 67.05 %.
+Expected: with seed 0 a network of 66.58 % (test 66.88 %) and 5.68 ms, in a quarter of a minute on 2
+CPU cores (commit dee1849); random search has 64.88 % (65.13 %, commit 6864845). These are
+accuracies of Accel-NASBench's proxy training, 16 epochs on small images; its best measured network
+has 67.05 %.
 
 5.7 ms is the median of the measured networks. With another target: --config.search.max_cost=4.
 """

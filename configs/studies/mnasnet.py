@@ -9,12 +9,10 @@ accuracy that searches see and the one that is reported come from halves of the 
 The targets are the medians of 10,000 random networks: ms on a ZCU102 (FPGA) and per image on an
 A100.
 
-Expected (commit 6864845, when AUTOCoMET's schedule was `dual` with two updates; 20 seeds, 5 minutes
-on one core, of which AUTOCoMET 3): reported top-1
-under 6.98 ms on the ZCU102: REINFORCE 67.19 %, regularised evolution 67.03 %, AUTOCoMET 66.85 %,
-local search 66.55 %, random search 65.53 %; under 0.134 ms on the A100 67.33, 67.55, 67.33, 66.68
-and 65.54 %. Accuracies are those of Accel-NASBench's proxy training, as the surrogates predict
-them.
+Expected (commit dee1849, 20 seeds, 2.4 minutes on 2 CPU cores): reported top-1 under 6.98 ms on the
+ZCU102: REINFORCE 67.19 %, regularised evolution 67.03 %, AUTOCoMET 66.99 %, local search 66.55 %,
+random search 65.53 %; under 0.134 ms on the A100 67.31, 67.55, 67.45, 66.68 and 65.54 %. Accuracies
+are those of Accel-NASBench's proxy training, as the surrogates predict them.
 """
 
 import ml_collections
