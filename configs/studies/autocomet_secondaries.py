@@ -7,9 +7,9 @@ NAS-Bench-201, CIFAR-100, Jetson TX2: its latency has the target; its energy, th
 the multiply-adds count as minus their ratio to the median. Where a cost is primary the accuracy is
 a secondary, and answers are what they are: judged, like all, by accuracy under the target.
 
-Expected (commit dd392e6, when the default schedule was `dual` with two updates; 4 minutes on 2 CPU
-cores): 71.61 % with the latency alone, 71.67 to 71.73 % with one to three more secondaries, 70.9 %
-with the latency as the primary, 70.2 % with the parameters. All of it: docs/autocomet_studies.md.
+Expected (commit 3cab0aa, 4 minutes on 2 CPU cores): 71.8 % with the latency alone and with one or
+two more secondaries, 71.7 % with three, 71.0 % with the latency as the primary, 70.6 % with the
+parameters. All of it: docs/autocomet_studies.md.
 """
 
 import ml_collections
