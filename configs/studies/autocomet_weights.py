@@ -1,4 +1,4 @@
-"""Baselines under a target of latency at many weights, AUTOCoMET beside them, which has none.
+"""Baselines under a target of latency at many weights, AUTOCoMET at its epsilon of 1 beside them.
 
     python -m launch.study --config=configs/studies/autocomet_weights.py --directory=studies/weights
 

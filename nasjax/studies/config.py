@@ -30,8 +30,8 @@ class StudyConfig:
       seeds_per_part: so many at most run as one program and are kept as one file.
       memory_budget_gib: fewer run together where their states would take more.
       reference: label of the controller that others are compared with.
-      digest: of the files that controllers' `predicted` and `initial` name, filled in when a study
-        begins, which goes on with no others.
+      digest: of the predictors and files that `predicted` and `initial` name, filled in when a
+        study begins, which goes on with no others.
     """
 
     tables: tuple[str, ...]
