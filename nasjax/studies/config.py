@@ -151,6 +151,10 @@ def parse(config: Mapping[str, Any]) -> Study:
     evaluator = with_digest_of(evaluator, (*study.costs, *study.measures))
     asked = [Limit(cost, quantile) for cost in study.costs for quantile in study.quantiles]
     limits: list[Limit | None] = [*asked] or [None]
+    for label, sections in settings.items():
+        is_relative = sections.get("relative", False)
+        allowed = "False: there are no study.costs"
+        check(bool(asked) or not is_relative, f"controllers.{label}.relative", True, allowed)
     cells = [
         _cell(label, sections, table, budget, evaluator, limit, study.measures)
         for table in study.tables

@@ -201,6 +201,11 @@ def test_a_study_goes_on_with_the_files_it_began_with_only(tmp_path):
             r"controllers.random_search.relative=True; .*without `predicted` False",
         ),
         (
+            PLAIN
+            | {"controllers": {"random_search": RANDOM | {"predicted": ("a",), "relative": True}}},
+            "controllers.random_search.relative=True; .*no study.costs",
+        ),
+        (
             PLAIN | {"controllers": {"random_search": RANDOM | {"predicted": ()}}},
             r"controllers.random_search.predicted=\(\); it must be one directory",
         ),

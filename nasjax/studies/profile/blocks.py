@@ -3,28 +3,15 @@
 Convolutions alone (the stem, the head's, those that stand for blocks left out) are not activated.
 """
 
-import functools
-
-import numpy as np
-
 from nasjax.nets import folded
 from nasjax.nets import nas_bench_macro as nets
 from nasjax.spaces import parsed
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
-from nasjax.studies.profile.programs import Computed, Layer, ProfiledSpace, linear
+from nasjax.studies.profile.programs import Computed, Layer, ProfiledSpace, linear, slots
 
 
 def _make(image_size: int, classes: int) -> NasBenchMacro:
     return NasBenchMacro(image_size=image_size, num_classes=classes)
-
-
-def _network(space: NasBenchMacro, architecture: np.ndarray) -> Computed:
-    operations = (architecture[:, 0] - 1).tolist()
-    return Computed(
-        function=functools.partial(nets.apply, operations=operations),
-        params=nets.param_shapes(operations, space.num_classes),
-        inputs=(space.image_size, space.image_size, 3),
-    )
 
 
 def _layer(layer: Layer) -> Computed:
@@ -45,4 +32,6 @@ def _layer(layer: Layer) -> Computed:
 
 
 # A network maps up to 170 regions of memory.
-NAS_BENCH_MACRO = ProfiledSpace(_make, _network, _layer, most_networks=300)
+NAS_BENCH_MACRO = ProfiledSpace(
+    _make, slots(nets.apply, nets.param_shapes), _layer, most_networks=300
+)

@@ -1,31 +1,19 @@
 """How NAS-Bench-201 is profiled: batch norms folded, layers alone with the ReLU before them."""
 
-import functools
-
 import jax
-import numpy as np
 
 from nasjax.errors import UserError
 from nasjax.nets import folded
 from nasjax.nets import nas_bench_201 as nets
 from nasjax.spaces import parsed
 from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.studies.profile.programs import Computed, Layer, ProfiledSpace, linear
+from nasjax.studies.profile.programs import Computed, Layer, ProfiledSpace, linear, slots
 
 
 def _make(image_size: int, classes: int) -> NasBench201:
     if image_size % 4:
         raise UserError(f"--image_size={image_size}; it must be a multiple of 4, halved twice")
     return NasBench201(image_size=image_size, num_classes=classes)
-
-
-def _network(space: NasBench201, architecture: np.ndarray) -> Computed:
-    operations = (architecture[:, 0] - 1).tolist()
-    return Computed(
-        function=functools.partial(nets.apply, operations=operations),
-        params=nets.param_shapes(operations, space.num_classes),
-        inputs=(space.image_size, space.image_size, 3),
-    )
 
 
 def _layer(layer: Layer) -> Computed:
@@ -40,4 +28,4 @@ def _layer(layer: Layer) -> Computed:
     )
 
 
-NAS_BENCH_201 = ProfiledSpace(_make, _network, _layer)
+NAS_BENCH_201 = ProfiledSpace(_make, slots(nets.apply, nets.param_shapes), _layer)

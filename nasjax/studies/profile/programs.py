@@ -1,5 +1,6 @@
 """What can be measured, networks and layers, and what a space must offer to be profiled."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
+from nasjax.spaces.slots import SlotSpace
 from nasjax.studies.profile.config import MOST_PROGRAMS
 
 LATENCY, LAYER_LATENCY = "latency", "layer_latency"
@@ -91,6 +93,20 @@ class ProfiledSpace(NamedTuple):
     network: Callable[[Any, np.ndarray], Computed]
     layer: Callable[[Layer], Computed]
     most_networks: int = MOST_PROGRAMS
+
+
+def slots(apply: Callable[..., Any], param_shapes: Callable[..., Any]) -> Callable[..., Computed]:
+    """`ProfiledSpace.network` of a space of slots, from its nets: see `nasjax/nets`."""
+
+    def network(space: SlotSpace, architecture: np.ndarray) -> Computed:
+        operations = (architecture[:, 0] - 1).tolist()
+        return Computed(
+            function=functools.partial(apply, operations=operations),
+            params=param_shapes(operations, space.num_classes),
+            inputs=(space.image_size, space.image_size, 3),
+        )
+
+    return network
 
 
 def networks(entry: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[Program]:
