@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasjax import assemble
+from nasjax import build
 from nasjax.data.datasets import load_search
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import cohorts
@@ -39,7 +39,7 @@ def read_config(
         config = runpy.run_path(str(path))["get_config"]()
     except (OSError, KeyError, SyntaxError, ImportError) as error:
         raise UserError(f"--config={path} cannot be loaded: {error!r}") from None
-    settings = assemble.parse(config.to_dict())
+    settings = build.parse(config.to_dict())
     if settings.data is None:
         raise UserError(f"--config={path} looks results up in a table: nothing is trained")
     if input_shape is None:

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import plain_search
 from benchmarks.machine import seconds
 from configs.studies import settings
-from nasjax import assemble
+from nasjax import build
 from nasjax.spaces.slots import SlotSpace
 from nasjax.studies import compiled
 
@@ -87,7 +87,7 @@ def _measure(
       plain: (accuracies of the table, space, seed) -> the best one found.
     """
     sections = {"space": {"name": SPACE}, "evaluator": {"data_set": DATA_SET}}
-    made = assemble.assemble_table({"reward": {"name": "accuracy"}, **sections, **parts}, budget)
+    made = build.assemble_table({"reward": {"name": "accuracy"}, **sections, **parts}, budget)
     found = compiled.run_seeds(made, np.arange(seeds), budget)
     accuracies = made.rows.search_accuracy
     plain_best, plain_seconds = _plain(functools.partial(plain, accuracies.tolist(), made.space))

@@ -20,8 +20,8 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax import compile_cache
 from nasjax.errors import UserError
+from nasjax.predictor_studies import kinds
 from nasjax.runs.workdir import Workdir, write_json
-from nasjax.studies.predictors import kinds
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",

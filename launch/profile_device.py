@@ -19,10 +19,10 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax import compile_cache
 from nasjax.errors import UserError
+from nasjax.profiling import energy, machine, results, rounds, sample, summary
+from nasjax.profiling.config import MOST_PROGRAMS, PRECISION_BITS, ProfileConfig
+from nasjax.profiling.programs import Program
 from nasjax.runs.workdir import Workdir
-from nasjax.studies.profile import energy, machine, results, rounds, sample, summary
-from nasjax.studies.profile.config import MOST_PROGRAMS, PRECISION_BITS, ProfileConfig
-from nasjax.studies.profile.programs import Program
 
 SPACE = flags.DEFINE_enum(
     "space", "nas_bench_201", list(sample.SPACES), "Whose networks are measured."

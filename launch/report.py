@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from nasjax.errors import UserError
-from nasjax.runs import plots, report
+from nasjax.run_report import plots, report
 from nasjax.studies import summary
 
 

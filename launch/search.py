@@ -16,12 +16,12 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from launch import command_line
-from nasjax import assemble, compile_cache, search
+from nasjax import build, compile_cache, search
 from nasjax.errors import UserError
+from nasjax.run_report.report import write_report
 from nasjax.runs import learned, records
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.runs.final_test import final_test
-from nasjax.runs.report import write_report
 from nasjax.runs.summary import summary_text, write_summary
 from nasjax.runs.workdir import Workdir
 from nasjax.types import Exchange, SearchState
@@ -106,24 +106,24 @@ def main() -> None:
     if CONFIG.value is None or not WORKDIR.value or not CACHE_DIR.value:
         raise UserError("--config=configs/NAME.py and --workdir=DIRECTORY are needed; see --help")
     logging.set_verbosity(logging.WARNING)  # Orbax tells a screenful per checkpoint
-    settings = assemble.parse(CONFIG.value.to_dict())
+    settings = build.parse(CONFIG.value.to_dict())
     cache_dir = pathlib.Path(CACHE_DIR.value).expanduser()
     compile_cache.use(cache_dir / "xla")
     keepers: list[Keeper] = []
-    parts = assemble.assemble(
+    parts = build.assemble(
         settings,
         cache_dir=cache_dir,
         use_store=STORE.value,
         on_result=lambda: keepers[0].on_result(),
     )
     path = pathlib.Path(WORKDIR.value)
-    workdir = Workdir(path, assemble.resolved(settings, parts.space))
+    workdir = Workdir(path, build.resolved(settings, parts.space))
     state = go_on(parts, path, keepers)
     finish(parts, path, state)
     workdir.close()
 
 
-def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> SearchState:
+def go_on(parts: build.Parts, path: pathlib.Path, keepers: list[Keeper]) -> SearchState:
     """Searches from the newest checkpoint, or from the start, until the budget is over."""
     config, controller = parts.settings.search, parts.controller
     state = search.init(controller, parts.space, parts.root_key)
@@ -172,7 +172,7 @@ def go_on(parts: assemble.Parts, path: pathlib.Path, keepers: list[Keeper]) -> S
     return state
 
 
-def finish(parts: assemble.Parts, path: pathlib.Path, state: SearchState) -> None:
+def finish(parts: build.Parts, path: pathlib.Path, state: SearchState) -> None:
     """Tests the best architecture once, writes summary and report, prints where they lie."""
     events = path / records.EVENTS
     tested: dict[str, Any] = {}

@@ -17,9 +17,9 @@ from nasjax.data.tables import Table
 from nasjax.evaluation.surrogate import SurrogateConfig, predict_rows, with_digest
 from nasjax.evaluation.surrogate import load as load_surrogates
 from nasjax.evaluation.table import Rows, TableConfig, in_order
-from nasjax.members import TABLE_SPACES, of_saved, parse_member
 from nasjax.predictors import saved
 from nasjax.predictors.features import features_of
+from nasjax.registry import TABLE_SPACES, of_saved, parse_member
 from nasjax.runs import learned
 from nasjax.spaces.slots import SlotSpace
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 ABSENT = ("matplotlib", "sklearn", "tensorflow", "tensorflow_datasets", "tqdm", "xgboost")
 SEARCH_PATH = (
-    "nasjax.assemble",
+    "nasjax.build",
     "nasjax.controllers",
     "nasjax.evaluation",
     "nasjax.predictors",

@@ -25,9 +25,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
+from nasjax.devices.descriptions import CONTEXT
 from nasjax.errors import UserError
 from nasjax.predictors import scaling
-from nasjax.predictors.devices import CONTEXT
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 _OFFSET = 10.0  # deviation of b, in deviations of a device's log costs: anything

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nasjax.errors import UserError
-from nasjax.runs.page import FEW_UPDATES
+from nasjax.run_report.page import FEW_UPDATES
 from nasjax.studies import constrained, statistics
 from nasjax.studies.answers import best_reported, kept_answers, reached
 from nasjax.studies.cell import ENDED, Cell

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
-from nasjax.runs import markup
+from nasjax.reports import markup
 
 WIDE = "main { max-width: 1240px; }"  # the tables have many columns
 ORIGIN = "How the numbers were made"

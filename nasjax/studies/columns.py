@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nasjax.runs.page import FEW_UPDATES
+from nasjax.run_report.page import FEW_UPDATES
 from nasjax.studies.aggregate import FACT
 from nasjax.studies.blocks import Table
 from nasjax.studies.statistics import RESAMPLES

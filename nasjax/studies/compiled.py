@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from nasjax import search
-from nasjax.assemble import TableParts
+from nasjax.build import TableParts
 from nasjax.studies.cell import ENDED, NO_ROW
 from nasjax.types import VALIDATE, Controller, Outcome, Proposal, SearchState
 

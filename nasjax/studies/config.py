@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nasjax import assemble
+from nasjax import build
 from nasjax.config import check, check_label, check_sections, parse_section
 from nasjax.errors import UserError
 from nasjax.known import digest_of, with_digest_of
@@ -75,7 +75,7 @@ class CellConfig(NamedTuple):
     """What one cell of a study is about.
 
     Attributes:
-      sections: those of `assemble.assemble_table`; targets that the limit gives are None.
+      sections: those of `build.assemble_table`; targets that the limit gives are None.
       measures: names of costs to report.
       relative: the target that its searches see is the limit's quantile of what they see.
       predictors: directories of saved predictors, which costs and measures may name.
@@ -240,7 +240,7 @@ def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any])
         "reward": parts.get("reward", {"name": "accuracy"}),
     }
     try:
-        resolved = assemble.resolve_table(sections)
+        resolved = build.resolve_table(sections)
     except UserError as error:
         raise UserError(f"config.{where}: {error}") from None
     if "predicted" in parts:

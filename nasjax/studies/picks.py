@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nasjax.members import SURROGATE_SPACES, TABLE_SPACES, slot_space
+from nasjax.registry import SURROGATE_SPACES, TABLE_SPACES, slot_space
 from nasjax.studies.answers import answers, best_row
 from nasjax.studies.cell import NO_ROW, Cell
 

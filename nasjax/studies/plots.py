@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nasjax.runs import figures
-from nasjax.runs.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PAPER, PURPLE, RED, Inks
+from nasjax.reports import figures
+from nasjax.reports.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PAPER, PURPLE, RED, Inks
 from nasjax.studies.aggregate import Curve
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasjax import assemble, known
+from nasjax import build, known
 from nasjax.config import check, unknown
 from nasjax.data.tables import cost_names, load_table
 from nasjax.errors import UserError
 from nasjax.evaluation.table import TableConfig
-from nasjax.members import fitting_evaluator, slot_space
+from nasjax.registry import fitting_evaluator, slot_space
 from nasjax.studies import compiled, parts, sampled
 from nasjax.studies.cell import Cell, Constraint
 from nasjax.studies.config import CellConfig, Study
@@ -58,7 +58,7 @@ def _seeds_at_once(cell: CellConfig, study: Study) -> int:
     return min(study.config.seeds_per_part, fitting)
 
 
-def assemble_cell(cell: CellConfig) -> assemble.TableParts:
+def assemble_cell(cell: CellConfig) -> build.TableParts:
     """The parts of a cell's searches.
 
     Raises:
@@ -68,12 +68,12 @@ def assemble_cell(cell: CellConfig) -> assemble.TableParts:
         _check_evaluator(cell)
         _costs(cell, cell.measures)
         most = constraint_of(cell).target if cell.limit else None
-        made = assemble.assemble_table(cell.sections, cell.budget, most)
+        made = build.assemble_table(cell.sections, cell.budget, most)
         if cell.limit is None or most is None or not cell.relative:
             return made
         seen = made.rows.costs[:, 0]  # counted in the measured target
         most *= float(np.quantile(seen[np.isfinite(seen)], cell.limit.quantile))
-        return assemble.assemble_table(cell.sections, cell.budget, most)
+        return build.assemble_table(cell.sections, cell.budget, most)
     except UserError as error:
         raise UserError(f"{cell.name}: {error}") from None
 

@@ -17,7 +17,7 @@ import numpy as np
 from nasjax import known
 from nasjax.evaluation.surrogate import SAMPLE_SEED, SAMPLED, SurrogateConfig, drawn_from
 from nasjax.evaluation.table import Rows as Predicted
-from nasjax.members import parse_member, slot_space
+from nasjax.registry import parse_member, slot_space
 from nasjax.spaces.slots import SlotSpace
 from nasjax.studies.cell import Cell
 from nasjax.studies.config import CellConfig

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nasjax.runs import figures
-from nasjax.runs.device_costs import pareto_front
-from nasjax.runs.figures import GREY, Inks
+from nasjax.reports import figures
+from nasjax.reports.figures import GREY, Inks
+from nasjax.run_report.device_costs import pareto_front
 from nasjax.studies import pareto, plots, statistics
 from nasjax.studies.aggregate import Curve, curve
 from nasjax.studies.answers import answers, best_reported

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax import members, search
+from nasjax import registry, search
 from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.spaces.layer_chain import LayerChain
@@ -62,7 +62,7 @@ SPACE = NasBench201()
 
 
 def test_every_controller_is_in_the_suite():
-    assert {settings["name"] for settings in CONTROLLERS.values()} == set(members.CONTROLLERS)
+    assert {settings["name"] for settings in CONTROLLERS.values()} == set(registry.CONTROLLERS)
 
 
 def holed_rows():
@@ -77,11 +77,11 @@ def holed_rows():
 def parts(label, space=SPACE):
     name = CONTROLLERS[label]["name"]
     reward = "accuracy_gain" if name == "trl_hpo" else "accuracy"
-    _, settings = members.parse_member("controller", CONTROLLERS[label])
-    reward_cls, make_reward = members.REWARDS[reward]
-    request = members.Request(space, 32, 16, -1.0, rounds=ROUNDS, max_queries=None)
+    _, settings = registry.parse_member("controller", CONTROLLERS[label])
+    reward_cls, make_reward = registry.REWARDS[reward]
+    request = registry.Request(space, 32, 16, -1.0, rounds=ROUNDS, max_queries=None)
     return {
-        "controller": members.CONTROLLERS[name][1](settings, request),
+        "controller": registry.CONTROLLERS[name][1](settings, request),
         "evaluator": make_table(holed_rows(), SPACE, TableConfig("cifar10")),
         "reward": make_reward(reward_cls()),
     }

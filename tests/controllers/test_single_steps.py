@@ -14,7 +14,7 @@ from nasjax.controllers.regularized_evolution.controller import (
     make_regularized_evolution,
 )
 from nasjax.controllers.reinforce.controller import ReinforceConfig, make_reinforce
-from nasjax.rl.sequences import Sequence
+from nasjax.controllers.sequences import Sequence
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import INVALID, OK, PROPOSE, Outcome
 

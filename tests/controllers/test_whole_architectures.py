@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nasjax.controllers import sequences
 from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
 from nasjax.controllers.metaqnn.controller import (
     MetaqnnConfig,
@@ -24,8 +25,7 @@ from nasjax.controllers.reinforce.controller import (
     log_probability,
     make_reinforce,
 )
-from nasjax.rl import sequences
-from nasjax.rl.sequences import Sequence
+from nasjax.controllers.sequences import Sequence
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import OK, Outcome

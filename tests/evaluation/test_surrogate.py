@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax import assemble, members
+from nasjax import build, registry
 from nasjax.errors import UserError
 from nasjax.evaluation import surrogate
 from nasjax.evaluation.surrogate import SurrogateConfig
@@ -34,7 +34,7 @@ def config(directory, **changes):
 
 def evaluator(directory, **changes):
     settings = config(directory, **changes)
-    surrogates = surrogate.load(settings, SPACE, members.of_saved)
+    surrogates = surrogate.load(settings, SPACE, registry.of_saved)
     predictors = tuple(each.predictor for each in (surrogates.accuracy, *surrogates.costs))
     seen = surrogate.seen_of(surrogates)
     return surrogates, surrogate.make_surrogate(seen, predictors, SPACE, settings)
@@ -63,7 +63,7 @@ def test_outcomes_are_what_the_saved_predictors_say_out_of_jit(directory, made):
     digits = ARCHITECTURES[:, :, 0] - 1
     read = saved.load(directory / "top1_search")
     features = jnp.asarray(digits, jnp.float32)
-    expected = members.of_saved(read, SPACE).predict(read.params, features).value
+    expected = registry.of_saved(read, SPACE).predict(read.params, features).value
     np.testing.assert_allclose(found.accuracy, expected, rtol=1e-6)
     np.testing.assert_allclose(found.accuracy, by_hand(1, 0.1, digits), rtol=1e-5)
     np.testing.assert_allclose(found.costs[:, 0], by_hand(3, 1.0, digits), rtol=1e-5)
@@ -147,13 +147,13 @@ def test_the_sample_is_fixed_and_uniform():
 def test_bad_input_is_one_line(directory, changes, message):
     with pytest.raises(UserError, match=message) as error:
         settings = SurrogateConfig(**dataclasses.asdict(config(directory)) | changes)
-        surrogate.load(settings, SPACE, members.of_saved)
+        surrogate.load(settings, SPACE, registry.of_saved)
     assert "\n" not in str(error.value)
 
 
 def test_a_predictor_of_another_space_is_refused(directory):
     with pytest.raises(UserError, match="top1_search reads other features than these"):
-        surrogate.load(config(directory), MnasNet(), members.of_saved)
+        surrogate.load(config(directory), MnasNet(), registry.of_saved)
 
 
 def test_a_run_goes_on_with_no_other_predictors(tmp_path):
@@ -169,8 +169,8 @@ def test_a_run_goes_on_with_no_other_predictors(tmp_path):
 
 @pytest.fixture
 def known_space(monkeypatch):
-    monkeypatch.setitem(members.SURROGATE_SPACES, "sums", Sums)
-    monkeypatch.setitem(members.SPACES, "sums", members.SPACES["mnasnet"])
+    monkeypatch.setitem(registry.SURROGATE_SPACES, "sums", Sums)
+    monkeypatch.setitem(registry.SPACES, "sums", registry.SPACES["mnasnet"])
 
 
 def searched(directory, **evaluator):
@@ -185,17 +185,17 @@ def searched(directory, **evaluator):
 
 
 def test_the_final_test_reads_the_reported_accuracy(directory, known_space, tmp_path):
-    settings = assemble.parse(searched(directory))
-    parts = assemble.assemble(settings, cache_dir=tmp_path)
+    settings = build.parse(searched(directory))
+    parts = build.assemble(settings, cache_dir=tmp_path)
     tested = parts.test_fn(ARCHITECTURES[0])
     expected = by_hand(2, 0.1, ARCHITECTURES[:1, :, 0] - 1)
     np.testing.assert_allclose(tested["test_accuracy"], expected[0], rtol=1e-5)
-    kept = assemble.resolved(settings, parts.space)["evaluator"]
+    kept = build.resolved(settings, parts.space)["evaluator"]
     assert len(kept["digest"]) == 16
     assert parts.evaluator.cost_names == ("latency_ms", "size_m")
     # A learner that counts costs in medians has those of the sample.
     digits = surrogate.drawn_from(SPACE)[:, :, 0] - 1
-    table = assemble.assemble_table(
+    table = build.assemble_table(
         {key: value for key, value in searched(directory).items() if key not in ("seed", "search")},
         10,
     )
@@ -207,4 +207,4 @@ def test_the_final_test_reads_the_reported_accuracy(directory, known_space, tmp_
 def test_a_table_is_no_evaluator_of_such_a_space(directory, known_space):
     wrong = searched(directory) | {"evaluator": {"name": "table", "data_set": "sums"}}
     with pytest.raises(UserError, match=r"evaluator.name='table'; .*'surrogate'"):
-        assemble.parse(wrong)
+        build.parse(wrong)

@@ -10,7 +10,7 @@ import pytest
 
 from launch import report
 from tests.commands import UNOPTIMISED, Commands
-from tests.test_assemble import predictor
+from tests.test_build import predictor
 
 DIGITS = "--config=configs/trl_hpo/digits.py"
 TABLE = "--config=configs/nas_bench_201/autocomet.py"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nasjax.predictors import measurements
+from nasjax.devices import measurements
 from tests.commands import ROOT, UNOPTIMISED
 
 SMALL = ("--networks=3", "--layers=2", "--image_size=8", "--threads=1")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from nasjax.devices.descriptions import Setting, context
 from nasjax.errors import UserError
 from nasjax.predictors import transfer
-from nasjax.predictors.devices import Setting, context
 from nasjax.predictors.predictor import Prediction, Predictor
 from nasjax.predictors.transfer import TransferConfig
 

@@ -2,7 +2,7 @@ import jax
 import numpy as np
 import pytest
 
-from nasjax import members
+from nasjax import registry
 from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.errors import UserError
 from nasjax.runs import learned
@@ -14,9 +14,9 @@ COSTS = Costs(("ms",), (1.0,))
 def started(secondaries=("ms",), width=4, initial=(), seed=1):
     section = {"name": "autocomet", "width": width, "target": 1.0, "initial": initial}
     section["secondaries"] = secondaries
-    _, settings = members.parse_member("controller", section)
-    request = members.Request(NasBench201(), 2, 16, -1.0, 3, None, COSTS)
-    controller = members.CONTROLLERS["autocomet"][1](settings, request)
+    _, settings = registry.parse_member("controller", section)
+    request = registry.Request(NasBench201(), 2, 16, -1.0, 3, None, COSTS)
+    controller = registry.CONTROLLERS["autocomet"][1](settings, request)
     return controller, jax.jit(controller.init)(jax.random.key(seed))
 
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from benchmarks import plain_search
-from nasjax import assemble
+from nasjax import build
 from nasjax.studies import compiled
 
 BUDGET = 80
@@ -24,7 +24,7 @@ def seen(name):
     """[seeds, BUDGET] accuracies in the order of queries: compiled, plain."""
     seeds = SEEDS.get(name, 300)
     settings = {"models_per_round": 1} if name == "random_search" else {}
-    made = assemble.assemble_table(
+    made = build.assemble_table(
         {
             "space": {"name": "nas_bench_macro"},
             "evaluator": {"data_set": "cifar10"},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from nasjax import assemble
+from nasjax import build
 from nasjax.controllers.proposals import propose_whole
 from nasjax.errors import UserError
 from nasjax.spaces.nas_bench_201 import NasBench201
@@ -47,7 +47,7 @@ TRL_HPO = {
 def parts(table=TABLES[0], budget=100, controller=None, **evaluator):
     controller = controller or {"name": "random_search", "models_per_round": 4}
     learner = controller["name"] == "trl_hpo"
-    return assemble.assemble_table(
+    return build.assemble_table(
         {
             "space": {"name": table[0]},
             "evaluator": {"data_set": table[1], **evaluator},
@@ -252,4 +252,4 @@ def test_a_reward_that_asks_for_a_cost_wants_one_named():
         "reward": {"name": "weighted_product", "target": 5.0},
     }
     with pytest.raises(UserError, match=r"evaluator.costs=\(\); it must be one name"):
-        assemble.assemble_table(config, 10)
+        build.assemble_table(config, 10)

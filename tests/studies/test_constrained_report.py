@@ -20,7 +20,7 @@ from nasjax.studies import (
 )
 from nasjax.studies.cell import NO_ROW, Cell
 from nasjax.studies.compiled import Found
-from tests.runs import html_elements
+from tests.run_report import html_elements
 from tests.studies.small_cells import NAN, limited, limited_reference
 from tests.studies.test_report import table_rows
 

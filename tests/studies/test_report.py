@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from nasjax.errors import UserError
-from nasjax.runs import figures
+from nasjax.reports import figures
 from nasjax.studies import columns, plots, report
 from nasjax.studies.aggregate import aggregates, curve
 from nasjax.studies.cell import NO_ROW, Cell
-from tests.runs import html_elements
+from tests.run_report import html_elements
 from tests.studies.small_cells import cell, reference
 
 STUDY = {"seconds": {"compile": 3.25, "run": 20.5}, "commit": "abc123", "machine": "2 cores"}

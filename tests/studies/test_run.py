@@ -14,7 +14,7 @@ from nasjax import known
 from nasjax.errors import UserError
 from nasjax.studies import answers, config, run, summary
 from tests.commands import ROOT, UNOPTIMISED
-from tests.test_assemble import predictor
+from tests.test_build import predictor
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

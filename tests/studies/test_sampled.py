@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax import members
+from nasjax import registry
 from nasjax.errors import UserError
 from nasjax.evaluation.surrogate import SAMPLED, drawn_from
 from nasjax.studies import compiled, config, parts, run, sampled, summary
@@ -29,8 +29,8 @@ LATENCY, SIZE = "latency_ms", "size_m"
 @pytest.fixture(scope="module", autouse=True)
 def known_space():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(members.SURROGATE_SPACES, "sums", Sums)
-        patch.setitem(members.SPACES, "sums", members.SPACES["mnasnet"])
+        patch.setitem(registry.SURROGATE_SPACES, "sums", Sums)
+        patch.setitem(registry.SPACES, "sums", registry.SPACES["mnasnet"])
         yield
 
 

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.controllers import replay
 from nasjax.controllers.autocomet import decisions, shaping
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.learning import Batch, Learned, Learner, Learning
 from nasjax.controllers.autocomet.networks import make_encoder
 from nasjax.controllers.autocomet.rewards import Components, Costs
-from nasjax.rl import replay
-from nasjax.rl.replay import Replay
+from nasjax.controllers.replay import Replay
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal
 

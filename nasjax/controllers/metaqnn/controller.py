@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import check
+from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
-from nasjax.rl import sequences
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
 
 # Networks trained at every epsilon (Table 2 of the paper): 2,700 in all.

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.config import check
+from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
-from nasjax.rl import sequences
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
 
 

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import optax
 
 from nasjax.config import check
+from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
-from nasjax.rl import sequences
-from nasjax.rl.sequences import Sequence
+from nasjax.controllers.sequences import Sequence
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
 
 

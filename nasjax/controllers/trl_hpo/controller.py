@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.config import check
+from nasjax.controllers import replay
+from nasjax.controllers.replay import Replay
 from nasjax.controllers.trl_hpo import ddpg, growth
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.growth import Growth
 from nasjax.controllers.trl_hpo.imr import Imr, encode_model, init_imr
 from nasjax.controllers.trl_hpo.networks import make_actor, make_critic
-from nasjax.rl import replay
-from nasjax.rl.noise import ornstein_uhlenbeck
-from nasjax.rl.replay import Replay
+from nasjax.controllers.trl_hpo.noise import ornstein_uhlenbeck
 from nasjax.types import (
     BACKUP,
     GROW,

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
-from nasjax.nets.mlp import Mlp, hidden_width
-from nasjax.nets.transformer import Transformer
+from nasjax.controllers.trl_hpo.mlp import Mlp, hidden_width
+from nasjax.controllers.trl_hpo.transformer import Transformer
 
 Params = Any
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from nasjax.rl import replay
+from nasjax.controllers import replay
 from tests.controllers.autocomet import numpy_autocomet
 from tests.controllers.autocomet.numpy_autocomet import Episode, Reference, Settings, each, value
 from tests.controllers.autocomet.small_search import (

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.cold import TASKS, distinct_chains
 from configs.trl_hpo import digits
-from nasjax import assemble
+from nasjax import build
 from nasjax.evaluation.trained import cohorts, network
 from nasjax.evaluation.trained.cohorts import Sharing
 from nasjax.evaluation.trained.training import Recipe
@@ -83,7 +83,7 @@ def test_time_grows_with_images_and_epochs():
 @pytest.mark.parametrize(
     ("sharing", "programs", "waste"),
     [
-        (assemble.parse(digits.get_config().to_dict()).evaluator.sharing(), 62, 3.3),
+        (build.parse(digits.get_config().to_dict()).evaluator.sharing(), 62, 3.3),
         (TASKS["digits"].config.sharing(), 100, 1.0),
     ],
     ids=["digits", "exact"],

@@ -1,0 +1,44 @@
+"""A multi-layer perceptron in the transformer's place, of about its size."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from nasjax.controllers.trl_hpo.dropout import dropout_masks
+
+
+def hidden_width(num_params: int, num_inputs: int, num_outputs: int) -> int:
+    """The width h of two hidden layers for which an MLP comes nearest to so many parameters.
+
+    (inputs + 1) h + (h + 1) h + (h + 1) outputs = params, solved for h > 0 and rounded.
+    """
+    linear = num_inputs + 2 + num_outputs
+    root = math.sqrt(linear**2 + 4 * (num_params - num_outputs))
+    return max(1, round((root - linear) / 2))
+
+
+class Mlp(nn.Module):
+    """Two hidden layers over the flattened sequence; interface of `Transformer`.
+
+    Attributes:
+      num_outputs: values of the last layer.
+      width: of the hidden layers.
+      dropout: rate after each of them, in effect with `train=True`.
+    """
+
+    num_outputs: int
+    width: int
+    dropout: float = 0.2
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
+        """[..., L, E] -> ([..., num_outputs], attention [..., 0, 0, L, L]: there is none)."""
+        *rows, length, width = x.shape
+        x = x.reshape(*rows, length * width)
+        kept = dropout_masks(self, (2, *rows, self.width), self.dropout, train)
+        for i in range(2):
+            x = nn.relu(nn.Dense(self.width, name=f"hidden_{i}")(x)) * kept[i]
+        empty = jnp.zeros((*rows, 0, 0, length, length))
+        return nn.Dense(self.num_outputs, name="head")(x), empty

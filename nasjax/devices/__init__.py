@@ -1,0 +1,1 @@
+"""Devices: their descriptions as numbers, and latencies measured on them."""

@@ -1,0 +1,1 @@
+"""Forward passes of the networks that can be profiled."""

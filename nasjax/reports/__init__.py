@@ -1,0 +1,1 @@
+"""Tools that all reports share: templates, figures and their colours."""

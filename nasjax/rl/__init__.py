@@ -1,1 +1,0 @@
-"""Parts of reinforcement learning that more than one controller uses."""

@@ -1,0 +1,93 @@
+"""Studies of described devices: what is left out, both ways of sampling, mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("xgboost")
+pytest.importorskip("imblearn")
+
+from nasjax.errors import UserError
+from nasjax.predictor_studies import described, kinds
+from nasjax.predictors.predictor import Prediction, Predictor
+
+
+def small(**changes):
+    return {
+        "described": {"folder": "ncnn_devices", "seeds": 1, "test": 0.25} | changes,
+        "predictors": {"forest": {"name": "random_forest", "members": 5}},
+    }
+
+
+@pytest.fixture(scope="module")
+def study():
+    return described.parse(small())
+
+
+@pytest.mark.parametrize("way", described.WAYS)
+def test_what_is_tested_shares_no_row_network_or_device_with_what_is_fitted(study, way):
+    train, test = described.split(study, way, seed=3)
+    assert not (train & test).any()
+    measured = study.measured
+    devices = np.array([setting.device for setting in measured.settings])[measured.setting]
+    groups = {"rows": np.arange(len(train)), "networks": measured.network, "devices": devices}[way]
+    names = set(groups[test].tolist())
+    assert not names & set(groups[train].tolist())
+    assert len(names) == round(0.25 * len(set(groups.tolist())))
+
+
+@pytest.mark.parametrize("oversampled", [False, True])
+def test_a_fit_sees_no_network_that_it_is_tested_on(study, oversampled, tmp_path):
+    fitted, tested = [], []
+
+    def fit(seed, inputs, logs):
+        fitted.append(inputs)
+        return {}
+
+    def predict(params, inputs):
+        tested.append(inputs.shape)
+        return Prediction(inputs[:, 0], inputs[:, 0])
+
+    spied = study._replace(predictors={"spy": Predictor(fit, predict)})
+    described.make(tmp_path, spied, described.Job("spy", "networks", oversampled, 0))
+    width = len(study.measured.feature_names)
+    train, test = described.split(study, "networks", 0)
+    assert tested == [(test.sum(), study.measured.inputs().shape[1])]
+    assert len(fitted[0]) > train.sum() if oversampled else len(fitted[0]) == train.sum()
+    of = {row.tobytes() for row in fitted[0][: train.sum(), :width]}
+    unseen = {row.tobytes() for row in study.measured.inputs()[test][:, :width]}
+    assert not of & unseen
+
+
+def test_every_way_is_scored_and_over_sampling_beside_it(tmp_path):
+    study = kinds.parse(small())
+    jobs = list(study.missing(tmp_path))
+    assert len(jobs) == 3 * 2
+    wanted = [job for job in jobs if job.way == "devices" or not job.oversampled]
+    for job in wanted:
+        study.make(tmp_path, job)
+    assert set(study.missing(tmp_path)) == set(jobs) - set(wanted)
+    page, report, _ = kinds.write(tmp_path, study)
+    assert json.loads((tmp_path / kinds.PAGE).read_text()) == page
+    assert set(page["described"]["rows"]) == {"forest"}
+    assert set(page["described"]["devices"]) == {"forest", "forest, over-sampled"}
+    assert all(f"## Unseen {way}" in report for way in described.WAYS)
+    # Known networks on known devices are easier than devices that nobody measured.
+    r2 = {way: page["described"][way]["forest"]["r2_log"] for way in described.WAYS}
+    assert r2["rows"] > r2["devices"]
+    assert r2["rows"] > 0.6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"test": 1.0}, "described.test=1.0; it must be above 0, below 1"),
+        ({"target": "energy_mJ"}, "target='energy_mJ'; there are latency_ms"),
+        ({"folder": "nowhere"}, "cannot read the measurements nowhere"),
+        ({"oversample": ()}, "one way or both"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(changes, message):
+    with pytest.raises(UserError, match=message):
+        kinds.parse(small(**changes))
