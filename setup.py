@@ -27,12 +27,14 @@ BASE = [
     # tensorflow-datasets imports importlib_resources and declares it below Python 3.9 only
     "importlib_resources>=6",
     "jax>=0.10.2,<0.11",  # brings the jaxlib that fits
+    "jinja2>=3.1,<4",
     "matplotlib>=3.10,<4",
     "ml_collections>=1.1,<2",
     "numpy>=2.1,<3",
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12,<0.13",
     "pandas>=2.2,<4",
+    "pydantic>=2.11,<3",
     "scikit-learn>=1.7,<2",
     "scipy>=1.14,<2",
     "tensorflow-datasets>=4.9.10,<4.10",
@@ -83,6 +85,7 @@ setup(
     package_data={
         "benchmarks": ["*.json"],
         "nasjax.evaluation.trained.native": ["*.cc", "*.h"],
+        "nasjax.reports": ["templates/*.j2", "templates/*/*"],
         "third_party": [
             *("devices.json", "DEVICES.md", "*/LICENSE", "*/METADATA.md", "*/table.npz"),
             *("*/networks.csv", "*/devices.json", "*/measurements.csv.gz"),

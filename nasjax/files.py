@@ -1,0 +1,62 @@
+"""Writes files whole or not at all, and names what they hold by its digest."""
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import IO, Any
+
+import numpy as np
+
+from nasjax.errors import UserError
+
+
+def write(path: pathlib.Path, save: Callable[[IO[bytes]], Any]) -> pathlib.Path:
+    """Writes a file through a partial one beside it, so that a reader never sees half of it.
+
+    Args:
+      path: the file; its folder is made if it is missing.
+      save: writes the content to an open binary file.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    partial = path.with_name(f".{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            save(file)
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; make room and try again"
+        ) from error
+    return path
+
+
+def write_text(path: pathlib.Path, text: str) -> pathlib.Path:
+    """`write` of UTF-8 text."""
+    return write(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def write_json(path: pathlib.Path, value: Any) -> pathlib.Path:
+    """`write` of plain data as indented JSON."""
+    return write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> pathlib.Path:
+    """`write` of named arrays, compressed."""
+    return write(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
+
+
+def digest(*contents: bytes) -> str:
+    """The SHA-256 of the contents one after the other, 64 hexadecimal digits."""
+    found = hashlib.sha256()
+    for content in contents:
+        found.update(content)
+    return found.hexdigest()
+
+
+def digest_of_json(value: Any) -> str:
+    """The SHA-256 of plain data, whatever the order of its keys."""
+    return digest(json.dumps(value, sort_keys=True).encode())
