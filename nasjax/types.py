@@ -209,7 +209,7 @@ class SearchState(flax.struct.PyTreeNode):
 
 
 class Exchange(NamedTuple):
-    """What happened in one exchange, for records and progress."""
+    """What happened in one exchange, for records and progress; `best`: the incumbent after it."""
 
     round: int
     phase: str
@@ -218,6 +218,7 @@ class Exchange(NamedTuple):
     outcome: Outcome
     rewards: jax.Array
     metrics: Metrics
+    best: Best | None = None
 
 
 class Observer(Protocol):

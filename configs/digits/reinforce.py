@@ -8,7 +8,7 @@ Same space, training and data as the learner's, 320 queries. No run is recorded 
 
 import ml_collections
 
-from configs.trl_hpo import digits
+from ..trl_hpo import digits
 
 
 def get_config() -> ml_collections.ConfigDict:

@@ -9,7 +9,7 @@ Expected: 94.2 % test accuracy in the mean over seeds (README, Studies; the tabl
 
 import ml_collections
 
-from configs.nas_bench_201 import trl_hpo
+from . import trl_hpo
 
 
 def get_config() -> ml_collections.ConfigDict:

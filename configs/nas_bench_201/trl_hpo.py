@@ -11,7 +11,7 @@ starts after the first episode.
 
 import ml_collections
 
-from configs.trl_hpo import mnist_paper
+from ..trl_hpo import mnist_paper
 
 
 def get_config() -> ml_collections.ConfigDict:

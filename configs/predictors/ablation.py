@@ -14,7 +14,7 @@ from typing import Any
 
 import ml_collections
 
-from configs.predictors import table2
+from . import table2
 
 
 def get_config() -> ml_collections.ConfigDict:

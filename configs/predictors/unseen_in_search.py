@@ -10,7 +10,7 @@ draw of cells.
 
 import ml_collections
 
-from configs.predictors import unseen_devices
+from . import unseen_devices
 
 
 def get_config() -> ml_collections.ConfigDict:

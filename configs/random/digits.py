@@ -9,7 +9,7 @@ takes longer than the learner.
 
 import ml_collections
 
-from configs.trl_hpo import digits
+from ..trl_hpo import digits
 
 
 def get_config() -> ml_collections.ConfigDict:

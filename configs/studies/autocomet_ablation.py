@@ -15,7 +15,7 @@ from typing import Any
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 # label -> what it changes of the defaults
 ARMS: dict[str, dict[str, Any]] = {
@@ -68,10 +68,10 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    arms = {label: settings.autocomet(**changes) for label, changes in ARMS.items()}
+    arms = {label: methods.autocomet(**changes) for label, changes in ARMS.items()}
     printed = {
-        label: settings.autocomet(**settings.AS_PRINTED | changes)
+        label: methods.autocomet(**methods.AS_PRINTED | changes)
         for label, changes in PRINTED.items()
     }
-    c.controllers = settings.UNDER_TARGET | dict(autocomet=settings.autocomet()) | arms | printed
+    c.controllers = methods.UNDER_TARGET | dict(autocomet=methods.autocomet()) | arms | printed
     return c

@@ -16,7 +16,7 @@ docs/autocomet_contexts.md.
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -33,5 +33,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = settings.ALL_UNDER_TARGET
+    c.controllers = methods.ALL_UNDER_TARGET
     return c

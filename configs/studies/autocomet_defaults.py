@@ -15,7 +15,7 @@ from typing import Any
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 # label -> all in which these differ
 ARMS: dict[str, dict[str, Any]] = {
@@ -41,5 +41,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="equation_3",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = {label: settings.autocomet(**arm) for label, arm in ARMS.items()}
+    c.controllers = {label: methods.autocomet(**arm) for label, arm in ARMS.items()}
     return c

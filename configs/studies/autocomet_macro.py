@@ -8,7 +8,7 @@ machine's measurements, says of them.
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -24,5 +24,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = settings.ALL_UNDER_TARGET
+    c.controllers = methods.ALL_UNDER_TARGET
     return c

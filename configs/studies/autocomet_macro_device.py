@@ -16,7 +16,7 @@ within the 25, 50 and 75 % quantile, random search 91.69, 92.41 and 92.59 %.
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 LATENCY = "predictors/macro/saved/latency_ms"
 
@@ -34,5 +34,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False, predicted=(LATENCY,))
-    c.controllers = settings.ALL_UNDER_TARGET
+    c.controllers = methods.ALL_UNDER_TARGET
     return c

@@ -14,7 +14,7 @@ parameters. All of it: docs/autocomet_studies.md.
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 LATENCY, ENERGY = "hw_nas_bench/edgegpu_latency_ms", "hw_nas_bench/edgegpu_energy_mJ"
 PARAMS, MACS = "network/params_m", "network/macs_m"
@@ -35,15 +35,15 @@ def get_config() -> ml_collections.ConfigDict:
     c.evaluator = dict(noise=False, costs=(ENERGY, PARAMS, MACS))
     weights = (1.0, 0.1, 0.1, 0.1)
     c.controllers = dict(
-        random_search=settings.RANDOM_SEARCH,
-        latency=settings.autocomet(secondaries=(LATENCY,)),
-        latency_energy=settings.autocomet(secondaries=(LATENCY, ENERGY), epsilon=weights[:2]),
-        three=settings.autocomet(secondaries=(LATENCY, ENERGY, PARAMS), epsilon=weights[:3]),
-        four=settings.autocomet(epsilon=weights),
-        params_primary=settings.autocomet(
+        random_search=methods.RANDOM_SEARCH,
+        latency=methods.autocomet(secondaries=(LATENCY,)),
+        latency_energy=methods.autocomet(secondaries=(LATENCY, ENERGY), epsilon=weights[:2]),
+        three=methods.autocomet(secondaries=(LATENCY, ENERGY, PARAMS), epsilon=weights[:3]),
+        four=methods.autocomet(epsilon=weights),
+        params_primary=methods.autocomet(
             primary=PARAMS, secondaries=("accuracy", LATENCY), epsilon=(3.0, 1.0)
         ),
-        latency_primary=settings.autocomet(
+        latency_primary=methods.autocomet(
             primary=LATENCY, secondaries=("accuracy",), epsilon=(3.0,)
         ),
     )

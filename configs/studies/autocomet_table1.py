@@ -13,7 +13,7 @@ feasible cell 70.97, 70.24 and 71.13 %, of NAS+Predictor's 70.90, 70.31 and 71.2
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -29,9 +29,9 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = settings.UNDER_TARGET | dict(
-        mnasnet=settings.mnasnet(-0.07, -0.07),
-        nas_predictor=settings.nas_predictor(0.1, "excess"),
-        autocomet=settings.autocomet(),
+    c.controllers = methods.UNDER_TARGET | dict(
+        mnasnet=methods.mnasnet(-0.07, -0.07),
+        nas_predictor=methods.nas_predictor(0.1, "excess"),
+        autocomet=methods.autocomet(),
     )
     return c

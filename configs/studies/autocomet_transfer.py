@@ -16,7 +16,7 @@ within 0.5 % of the best feasible cell in 96 % of the seeds, from nothing more t
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 SOURCES = tuple(f"runs/autocomet_{seed}/learned.npz" for seed in range(8))
 
@@ -34,8 +34,8 @@ def get_config() -> ml_collections.ConfigDict:
     )
     c.evaluator = dict(noise=False)
     c.controllers = dict(
-        random_search=settings.RANDOM_SEARCH,
-        autocomet=settings.autocomet(),
-        autocomet_transferred=settings.autocomet(initial=SOURCES),
+        random_search=methods.RANDOM_SEARCH,
+        autocomet=methods.autocomet(),
+        autocomet_transferred=methods.autocomet(initial=SOURCES),
     )
     return c

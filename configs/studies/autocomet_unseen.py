@@ -17,7 +17,7 @@ with all measured, and 96 to 100 % of the answers keep the measured target (60 %
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 SAVED = "predictors/unseen_in_search/saved"
 DEVICES = ("titan_rtx_256", "gold_6226", "fpga", "pixel2", "raspi4", "eyeriss")
@@ -35,12 +35,12 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    methods = dict(
-        autocomet=settings.autocomet(),
-        regularized_evolution=settings.UNDER_TARGET["regularized_evolution"],
+    compared = dict(
+        autocomet=methods.autocomet(),
+        regularized_evolution=methods.UNDER_TARGET["regularized_evolution"],
     )
-    c.controllers = dict(random_search=settings.RANDOM_SEARCH)
-    for label, method in methods.items():
+    c.controllers = dict(random_search=methods.RANDOM_SEARCH)
+    for label, method in compared.items():
         c.controllers[label] = method
         for samples in (10, 0):
             predicted = {"predicted": (f"{SAVED}/help--{{cost}}--{samples}",)}

@@ -15,7 +15,7 @@ from typing import Any
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 WEIGHTS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 EXPONENTS = (-0.03, -0.07, -0.15, -0.3, -1.0)
@@ -23,19 +23,17 @@ EXPONENTS = (-0.03, -0.07, -0.15, -0.3, -1.0)
 
 def get_config() -> ml_collections.ConfigDict:
     """Three contexts, 64 seeds, 300 queries; labels have weights in percent."""
-    arms: dict[str, Any] = dict(
-        random_search=settings.RANDOM_SEARCH, autocomet=settings.autocomet()
-    )
+    arms: dict[str, Any] = dict(random_search=methods.RANDOM_SEARCH, autocomet=methods.autocomet())
     for weight in WEIGHTS:
         for penalty in ("cost", "excess"):
             label = f"nas_predictor_{penalty}_{100 * weight:g}"
-            arms[label] = settings.nas_predictor(weight, penalty)
+            arms[label] = methods.nas_predictor(weight, penalty)
     for exponent in EXPONENTS:
         for side, below in (("both", exponent), ("above", 0.0)):
             label = f"{-100 * exponent:g}_{side}"
-            arms[f"mnasnet_{label}"] = settings.mnasnet(exponent, below)
-            reward = dict(settings.BOUND, exponent=exponent, exponent_below=below)
-            evolution = dict(settings.UNDER_TARGET["regularized_evolution"], reward=reward)
+            arms[f"mnasnet_{label}"] = methods.mnasnet(exponent, below)
+            reward = dict(methods.BOUND, exponent=exponent, exponent_below=below)
+            evolution = dict(methods.UNDER_TARGET["regularized_evolution"], reward=reward)
             arms[f"evolution_{label}"] = evolution
     c = ml_collections.ConfigDict()
     c.study = dict(

@@ -13,7 +13,7 @@ search is ahead of TRL-HPO on all but Macro, where they are level. README's tabl
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -32,8 +32,8 @@ def get_config() -> ml_collections.ConfigDict:
         reference="random_search",
     )
     c.evaluator = dict(noise=True)
-    c.controllers = settings.SIMPLE | dict(
+    c.controllers = methods.SIMPLE | dict(
         multi_agent=dict(controller=dict(name="multi_agent")),
-        trl_hpo=settings.trl_hpo(),
+        trl_hpo=methods.trl_hpo(),
     )
     return c

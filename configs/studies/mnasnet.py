@@ -17,7 +17,7 @@ are those of Accel-NASBench's proxy training, as the surrogates predict them.
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -39,8 +39,8 @@ def get_config() -> ml_collections.ConfigDict:
         reported="top1_reported",
         noise=True,
     )
-    c.controllers = settings.UNDER_TARGET | dict(
-        reinforce=settings.mnasnet(-0.07, -0.07),
-        autocomet=settings.autocomet(),
+    c.controllers = methods.UNDER_TARGET | dict(
+        reinforce=methods.mnasnet(-0.07, -0.07),
+        autocomet=methods.autocomet(),
     )
     return c

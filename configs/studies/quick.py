@@ -9,7 +9,7 @@ cores, nearly all of it to compile.
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -18,5 +18,5 @@ def get_config() -> ml_collections.ConfigDict:
     c.study = dict(tables=("nas_bench_201/cifar10",), budgets=(100, 300), seeds=500)
     c.study.update(seeds_per_part=500, reference="random_search")
     c.evaluator = dict(noise=True)
-    c.controllers = settings.SIMPLE
+    c.controllers = methods.SIMPLE
     return c

@@ -15,7 +15,7 @@ published stops (93.5 %); docs/trl_hpo_ablation.md names the run. An hour and a 
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config(machine: str = "cpu") -> ml_collections.ConfigDict:
@@ -31,21 +31,21 @@ def get_config(machine: str = "cpu") -> ml_collections.ConfigDict:
     )
     c.evaluator = dict(noise=True)
     arms = {
-        "random_search": settings.RANDOM_SEARCH,
-        "trl_hpo": settings.trl_hpo(),
-        "mlp": settings.trl_hpo(network="mlp"),
-        "final_reward": settings.trl_hpo(reward="final_accuracy"),
-        "published_stops": settings.trl_hpo(min_gain=0.001, min_accuracy=0.6),
-        "predicted_backup": settings.trl_hpo(backup="predicted"),
-        "rates=10x": settings.trl_hpo(actor_learning_rate=1e-4, critic_learning_rate=1e-3),
-        "rates=100x": settings.trl_hpo(actor_learning_rate=1e-3, critic_learning_rate=1e-2),
+        "random_search": methods.RANDOM_SEARCH,
+        "trl_hpo": methods.trl_hpo(),
+        "mlp": methods.trl_hpo(network="mlp"),
+        "final_reward": methods.trl_hpo(reward="final_accuracy"),
+        "published_stops": methods.trl_hpo(min_gain=0.001, min_accuracy=0.6),
+        "predicted_backup": methods.trl_hpo(backup="predicted"),
+        "rates=10x": methods.trl_hpo(actor_learning_rate=1e-4, critic_learning_rate=1e-3),
+        "rates=100x": methods.trl_hpo(actor_learning_rate=1e-3, critic_learning_rate=1e-2),
     }
     for projections in ("shared", "standard"):
         for blocks in (1, 2, 4):
             for heads in (1, 2, 4, 8):
                 label = f"{projections},blocks={blocks},heads={heads}"
                 if (projections, blocks, heads) != ("shared", 2, 4):
-                    arms[label] = settings.trl_hpo(
+                    arms[label] = methods.trl_hpo(
                         projections=projections, num_blocks=blocks, num_heads=heads
                     )
     c.controllers = arms

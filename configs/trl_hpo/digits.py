@@ -12,7 +12,7 @@ decaying learning rate. Much of its time goes into compiling, hence the padded w
 
 import ml_collections
 
-from configs.trl_hpo import mnist_paper
+from . import mnist_paper
 
 
 def get_config() -> ml_collections.ConfigDict:

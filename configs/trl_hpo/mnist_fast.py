@@ -13,7 +13,7 @@ test accuracy after 100 updates. README's table names the run.
 
 import ml_collections
 
-from configs.trl_hpo import mnist_paper
+from . import mnist_paper
 
 
 def get_config() -> ml_collections.ConfigDict:

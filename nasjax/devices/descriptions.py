@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nasjax import files
 from nasjax.config import unknown
 from nasjax.errors import UserError
 
@@ -30,7 +31,7 @@ TASK = ("image_size", "classes")
 CONTEXT = (*(f"is_{kind}" for kind in KINDS), *NUMBERS, *SETTINGS, *TASK)
 ABOUT = ("title", "sources", "note")  # of a description, for people
 
-_PUBLISHED = pathlib.Path(__file__).parents[2] / "third_party" / "devices.json"
+_PUBLISHED = files.shipped("third_party") / "devices.json"
 
 
 @dataclasses.dataclass(frozen=True)

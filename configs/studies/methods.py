@@ -1,4 +1,4 @@
-"""Settings of controllers on tables, which several studies share."""
+"""The methods that several studies compare: controllers and rewards by label."""
 
 from typing import Any
 
