@@ -31,7 +31,7 @@ ADJUSTABLE = (
 # These not any more once the test split was read: it is read once per run.
 BUDGET = ("search.rounds", "search.max_queries")
 FINAL_TEST = "final_test.json"
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class Workdir:
