@@ -29,7 +29,7 @@ def flags_of(folder, *flags):
 @pytest.fixture
 def profile(commands):
     return lambda folder, *flags: commands.run(
-        "profile_device", *flags_of(folder, *flags), env=UNOPTIMISED
+        "profile", *flags_of(folder, *flags), env=UNOPTIMISED
     )
 
 
@@ -38,7 +38,7 @@ def files(folder):
 
 
 def test_a_stopped_profile_goes_on_with_the_rounds_that_are_there(profile, folder):
-    module = (sys.executable, "-m", "launch.profile_device")
+    module = (sys.executable, "-m", "launch.profile")
     process = subprocess.Popen(
         [*module, *flags_of(folder, "--repeats=5000")],
         cwd=ROOT,
@@ -100,7 +100,7 @@ def test_measurements_of_other_settings_are_not_mixed(profile, folder):
         ("--batch=0", ["--batch=0", "positive"]),
         ("--threads=4096", ["--threads=4096; it must be 0 to"]),
         ("--device_description=no.json", ["no.json", "No such file"]),
-        ("--directory=", ["--directory=measurements/DEVICE is needed"]),
+        ("--directory=", ["--directory=DIRECTORY is needed"]),
     ],
 )
 def test_a_mistake_ends_in_one_line(profile, folder, flag, words):
