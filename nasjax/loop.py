@@ -156,7 +156,14 @@ def run(
                 state, rewards, metrics = absorbers[i](root_key, state, proposal, outcome)
                 observer.on_exchange(
                     Exchange(
-                        int(state.round), phase.name, repeat, proposal, outcome, rewards, metrics
+                        round=int(state.round),
+                        phase=phase.name,
+                        repeat=repeat,
+                        proposal=proposal,
+                        outcome=outcome,
+                        rewards=rewards,
+                        metrics=metrics,
+                        best=state.best,
                     )
                 )
         state = state.replace(round=state.round + 1)
