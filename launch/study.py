@@ -8,16 +8,12 @@ give each its --share (0/4 to 3/4) and copy their folders parts/ into one direct
 """
 
 import os
-import pathlib
 
 import jax
 from absl import flags, logging
 
-from nasjax import compile_cache
+from nasjax import api
 from nasjax.errors import UserError
-from nasjax.progress import Progress
-from nasjax.runs.workdir import Workdir
-from nasjax.studies import config, run, summary
 
 from . import command_line
 from .flags import Command, Given
@@ -30,35 +26,18 @@ def define(own: flags.FlagValues) -> None:
     )
 
 
-def make_study(given: Given) -> None:
-    """Checks the config, runs what is missing, sums up."""
+def run(given: Given) -> None:
+    """Runs what is missing, on all processors, and says what was written."""
     logging.set_verbosity(logging.WARNING)
-    index, count = share(given.own.share)
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    study = config.parse(given.config)
-    compile_cache.use(given.cache_dir / "xla")
-    workdir = Workdir(given.directory, study.resolved, flag="directory")
-    make(given.directory, study, index, count)
-    print("\n".join(f"wrote     {path}" for path in summary.write(given.directory, study)))
-    workdir.close()
-
-
-def make(directory: pathlib.Path, study: config.Study, index: int, count: int) -> None:
-    """Runs the missing parts of this machine's share."""
-    jobs = run.missing(directory, study, index, count)
-    runner = run.Runner(directory)
-    total = sum(job.cell.budget * len(job.seeds) for job in jobs)
-    with Progress(total, "queries") as progress:
-        for job in jobs:
-            progress.describe(job.cell.name)
-            before = progress.count
-            size = len(job.seeds)
-
-            def show(queries: int, before: int = before, size: int = size) -> None:
-                progress.update(before + queries * size - progress.count)
-
-            runner.run(job, show)
-            progress.update(before + job.cell.budget * size - progress.count)
+    result = api.study(
+        given.config,
+        given.directory,
+        cache_dir=given.cache_dir,
+        share=share(given.own.share),
+        progress=True,
+    )
+    print("\n".join(f"wrote     {path}" for path in result.files))
 
 
 def share(text: str) -> tuple[int, int]:
@@ -77,7 +56,7 @@ def share(text: str) -> tuple[int, int]:
 COMMAND = Command(
     "study",
     __doc__,
-    make_study,
+    run,
     define,
     config="studies/quick",
     directory="The study's directory, new or to go on in.",

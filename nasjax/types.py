@@ -179,6 +179,18 @@ class Evaluator(NamedTuple):
     cost_names: tuple[str, ...] = ()
 
 
+class Costs(NamedTuple):
+    """The costs of an evaluator's outcomes, in the order of their columns.
+
+    Attributes:
+      names: [S], the unit at the end of each.
+      medians: [S], each over the architectures that the device can run.
+    """
+
+    names: tuple[str, ...] = ()
+    medians: tuple[float, ...] = ()
+
+
 Reward = Callable[[Proposal, Outcome], jax.Array]
 
 

@@ -1,7 +1,7 @@
 """MetaQNN on digits: candidates are trained.
 
-    python -m launch.search --config=configs/digits/metaqnn.py \\
-        --workdir=runs/metaqnn
+    nasjax search --config=digits/metaqnn \\
+        --directory=runs/metaqnn
 
 Same space, training and data as the learner's, 320 queries. No run is recorded yet.
 """

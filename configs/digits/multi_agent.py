@@ -1,7 +1,7 @@
 """One agent per hyper-parameter, and a master, on digits with trained candidates.
 
-    python -m launch.search --config=configs/digits/multi_agent.py \\
-        --workdir=runs/multi_agent
+    nasjax search --config=digits/multi_agent \\
+        --directory=runs/multi_agent
 
 Same space, training and data as the learner's, 320 queries. No run is recorded yet.
 """

@@ -1,7 +1,7 @@
 """REINFORCE on digits: candidates are trained.
 
-    python -m launch.search --config=configs/digits/reinforce.py \\
-        --workdir=runs/reinforce
+    nasjax search --config=digits/reinforce \\
+        --directory=runs/reinforce
 
 Same space, training and data as the learner's, 320 queries. No run is recorded yet.
 """

@@ -1,8 +1,8 @@
 """AUTOCoMET in MnasNet's space for ImageNet, at most 5.7 ms on a ZCU102: 300 queries.
 
-    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+    nasjax predictor --config=predictors/accel_nasbench \\
         --directory=predictors/accel_nasbench
-    python -m launch.search --config=configs/mnasnet/autocomet.py --workdir=runs/mnasnet
+    nasjax search --config=mnasnet/autocomet --directory=runs/mnasnet
 
 The first command fits the surrogates that stand for training and measuring. The search sees the
 accuracies of one, its answer is tested with another, fitted on other networks. Random search:

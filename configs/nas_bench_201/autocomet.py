@@ -1,6 +1,6 @@
 """AUTOCoMET on the table NAS-Bench-201, CIFAR-100: the best cell that a Pixel 3 runs within 12 ms.
 
-    python -m launch.search --config=configs/nas_bench_201/autocomet.py --workdir=runs/autocomet
+    nasjax search --config=nas_bench_201/autocomet --directory=runs/autocomet
 
 Expected (commit f2f42a3): with seed 0 a cell of 71.63 % test accuracy and 10.7 ms after 300
 queries, in half a minute on 2 CPU cores; of the cells within 12 ms, half of all, it has the second

@@ -1,7 +1,7 @@
 """Regularised evolution on the table NAS-Bench-201, CIFAR-10: one search of 300 queries.
 
-    python -m launch.search --config=configs/nas_bench_201/regularized_evolution.py \\
-        --workdir=runs/evolution
+    nasjax search --config=nas_bench_201/regularized_evolution \\
+        --directory=runs/evolution
 
 Expected: 94.2 % test accuracy in the mean over seeds (README, Studies; the table's best has
 94.37 %), in seconds.

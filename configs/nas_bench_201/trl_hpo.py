@@ -1,6 +1,6 @@
 """TRL-HPO on the table NAS-Bench-201, CIFAR-10: one search, with its records and its report.
 
-    python -m launch.search --config=configs/nas_bench_201/trl_hpo.py --workdir=runs/table
+    nasjax search --config=nas_bench_201/trl_hpo --directory=runs/table
 
 Expected: with seed 0 a cell of 93.76 % test accuracy (94.37 % is the table's best) after 20
 episodes, in half a minute on 2 CPU cores. Many seeds at a time: launch.study.

@@ -1,6 +1,6 @@
 """What makes the bag of boosted trees good: its form, its size, its trees.
 
-    python -m launch.predictor --config=configs/predictors/ablation.py \\
+    nasjax predictor --config=predictors/ablation \\
         --directory=predictors/ablation
 
 The data and the splits of `table2.py`; every row changes one setting of the bag (with the number of

@@ -1,6 +1,6 @@
 """Surrogates of MnasNet's space: accuracy on ImageNet and six devices, from 5,138 networks.
 
-    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+    nasjax predictor --config=predictors/accel_nasbench \\
         --directory=predictors/accel_nasbench
 
 Searches and studies in the space `mnasnet` read what it keeps in predictors/accel_nasbench/saved/.

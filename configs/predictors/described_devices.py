@@ -1,11 +1,11 @@
 """One predictor of many described devices: known networks on ncnn's 144 devices.
 
-    python -m launch.predictor --config=configs/predictors/described_devices.py \\
+    nasjax predictor --config=predictors/described_devices \\
         --directory=predictors/described_devices
 
 Latencies that users of ncnn sent in, of 32 networks; a device is described by what its title says.
 Tested on unseen rows, unseen networks and unseen devices, with and without over-sampling (SMOTE).
-With `--config.described.folder=DIR` any folder of measurements, e.g. of `launch.profile_device`.
+With `--config.described.folder=DIR` any folder of measurements, e.g. of `nasjax profile`.
 
 Expected (commit 8517e45, 9 minutes on one core), R2 of logarithms of the bag of boosted trees:
 0.856 on unseen rows, 0.862 on unseen networks, 0.618 on unseen devices; over-sampling changes

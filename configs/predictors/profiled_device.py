@@ -1,7 +1,7 @@
 """A new device, profiled: what ten measurements say of it, and a predictor for searches.
 
-    python -m launch.profile_device --space=nas_bench_201 --directory=measurements/mine
-    python -m launch.predictor --config=configs/predictors/profiled_device.py \\
+    nasjax profile --space=nas_bench_201 --directory=measurements/mine
+    nasjax predictor --config=predictors/profiled_device \\
         --config.splits.profiled.folder=measurements/mine --directory=predictors/mine
 
 All devices of HELP are known, 900 cells of NAS-Bench-201 each. Some of the profiled cells are

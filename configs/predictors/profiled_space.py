@@ -1,7 +1,7 @@
 """A profiled device alone: which predictor orders a space's other networks best, kept for searches.
 
-    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
-    python -m launch.predictor --config=configs/predictors/profiled_space.py \\
+    nasjax profile --space=nas_bench_macro --directory=measurements/macro
+    nasjax predictor --config=predictors/profiled_space \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
 
 No other device is known and nothing is transferred (`profiled_device.py` does that). Of 200

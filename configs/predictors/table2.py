@@ -1,6 +1,6 @@
 """AUTOCoMET's Table II on measured devices: which predictor of latency is best?
 
-    python -m launch.predictor --config=configs/predictors/table2.py --directory=predictors/table2
+    nasjax predictor --config=predictors/table2 --directory=predictors/table2
 
 NAS-Bench-201's cells (CIFAR-10) on the six devices of HW-NAS-Bench, one predictor each, fitted on
 900 cells and tested on all others, five splits. Two of the devices, Eyeriss and FPGA, are simulated

@@ -1,6 +1,6 @@
 """Predictors of HELP's new devices for searches: without a sample of them, and with ten.
 
-    python -m launch.predictor --config=configs/predictors/unseen_in_search.py \\
+    nasjax predictor --config=predictors/unseen_in_search \\
         --directory=predictors/unseen_in_search
 
 It keeps `DIRECTORY/saved/help--raspi4_ms--10` and the like, with which searches

@@ -1,6 +1,6 @@
 """Random search on digits: the yardstick of configs/trl_hpo/digits.py.
 
-    python -m launch.search --config=configs/random/digits.py --workdir=runs/random_digits
+    nasjax search --config=random/digits --directory=runs/random_digits
 
 Same space, training and data; 32 rounds of 10 are about the queries that the learner makes (repeats
 and invalid ones included). README's table names the run. As nearly all of them are different, it

@@ -1,6 +1,6 @@
 """Is AUTOCoMET faster at equal quality? 27 contexts, baselines at several weights.
 
-    python -m launch.study --config=configs/studies/autocomet_contexts.py \
+    nasjax study --config=studies/autocomet_contexts \
         --directory=studies/contexts
 
 NAS-Bench-201's three data sets, three devices of HW-NAS-Bench (types 1 to 3: Pixel 3, Jetson TX2,

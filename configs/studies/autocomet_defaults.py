@@ -1,6 +1,6 @@
 """Which of the variants that the ablation does not tell apart should be the default?
 
-    python -m launch.study --config=configs/studies/autocomet_defaults.py \
+    nasjax study --config=studies/autocomet_defaults \
         --directory=studies/autocomet_defaults
 
 Eighteen contexts on devices that Table I, the ablations and the 27 contexts do not have:

@@ -1,6 +1,6 @@
 """AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), at most so many multiply-adds.
 
-    python -m launch.study --config=configs/studies/autocomet_macro.py --directory=studies/macro
+    nasjax study --config=studies/autocomet_macro --directory=studies/macro
 
 The table has no device costs; `autocomet_macro_device.py` limits what a predictor, fitted to this
 machine's measurements, says of them.

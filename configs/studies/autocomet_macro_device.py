@@ -1,9 +1,9 @@
 """AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), at most so many ms on this machine.
 
-    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
-    python -m launch.predictor --config=configs/predictors/profiled_space.py \\
+    nasjax profile --space=nas_bench_macro --directory=measurements/macro
+    nasjax predictor --config=predictors/profiled_space \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
-    python -m launch.study --config=configs/studies/autocomet_macro_device.py \\
+    nasjax study --config=studies/autocomet_macro_device \\
         --directory=studies/macro_device
 
 The table has no device's latency: the limited one is what the second command's predictor says of

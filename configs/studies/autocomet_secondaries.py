@@ -1,6 +1,6 @@
 """Any component primary, any number secondary: three and four secondaries, swapped primaries.
 
-    python -m launch.study --config=configs/studies/autocomet_secondaries.py \
+    nasjax study --config=studies/autocomet_secondaries \
         --directory=studies/secondaries
 
 NAS-Bench-201, CIFAR-100, Jetson TX2: its latency has the target; its energy, the parameters and

@@ -1,6 +1,6 @@
 """The comparison of AUTOCoMET's Table I: three types of device, all methods, NAS-Bench-201.
 
-    python -m launch.study --config=configs/studies/autocomet_table1.py --directory=studies/table1
+    nasjax study --config=studies/autocomet_table1 --directory=studies/table1
 
 CIFAR-100. Type 1 (flagship): Pixel 3 (Snapdragon 845); type 2 (mid-tier): Samsung Galaxy A50
 (Exynos 9610); type 3 (low-tier): Raspberry Pi 4 (four Cortex-A72, no accelerator), latencies of

@@ -1,10 +1,10 @@
 """What a trained AUTOCoMET knows on another device: Q does not depend on the device.
 
     for seed in 0 1 2 3 4 5 6 7; do
-        python -m launch.search --config=configs/nas_bench_201/autocomet.py \
-            --config.seed=$seed --workdir=runs/autocomet_$seed
+        nasjax search --config=nas_bench_201/autocomet \
+            --config.seed=$seed --directory=runs/autocomet_$seed
     done
-    python -m launch.study --config=configs/studies/autocomet_transfer.py \
+    nasjax study --config=studies/autocomet_transfer \
         --directory=studies/transfer
 
 The searches (Pixel 3, CIFAR-100) leave `learned.npz`; the study goes on with their nets on other

@@ -1,8 +1,8 @@
 """AUTOCoMET for devices that were never or hardly measured: latency predicted in the loop.
 
-    python -m launch.predictor --config=configs/predictors/unseen_in_search.py \\
+    nasjax predictor --config=predictors/unseen_in_search \\
         --directory=predictors/unseen_in_search
-    python -m launch.study --config=configs/studies/autocomet_unseen.py --directory=studies/unseen
+    nasjax study --config=studies/autocomet_unseen --directory=studies/unseen
 
 HELP's new devices, NAS-Bench-201, CIFAR-10, at most the median latency. Searches see the measured
 latency, or what is predicted after ten cells were measured, or before any was: then the order is

@@ -1,6 +1,6 @@
 """Baselines under a target of latency at many weights, AUTOCoMET at its epsilon of 1 beside them.
 
-    python -m launch.study --config=configs/studies/autocomet_weights.py --directory=studies/weights
+    nasjax study --config=studies/autocomet_weights --directory=studies/weights
 
 NAS-Bench-201's three data sets, Jetson TX2, at most the median latency. NAS+Predictor's reward is
 accuracy - weight * (cost / target, or what exceeds 1 of it); MnasNet's and evolution's is accuracy

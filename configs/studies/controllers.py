@@ -1,6 +1,6 @@
 """All controllers on NAS-Bench-201 (three data sets) and NAS-Bench-Macro: 300 and 15,000 queries.
 
-    python -m launch.study --config=configs/studies/controllers.py --directory=studies/controllers
+    nasjax study --config=studies/controllers --directory=studies/controllers
 
 Every method with its default settings. A learner with fewer than 100 updates is marked
 untrained: at 300 queries TRL-HPO is. 500 seeds; TRL-HPO at 15,000 queries takes most of the time,

@@ -1,8 +1,8 @@
 """MnasNet's space under targets of two devices: five methods, 300 queries.
 
-    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+    nasjax predictor --config=predictors/accel_nasbench \\
         --directory=predictors/accel_nasbench
-    python -m launch.study --config=configs/studies/mnasnet.py --directory=studies/mnasnet
+    nasjax study --config=studies/mnasnet --directory=studies/mnasnet
 
 The first command fits the surrogates that stand for training on ImageNet and for the devices; the
 accuracy that searches see and the one that is reported come from halves of the measured networks.

@@ -1,6 +1,6 @@
 """Five methods on NAS-Bench-201 (CIFAR-10): 100 and 300 queries, 500 seeds each.
 
-    python -m launch.study --config=configs/studies/quick.py --directory=studies/quick
+    nasjax study --config=studies/quick --directory=studies/quick
 
 Expected: mean reported accuracy at 300 queries of local search 94.30 %, regularised evolution
 94.23 %, REINFORCE 94.06 %, MetaQNN 94.01 %, random search 93.95 %; half a minute on 2 CPU

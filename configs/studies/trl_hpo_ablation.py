@@ -1,7 +1,7 @@
 """What TRL-HPO owes to attention, to its size and to its progressive reward, on two tables.
 
-    python -m launch.study --config=configs/studies/trl_hpo_ablation.py --directory=studies/ablation
-    python -m launch.study --config=configs/studies/trl_hpo_ablation.py:accelerator --directory=...
+    nasjax study --config=studies/trl_hpo_ablation --directory=studies/ablation
+    nasjax study --config=studies/trl_hpo_ablation:accelerator --directory=...
 
 Heads {1, 2, 4, 8} x blocks {1, 2, 4} x projections {shared, standard}; an MLP of the published
 nets' size; the final accuracy as the only reward; the published stops; the predicted back-up;

@@ -1,6 +1,6 @@
 """TRL-HPO on scikit-learn's handwritten digits (8x8), the first thing to run.
 
-    python -m launch.search --config=configs/trl_hpo/digits.py --workdir=runs/digits
+    nasjax search --config=trl_hpo/digits --directory=runs/digits
 
 Expected: a CNN of at least 97 % test accuracy, in a few minutes on 2 CPU cores. README's table
 names the run.

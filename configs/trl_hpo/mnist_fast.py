@@ -1,6 +1,6 @@
 """TRL-HPO on MNIST with a short recipe, for CPUs.
 
-    python -m launch.search --config=configs/trl_hpo/mnist_fast.py --workdir=runs/mnist_fast \\
+    nasjax search --config=trl_hpo/mnist_fast --directory=runs/mnist_fast \\
         --config.data.name=idx:DIRECTORY
 
 MNIST is read from tfds unless data.name says otherwise. It departs from the paper in the data

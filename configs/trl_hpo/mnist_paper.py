@@ -1,6 +1,6 @@
 """TRL-HPO's published protocol on MNIST, for an accelerator.
 
-    python -m launch.search --config=configs/trl_hpo/mnist_paper.py --workdir=runs/mnist_paper
+    nasjax search --config=trl_hpo/mnist_paper --directory=runs/mnist_paper
 
 Expected: the paper reports a best accuracy of 99.1 % after 99.3 hours on a V100 (Table II). This
 protocol has not been run here to its end; no time is promised.

@@ -7,7 +7,6 @@ search made the most of in the one is no error of the other.
 
 import dataclasses
 import functools
-import hashlib
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax import files
 from nasjax.config import check
-from nasjax.evaluation.table import Rows, check_batches, outcome_of
+from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, PredictorFn, Rows
+from nasjax.evaluation.table import check_batches, images_of_counts, outcome_of
 from nasjax.predictors import saved
 from nasjax.predictors.predictor import Params, Prediction, Predictor
-from nasjax.predictors.saved import Saved
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import Evaluator, Outcome, Proposal
@@ -65,9 +65,6 @@ class Surrogate(NamedTuple):
     params: Params
 
 
-Method = Callable[[Saved, SlotSpace], Predictor]
-
-
 class Surrogates(NamedTuple):
     """Those of a search. See `SurrogateConfig`."""
 
@@ -76,7 +73,7 @@ class Surrogates(NamedTuple):
     costs: tuple[Surrogate, ...]
 
 
-def load(config: SurrogateConfig, space: SlotSpace, method: Method) -> Surrogates:
+def load(config: SurrogateConfig, space: SlotSpace, method: PredictorFn) -> Surrogates:
     """Reads the predictors.
 
     Args:
@@ -98,7 +95,7 @@ def load(config: SurrogateConfig, space: SlotSpace, method: Method) -> Surrogate
 
 @functools.lru_cache(maxsize=64)  # a study assembles every cell some times
 def _read(
-    path: pathlib.Path, fingerprint: str, space: SlotSpace, method: Method
+    path: pathlib.Path, fingerprint: str, space: SlotSpace, method: PredictorFn
 ) -> tuple[Surrogate, Any]:
     """A predictor and the data set that it is of."""
     read = saved.load(path, space.feature_names)
@@ -106,15 +103,14 @@ def _read(
 
 
 def with_digest(config: SurrogateConfig, costs: Sequence[str]) -> SurrogateConfig:
-    """The config, its digest that of the accuracies' predictors and those of these costs.
+    """The config, its digest that of its predictors and of those of more costs.
 
     Raises:
       UserError: one is missing, or they are not those that the config has a digest of.
     """
-    both = hashlib.sha256()
-    for name in (config.accuracy, config.reported, *costs):
-        both.update(f"{name}:{saved.fingerprint(_path(config, name))};".encode())
-    found = both.hexdigest()[:16]
+    names = (config.accuracy, config.reported, *config.costs, *costs)
+    lines = (f"{name}:{saved.fingerprint(_path(config, name))};" for name in names)
+    found = files.digest(*(line.encode() for line in lines))[:16]
     allowed = f"{found!r}, as the predictors in {config.directory} are now, or left out"
     check(config.digest in (None, found), "evaluator.digest", config.digest, allowed)
     return dataclasses.replace(config, digest=found)
@@ -172,6 +168,39 @@ def make_surrogate(
         return of_rows(seed_key, proposal.architecture, jnp.clip(accuracy, 0, 1), stacked)
 
     return Evaluator(jax.jit(evaluate), pure=True, cost_names=config.costs)
+
+
+def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) -> Evaluation:
+    """Reads the saved predictors and makes their evaluator.
+
+    The final test asks the predictor to report. `rows` are those of the sample, see `drawn_from`.
+
+    Raises:
+      UserError: a predictor is missing, damaged, or of another space or data set.
+    """
+    space = request.space
+    surrogates = load(config, space, request.predictor_of)
+    rows = predict_rows(surrogates, space, drawn_from(space)).in_units(request.unit)
+    shown = (surrogates.accuracy, *surrogates.costs)
+
+    def test(architecture: np.ndarray) -> dict[str, Any]:
+        found = predict_rows(surrogates, space, architecture[None])
+        return {"test_accuracy": float(found.reported_accuracy[0])}
+
+    return Evaluation(
+        evaluator_of=functools.partial(
+            make_surrogate,
+            predictors=tuple(each.predictor for each in shown),
+            space=space,
+            config=config,
+        ),
+        source=seen_of(surrogates, request.unit),
+        test=test,
+        validation_batches=config.validation_batches,
+        counts_of=images_of_counts(config),
+        costs=rows.named_costs(config.costs),
+        rows=rows,
+    )
 
 
 def predict_rows(surrogates: Surrogates, space: SlotSpace, architectures: np.ndarray) -> Rows:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from nasjax.run_report.facts import Best, Query, Round, Shaping, Tradeoff, section, slot_names
+from nasjax.registry import slot_names
+from nasjax.run_report.facts import Best, Query, Round, Shaping, Tradeoff, section
 
 CHANGED, POTENTIALS, Q = "changed", "potential_spread", "q_spread"  # "PHASE/NAME/SLOT"
 

@@ -14,10 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasjax.runs.records import costs_of
-from nasjax.spaces.layer_chain import LayerChain, LayerRow
-from nasjax.spaces.mnasnet import MnasNet
-from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.spaces.nas_bench_macro import NasBenchMacro
+from nasjax.spaces.layer_chain import LayerRow
 from nasjax.types import MEASURED, STATUSES
 
 Layers = tuple[tuple[int, ...], ...]
@@ -126,7 +123,7 @@ class Attention(NamedTuple):
     encodings: np.ndarray  # [S, L, F] the architecture after each step
     round: int
     length: int
-    space: str = "layer_chain"  # its name in the config
+    space: str = ""  # its name in the config
 
 
 class Tradeoff(NamedTuple):
@@ -291,22 +288,3 @@ def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """One section of a resolved config; empty if it is absent or no section."""
     value = config.get(name)
     return value if isinstance(value, dict) else {}
-
-
-def layer_text(layer: tuple[int, ...], space: str = "layer_chain") -> str:
-    """One layer [F] in words, e.g. "conv 16 k3 s1"; of a space with that name in the config."""
-    if space in _SLOTS:
-        return "".join(filled["operation"] for filled in _SLOTS[space].to_layers([layer]))
-    return LayerChain((1, 1, 1), 1).to_text([layer])
-
-
-def slot_names(space: str) -> tuple[str, ...]:
-    """The slots of a space with that name in the config, in order; none where it has no slots."""
-    return _SLOTS[space].slot_names if space in _SLOTS else ()
-
-
-_SLOTS = {
-    "mnasnet": MnasNet(),
-    "nas_bench_201": NasBench201(),
-    "nas_bench_macro": NasBenchMacro(),
-}

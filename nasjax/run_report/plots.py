@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nasjax.errors import UserError
+from nasjax.registry import layer_text
 from nasjax.reports import figures
 from nasjax.reports.figures import BLUE, GREEN, GREY, ORANGE, RED
-from nasjax.run_report.facts import Attention, Facts, Pair, layer_text
+from nasjax.run_report.facts import Attention, Facts, Pair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

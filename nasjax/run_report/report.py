@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nasjax.errors import UserError
+from nasjax.registry import layer_text
 from nasjax.run_report import device_costs, page
 from nasjax.run_report.facts import (
     Best,
@@ -25,7 +26,6 @@ from nasjax.run_report.facts import (
     Query,
     Records,
     built_layers,
-    layer_text,
     read_attention,
     read_json,
     read_records,
@@ -164,7 +164,7 @@ def layer_facts(best: Best, queries: Sequence[Query], space: Mapping[str, Any]) 
         chain = layer_chain.LayerChain(tuple(space["input_shape"]), int(space["num_classes"]))
         costs = chain.layer_table(best.layers)
     rows, before = [], 0.0
-    for i, text in enumerate([layer_text(layer) for layer in best.layers]):
+    for i, text in enumerate([layer_text(layer, space["name"]) for layer in best.layers]):
         accuracy = measured.get(best.layers[: i + 1], np.nan)
         rows.append(Layer(text, accuracy, accuracy - before, costs[i] if costs else None))
         before = accuracy

@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
 from nasjax.runs.workdir import FINAL_TEST, write_json
 from nasjax.types import Space
 
-# (architecture [L, F], images to train on, images to be measured on) -> accuracy
-TrainFn = Callable[[np.ndarray, Split, Split], float]
 # architecture [L, F] -> what `final_test` keeps of it: "test_accuracy", and how it was come by
 TestFn = Callable[[np.ndarray], dict[str, Any]]
 
@@ -47,21 +44,6 @@ def final_test(
     }
     write_json(path, result)
     return result
-
-
-def retrained(train_fn: TrainFn, search_data: SearchData, load_test: Callable[[], Split]) -> TestFn:
-    """Trains the architecture anew on train + validation and measures it on test."""
-
-    def test_fn(architecture: np.ndarray) -> dict[str, Any]:
-        both = zip(search_data.train, search_data.validation, strict=True)
-        train, test = Split(*map(np.concatenate, both)), load_test()
-        return {
-            "test_accuracy": train_fn(architecture, train, test),
-            "test_images": len(test.labels),
-            "train_images": len(train.labels),
-        }
-
-    return test_fn
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

@@ -10,9 +10,10 @@ import pytest
 from launch import command_line
 from launch import report as launch_report
 from nasjax.errors import UserError
+from nasjax.registry import layer_text
 from nasjax.reports import figures
 from nasjax.run_report import page, plots, report
-from nasjax.run_report.facts import Facts, Pair, layer_text
+from nasjax.run_report.facts import Facts, Pair
 from tests.run_report import html_elements
 
 NOW = 1_790_000_100.0  # 100 s after the last row: the run counts as running

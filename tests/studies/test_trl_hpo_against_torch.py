@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from configs.studies import methods
-from nasjax import build, search
+from nasjax import build, loop
 from nasjax.streams import stream
 from nasjax.studies import compiled
 from nasjax.types import PROPOSE, Proposal
@@ -84,7 +84,7 @@ def test_the_compiled_search_asks_for_what_the_plain_one_asks_for(monkeypatch):
     found = compiled.run_seeds(made, np.array([SEED]), BUDGET)
 
     root_key = jax.random.key(SEED)
-    state = search.init(made.controller, made.space, root_key).controller
+    state = loop.init(made.controller, made.space, root_key).controller
     monkeypatch.setattr(plain, "DROPOUT", 0.0)
     other = plain.TrlHpo(made.rows.search_accuracy, SEED, 5, LAYERS, *rates.values())
     other.measured = measured(made, root_key)

@@ -12,10 +12,10 @@ from nasjax.controllers.autocomet import decisions, shaping
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.learning import Batch, Learned, Learner, Learning
 from nasjax.controllers.autocomet.networks import make_encoder
-from nasjax.controllers.autocomet.rewards import Components, Costs
+from nasjax.controllers.autocomet.rewards import Components
 from nasjax.controllers.replay import Replay
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal
+from nasjax.types import GROW, VALIDATE, Controller, Costs, Metrics, Outcome, Phase, Proposal
 
 
 class AutocometState(flax.struct.PyTreeNode):

@@ -1,6 +1,6 @@
 """The reward vector: a primary component and any number of secondary ones (AUTOCoMET, III.D.1)."""
 
-from typing import NamedTuple
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -8,19 +8,7 @@ import jax.numpy as jnp
 from nasjax.config import check, unknown
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.errors import UserError
-from nasjax.types import Outcome
-
-
-class Costs(NamedTuple):
-    """The costs of an evaluator's outcomes, in their order.
-
-    Attributes:
-      names: of the costs.
-      medians: over the architectures that the device can run.
-    """
-
-    names: tuple[str, ...] = ()
-    medians: tuple[float, ...] = ()
+from nasjax.types import Costs, Outcome
 
 
 def limited_cost(config: AutocometConfig, costs: Costs) -> str | None:
@@ -28,6 +16,12 @@ def limited_cost(config: AutocometConfig, costs: Costs) -> str | None:
     if config.secondary_reward == "cost":
         return None
     return next((name for name in secondaries(config, costs) if name in costs.names), None)
+
+
+def with_max_cost(config: AutocometConfig, max_cost: float, costs: Costs) -> AutocometConfig:
+    """The config; an open `target` becomes the search's `max_cost` if it is of the first cost."""
+    is_open = config.target is None and limited_cost(config, costs) == costs.names[0]
+    return dataclasses.replace(config, target=max_cost) if is_open else config
 
 
 def secondaries(config: AutocometConfig, costs: Costs) -> tuple[str, ...]:

@@ -146,6 +146,10 @@ class TrainedEvaluator:
         """Takes over a result, e.g. from the run's own records when it goes on."""
         self._results.setdefault(np.asarray(architecture, np.int32).tobytes(), result)
 
+    def watch(self, on_result: Callable[[], None]) -> None:
+        """Takes the function to call after every trained candidate from here on."""
+        self._on_result = on_result
+
     def provenance(self, architecture: np.ndarray) -> dict[str, Any]:
         """How the last exchange came by a result; asked again, "run": already known to this run."""
         name = np.asarray(architecture, np.int32).tobytes()

@@ -10,8 +10,8 @@ from numpy.testing import assert_allclose
 
 from nasjax.controllers.autocomet import controller, decisions
 from nasjax.controllers.autocomet.config import AutocometConfig
-from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.types import Costs
 
 SPACE = NasBench201()
 

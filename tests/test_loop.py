@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax import search
+from nasjax import loop
 from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
 from nasjax.errors import UserError
 from nasjax.evaluation.landscape import make_landscape
@@ -25,13 +25,13 @@ def run(seed, **budget):
     controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
     root_key = jax.random.key(seed)
     witness = Witness()
-    state = search.run(
+    state = loop.run(
         controller=controller,
         evaluator=make_landscape(SPACE, BEST, performance_size=3),
         reward=make_accuracy_gain(AccuracyGainConfig()),
         root_key=root_key,
-        state=search.init(controller, SPACE, root_key),
-        config=search.SearchConfig(**budget),
+        state=loop.init(controller, SPACE, root_key),
+        config=loop.SearchConfig(**budget),
         observer=witness,
     )
     return state, witness
@@ -81,11 +81,9 @@ def test_a_compiled_search_is_the_host_loop_bit_for_bit():
         "reward": make_accuracy_gain(AccuracyGainConfig()),
         "root_key": jax.random.key(3),
     }
-    start = search.init(controller, SPACE, parts["root_key"])
-    looped = search.run(
-        **parts, state=start, config=search.SearchConfig(rounds=4), observer=Witness()
-    )
-    compiled, _ = jax.jit(lambda state: search.run_compiled(**parts, state=state, rounds=4))(start)
+    start = loop.init(controller, SPACE, parts["root_key"])
+    looped = loop.run(**parts, state=start, config=loop.SearchConfig(rounds=4), observer=Witness())
+    compiled, _ = jax.jit(lambda state: loop.run_compiled(**parts, state=state, rounds=4))(start)
     chex.assert_trees_all_equal(compiled, looped)
     assert int(compiled.round) == 4 and int(compiled.queries) == 16
 
@@ -94,12 +92,12 @@ def test_a_compiled_search_refuses_an_evaluator_that_trains():
     evaluator = Evaluator(lambda key, proposal: pytest.fail("evaluated"), pure=False)
     controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
     with pytest.raises(UserError, match="pure evaluator"):
-        search.run_compiled(
+        loop.run_compiled(
             controller=controller,
             evaluator=evaluator,
             reward=make_accuracy_gain(AccuracyGainConfig()),
             root_key=jax.random.key(0),
-            state=search.init(controller, SPACE, jax.random.key(0)),
+            state=loop.init(controller, SPACE, jax.random.key(0)),
             rounds=1,
         )
 
@@ -115,13 +113,13 @@ def test_the_best_is_the_best_of_what_costs_no_more(max_cost):
     costs = np.stack([first, np.full(9, 99, np.float32)], axis=1)
     evaluator = make_table(Rows(accuracy, accuracy, costs), SLOTS, TableConfig("none", noise=False))
     controller = make_random_search(RandomSearchConfig(5), SLOTS, performance_size=32)
-    state = search.run(
+    state = loop.run(
         controller=controller,
         evaluator=evaluator,
         reward=make_accuracy_gain(AccuracyGainConfig()),
         root_key=jax.random.key(0),
-        state=search.init(controller, SLOTS, jax.random.key(0)),
-        config=search.SearchConfig(rounds=12, max_cost=max_cost),
+        state=loop.init(controller, SLOTS, jax.random.key(0)),
+        config=loop.SearchConfig(rounds=12, max_cost=max_cost),
         observer=Witness(),
     )
     # 60 draws of 9: that one is never drawn has a chance of 0.001, and the seed is fixed.
@@ -134,4 +132,4 @@ def test_the_best_is_the_best_of_what_costs_no_more(max_cost):
 @pytest.mark.parametrize("max_cost", [0.0, -1.0])
 def test_a_limit_that_nothing_can_keep_is_refused(max_cost):
     with pytest.raises(UserError, match=f"search.max_cost={max_cost}; it must be > 0 or None"):
-        search.SearchConfig(rounds=1, max_cost=max_cost)
+        loop.SearchConfig(rounds=1, max_cost=max_cost)
