@@ -37,6 +37,7 @@ STILL_MISSING: set[str] = {
     *("api.py", "loop.py", "nasjax/loop.py", "configs/studies/methods.py"),
     *("predictors/measurements.py", "studies/figures.py", "studies/problem.py"),
     *("studies/results.py", "studies/shards.py", "studies/simulate.py"),
+    *("nasjax/entries.py", "launch/profile.py"),
 }
 # Named in a text but no files of the repository: what a command writes, what a test invents.
 NO_FILES = {
@@ -50,6 +51,8 @@ ROOTED = re.compile(rf"(?<![\w./<{{-])(?:{FOLDERS})/[\w./-]*\w\.(?:{SUFFIXES})\b
 SHORT = re.compile(r"(?<![\w./<{*-])[a-z][\w/]*\.(?:py|md)\b(?![\w.:])")
 CAPITALS = re.compile(r"(?<![\w/.-])[A-Z][A-Z_]+\.md\b")
 SECTION = re.compile(r"README(?:\.md)?(?:'s|,) (?:section )?\"?((?<=\")[^\"]+|[A-Z]\w+)")
+MODULE = re.compile(r"python -m ((?:launch|benchmarks)\.\w+)")
+CONFIG = re.compile(r"--config=([\w/.]+)")
 LINK = re.compile(r"(?<!`)\]\(([^)\s]+)\)")
 
 
@@ -207,7 +210,20 @@ def test_no_text_names_a_file_that_does_not_exist() -> None:
         for named in (*SHORT.findall(text), *CAPITALS.findall(text)):
             if named not in endings and not ROOTED.fullmatch(named):
                 missing.setdefault(named, set()).add(name)
+        for module in MODULE.findall(text):
+            if (named := f"{module.replace('.', '/')}.py") not in names and "NAME" not in named:
+                missing.setdefault(named, set()).add(name)
     assert missing.keys() - NO_FILES == STILL_MISSING, missing
+
+
+def test_the_commands_of_a_text_name_configs_that_exist() -> None:
+    wrong = set()
+    for name, text in texts():
+        for config in CONFIG.findall(text):
+            file = config if config.endswith(".py") else f"configs/{config}.py"
+            if not (ROOT / file).is_file() and "NAME" not in config:
+                wrong.add(f"{name}: --config={config}")
+    assert wrong == set()
 
 
 def test_every_link_of_a_text_leads_to_a_file_and_a_heading() -> None:

@@ -6,7 +6,7 @@
 The data are latencies of 32 networks that users of ncnn sent in; a device is described by its
 title. The predictor is tested on unseen rows, unseen networks and unseen devices, with and without
 over-sampling (SMOTE). `--config.described.folder=DIR` takes any folder of measurements, e.g. of
-`launch.profile_device`.
+`launch.profile`.
 
 Expected (commit 8517e45, 9 minutes on one core), R2 of logarithms of the bag of boosted trees:
 0.856 on unseen rows, 0.862 on unseen networks, 0.618 on unseen devices; over-sampling changes

@@ -1,6 +1,6 @@
 """A profiled device: predictions after ten measurements, and a predictor for searches.
 
-    python -m launch.profile_device --space=nas_bench_201 --directory=measurements/mine
+    python -m launch.profile --space=nas_bench_201 --directory=measurements/mine
     python -m launch.predictor --config=configs/predictors/profiled_device.py \\
         --config.splits.profiled.folder=measurements/mine --directory=predictors/mine
 

@@ -1,6 +1,6 @@
 """Predictors from one device's profile alone: the best one is kept for searches.
 
-    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
+    python -m launch.profile --space=nas_bench_macro --directory=measurements/macro
     python -m launch.predictor --config=configs/predictors/profiled_space.py \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
 

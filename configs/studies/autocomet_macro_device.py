@@ -1,6 +1,6 @@
 """AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), ms on this machine bounded.
 
-    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
+    python -m launch.profile --space=nas_bench_macro --directory=measurements/macro
     python -m launch.predictor --config=configs/predictors/profiled_space.py \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
     python -m launch.study --config=configs/studies/autocomet_macro_device.py \\
