@@ -3,7 +3,8 @@
     nasjax search --config=digits/regularized_evolution \\
         --directory=runs/regularized_evolution
 
-Same space, training and data as the learner's, 320 queries. No run is recorded yet.
+Space, training and data are those of configs/trl_hpo/digits.py; the budget is 320 queries. No run
+is recorded yet.
 """
 
 import ml_collections
@@ -12,7 +13,7 @@ from ..trl_hpo import digits
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The learner's config with another controller, rewarded with the accuracy itself."""
+    """TRL-HPO's config with another controller, rewarded with the accuracy itself."""
     c = digits.get_config()
     del c.controller
     del c.reward

@@ -3,9 +3,9 @@
     nasjax predictor --config=predictors/unseen_in_search \\
         --directory=predictors/unseen_in_search
 
-It keeps `DIRECTORY/saved/help--raspi4_ms--10` and the like, with which searches
-configs/studies/autocomet_unseen.py. Nine devices are known, 900 cells of NAS-Bench-201 each; one
-draw of cells.
+It keeps `DIRECTORY/saved/help--raspi4_ms--10` and the like, which the searches of
+configs/studies/autocomet_unseen.py use. Nine devices are known, with 900 cells of NAS-Bench-201
+each; there is one draw of cells.
 """
 
 import ml_collections

@@ -1,9 +1,9 @@
-"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), at most so many multiply-adds.
+"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), multiply-adds bounded.
 
     nasjax study --config=studies/autocomet_macro --directory=studies/macro
 
-The table has no device costs; `autocomet_macro_device.py` limits what a predictor, fitted to this
-machine's measurements, says of them.
+The table has no device costs. `autocomet_macro_device.py` bounds the latency that a predictor,
+fitted to measurements of this machine, gives for its networks.
 """
 
 import ml_collections

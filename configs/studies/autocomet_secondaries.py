@@ -1,15 +1,15 @@
-"""Any component primary, any number secondary: three and four secondaries, swapped primaries.
+"""AUTOCoMET with three and four secondary rewards, and with a cost as the primary one.
 
     nasjax study --config=studies/autocomet_secondaries \
         --directory=studies/secondaries
 
-NAS-Bench-201, CIFAR-100, Jetson TX2: its latency has the target; its energy, the parameters and
-the multiply-adds count as minus their ratio to the median. Where a cost is primary the accuracy is
-a secondary, and answers are what they are: judged, like all, by accuracy under the target.
+NAS-Bench-201, CIFAR-100, Jetson TX2. Its latency has the target; its energy, the parameters and the
+multiply-adds count as minus their ratio to the median. Where a cost is the primary the accuracy is
+a secondary; answers are still judged, like all others, by accuracy under the constraint.
 
 Expected (commit 3cab0aa, 4 minutes on 2 CPU cores): 71.8 % with the latency alone and with one or
 two more secondaries, 71.7 % with three, 71.0 % with the latency as the primary, 70.6 % with the
-parameters. All of it: docs/autocomet_studies.md.
+parameters. All figures are in docs/results/autocomet_studies.md.
 """
 
 import ml_collections

@@ -4,7 +4,7 @@
 
 CIFAR-100. Type 1 (flagship): Pixel 3 (Snapdragon 845); type 2 (mid-tier): Samsung Galaxy A50
 (Exynos 9610); type 3 (low-tier): Raspberry Pi 4 (four Cortex-A72, no accelerator), latencies of
-HELP. A target is the median over all cells. Energy is HW-NAS-Bench's of the Jetson TX2.
+HELP. A bound is the median over all cells. Energy is HW-NAS-Bench's for the Jetson TX2.
 
 Expected (commit f2f42a3, 11 minutes on 2 CPU cores): mean test accuracy of AUTOCoMET's best
 feasible cell 70.97, 70.24 and 71.13 %, of NAS+Predictor's 70.90, 70.31 and 71.20 %, of MnasNet's

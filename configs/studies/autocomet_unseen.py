@@ -1,18 +1,19 @@
-"""AUTOCoMET for devices that were never or hardly measured: latency predicted in the loop.
+"""AUTOCoMET for devices with few measurements or none: the latency is predicted in the loop.
 
     nasjax predictor --config=predictors/unseen_in_search \\
         --directory=predictors/unseen_in_search
     nasjax study --config=studies/autocomet_unseen --directory=studies/unseen
 
 HELP's new devices, NAS-Bench-201, CIFAR-10, at most the median latency. Searches see the measured
-latency, or what is predicted after ten cells were measured, or before any was: then the order is
-known but not how many milliseconds, so `0_samples` cannot work and `0_relative` asks for at most
-the median of what is predicted. An answer is what such a search takes for feasible; the report says
-how many really are.
+latency, or the latency predicted after ten cells were measured, or before any was. In the last case
+the order of cells is known but not their milliseconds: `0_samples` cannot work, and `0_relative`
+asks for at most the median of the predicted latencies. An answer is a cell that the search takes
+for feasible; the report says how many really are.
 
 Expected (commit f2f42a3, 20 minutes on one CPU core): with ten samples about as many queries as
 with all measured, and 96 to 100 % of the answers keep the measured target (60 % on the Pixel 2);
-0_relative comes to the good cells as fast, but 2 to 100 % keep it. docs/autocomet_studies.md.
+0_relative comes to the good cells as fast, but 2 to 100 % keep it. All figures are in
+docs/results/autocomet_studies.md.
 """
 
 import ml_collections

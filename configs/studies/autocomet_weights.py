@@ -1,14 +1,15 @@
-"""Baselines under a target of latency at many weights, AUTOCoMET at its epsilon of 1 beside them.
+"""Baselines at many weights under a constraint on latency, compared with AUTOCoMET.
 
     nasjax study --config=studies/autocomet_weights --directory=studies/weights
 
-NAS-Bench-201's three data sets, Jetson TX2, at most the median latency. NAS+Predictor's reward is
-accuracy - weight * (cost / target, or what exceeds 1 of it); MnasNet's and evolution's is accuracy
-* (cost / target)^exponent, also below the target (`both`) or above it only (`above`).
+NAS-Bench-201's three data sets, Jetson TX2, at most the median latency. AUTOCoMET has its epsilon
+of 1. NAS+Predictor's reward is accuracy - weight * (cost / target, or its excess over 1); MnasNet's
+and evolution's is accuracy * (cost / target)^exponent, also below the target (`both`) or above it
+only (`above`).
 
 Expected (commit dee1849, 12 minutes on 2 CPU cores), mean share of seeds within 0.5 % of the best:
-NAS+Predictor 4 to 91 %, MnasNet's reward 6 to 28 %, evolution 9 to 45 %, AUTOCoMET 86 %.
-docs/autocomet_contexts.md.
+NAS+Predictor 4 to 91 %, MnasNet's reward 6 to 28 %, evolution 9 to 45 %, AUTOCoMET 86 %. All
+figures are in docs/results/autocomet_contexts.md.
 """
 
 from typing import Any

@@ -13,22 +13,22 @@ SIMPLE = dict(
 
 
 def trl_hpo(reward: str = "accuracy_gain", **changes: Any) -> dict[str, Any]:
-    """TRL-HPO as published, but for what a table asks for.
+    """TRL-HPO as published, with two changes for tables.
 
-    All slots are filled (a skip gains exactly 0, so with the published stops no top cell could be
-    reached), and learning starts after the first episode: the budget would not fill 20,000 rows.
+    All slots are filled: a skip gains exactly 0, so with the published stops no top cell could be
+    reached. Learning starts after the first episode: the budget would not fill 20,000 rows.
     """
     controller = dict(name="trl_hpo", min_gain=None, min_accuracy=None, min_size=60)
     controller.update(replay_capacity=8_000, patience=1_000_000)
     return dict(controller=controller | changes, reward=dict(name=reward))
 
 
-# --- under a target of a device cost: `study.costs` and `study.quantiles` give it -----------------
+# --- under a constraint on a device cost, given by `study.costs` and `study.quantiles` ------------
 
 # MnasNet's constraint, softer: on three contexts evolution and local search did better with -0.15
 # than with -0.3 and -1.
 BOUND = dict(name="weighted_product", exponent=-0.15, exponent_below=0.0)
-# What Algorithm 1 says, every setting by name; see nasjax/controllers/autocomet/README.md.
+# Algorithm 1 as printed, every setting by name; see nasjax/controllers/autocomet/README.md.
 AS_PRINTED = dict(
     credit="value",
     scale="raw",
@@ -67,8 +67,8 @@ UNDER_TARGET: dict[str, dict[str, Any]] = dict(
     local_search=dict(controller=dict(name="local_search"), reward=BOUND),
     regularized_evolution=dict(controller=dict(name="regularized_evolution"), reward=BOUND),
 )
-# Baselines with weights around the best of a wider sweep on three contexts, to be judged by the
-# best in each context, in hindsight. Labels have the weights in percent.
+# Baselines with weights around the best ones of a wider sweep on three contexts. They are to be
+# judged by the best weight of each context, in hindsight. Labels have the weights in percent.
 MNASNET = dict(
     mnasnet_3=mnasnet(-0.03, -0.03),
     mnasnet_7=mnasnet(-0.07, -0.07),

@@ -13,7 +13,7 @@ from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Every method with its default settings, see the READMEs in nasjax/controllers."""
+    """Every method with its default settings; see the READMEs in nasjax/controllers."""
     c = ml_collections.ConfigDict()
     c.study = dict(tables=("nas_bench_201/cifar10",), budgets=(100, 300), seeds=500)
     c.study.update(seeds_per_part=500, reference="random_search")

@@ -1,4 +1,4 @@
-"""What TRL-HPO owes to attention, to its size and to its progressive reward, on two tables.
+"""An ablation of TRL-HPO's attention, size and progressive reward, on two tables.
 
     nasjax study --config=studies/trl_hpo_ablation --directory=studies/ablation
     nasjax study --config=studies/trl_hpo_ablation:accelerator --directory=...
@@ -7,10 +7,11 @@ Heads {1, 2, 4, 8} x blocks {1, 2, 4} x projections {shared, standard}; an MLP o
 nets' size; the final accuracy as the only reward; the published stops; the predicted back-up;
 both learning rates 10 and 100 times as large (at the published 1e-5 Adam moves no weight of the
 actor by more than about 0.005 in 500 updates).
-15,000 queries each (some 500 updates); 32 seeds on CPU cores, 500 with ":accelerator".
+Each arm has 15,000 queries (some 500 updates) and 32 seeds on CPU cores, 500 with ":accelerator".
 
-Expected: on NAS-Bench-201 no arm differs from the published nets (all at 94.0 to 94.2 %) but the
-published stops (93.5 %); docs/trl_hpo_ablation.md names the run. An hour and a half on 2 CPU cores.
+Expected: on NAS-Bench-201 no arm differs from the published nets (all at 94.0 to 94.2 %) except the
+published stops (93.5 %), in an hour and a half on 2 CPU cores. The run is in
+docs/results/trl_hpo_ablation.md.
 """
 
 import ml_collections
