@@ -1,17 +1,16 @@
 """Local search (White et al., 2021, Algorithm 1): all neighbours, then on to the best of them."""
 
-import dataclasses
-
 import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nasjax.config import settings
 from nasjax.controllers.proposals import propose_whole
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class LocalSearchConfig:
     """Section `controller` of a config: there is nothing to set."""
 

@@ -7,7 +7,6 @@ accuracy of the finished network, 0 before. After every network so many are draw
 and their transitions updated from the last one back.
 """
 
-import dataclasses
 from typing import Literal
 
 import flax.struct
@@ -15,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
+from nasjax.config import Fraction, PositiveFraction, PositiveInt, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
@@ -35,29 +34,17 @@ PUBLISHED_SCHEDULE = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class MetaqnnConfig:
-    """Section `controller` of a config; defaults are the paper's, but for the schedule's scale.
+    """Section `controller` of a config; defaults are the paper's, but for the schedule's scale."""
 
-    Attributes:
-      learning_rate: alpha; discount: gamma.
-      initial_value: of Q.
-      replays: networks drawn after every new one.
-      schedule: of epsilon: "scaled" to the search's budget, or the published numbers of networks
-        ("absolute"; a shorter budget ends before epsilon has fallen). Afterwards it stays at 0.1.
-    """
-
-    learning_rate: float = 0.01
-    discount: float = 1.0
-    initial_value: float = 0.5
-    replays: int = 100
+    learning_rate: PositiveFraction = 0.01  # alpha
+    discount: Fraction = 1.0  # gamma
+    initial_value: float = 0.5  # of Q
+    replays: PositiveInt = 100  # networks drawn from the memory after every new one
+    # The schedule of epsilon is "scaled" to the search's budget, or takes the published numbers of
+    # networks ("absolute": a shorter budget ends before epsilon has fallen). Epsilon ends at 0.1.
     schedule: Literal["scaled", "absolute"] = "scaled"
-
-    def __post_init__(self) -> None:
-        rate, discount = self.learning_rate, self.discount
-        check(0 < rate <= 1, "controller.learning_rate", rate, "above 0, at most 1")
-        check(0 <= discount <= 1, "controller.discount", discount, "from 0 to 1")
-        check(self.replays >= 1, "controller.replays", self.replays, ">= 1")
 
 
 class MetaqnnState(flax.struct.PyTreeNode):

@@ -7,38 +7,26 @@ together, has that architecture evaluated and keeps it if it is better than the 
 README.md lists what is assumed.
 """
 
-import dataclasses
-
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import check
+from nasjax.config import Fraction, PositiveFraction, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class MultiAgentConfig:
     """Section `controller` of a config.
 
-    Attributes:
-      learning_rate: alpha.
-      first_epsilon, last_epsilon: share of random options, linear from the first to the last round
-        of the budget.
+    The share of random options falls linearly from the first to the last round of the budget.
     """
 
-    learning_rate: float = 0.1
-    first_epsilon: float = 1.0
-    last_epsilon: float = 0.1
-
-    def __post_init__(self) -> None:
-        rate = self.learning_rate
-        check(0 < rate <= 1, "controller.learning_rate", rate, "above 0, at most 1")
-        for name in ("first_epsilon", "last_epsilon"):
-            value = getattr(self, name)
-            check(0 <= value <= 1, f"controller.{name}", value, "from 0 to 1")
+    learning_rate: PositiveFraction = 0.1  # alpha
+    first_epsilon: Fraction = 1.0  # share of random options in the first round
+    last_epsilon: Fraction = 0.1  # and in the last round
 
 
 class MultiAgentState(flax.struct.PyTreeNode):

@@ -1,31 +1,20 @@
 """Regularised (aging) evolution (Real et al., 2019, Algorithm 1)."""
 
-import dataclasses
-
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import check
+from nasjax.config import PositiveInt, settings
 from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, Metrics, MutableSpace, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class RegularizedEvolutionConfig:
-    """Section `controller` of a config; defaults are for hundreds of queries.
+    """Section `controller` of a config; defaults are for hundreds of queries."""
 
-    Attributes:
-      population_size: P; the first P architectures are random.
-      sample_size: S, drawn with replacement; the best of them is mutated.
-    """
-
-    population_size: int = 10
-    sample_size: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("population_size", "sample_size"):
-            check(getattr(self, name) >= 1, f"controller.{name}", getattr(self, name), ">= 1")
+    population_size: PositiveInt = 10  # P; the first P architectures are random
+    sample_size: PositiveInt = 3  # S, drawn with replacement; the best of them is mutated
 
 
 class RegularizedEvolutionState(flax.struct.PyTreeNode):

@@ -6,40 +6,29 @@ The policy holds one logit per layer and option (and one for ending, where a spa
 of lengths); what a prefix does not allow has probability 0.
 """
 
-import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, PositiveInt, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
 from nasjax.controllers.sequences import Sequence
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class ReinforceConfig:
-    """Section `controller` of a config; defaults are not tuned, see README.
+    """Section `controller` of a config; defaults are not tuned, see README."""
 
-    Attributes:
-      learning_rate: of Adam.
-      baseline_momentum: of the moving average, free of the bias to its start.
-      models_per_update: architectures drawn at a time.
-    """
-
-    learning_rate: float = 0.01
-    baseline_momentum: float = 0.9
-    models_per_update: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.learning_rate > 0, "controller.learning_rate", self.learning_rate, "> 0")
-        momentum, models = self.baseline_momentum, self.models_per_update
-        check(0 <= momentum < 1, "controller.baseline_momentum", momentum, "from 0 to below 1")
-        check(models >= 1, "controller.models_per_update", models, ">= 1")
+    learning_rate: PositiveFloat = 0.01  # of Adam
+    # Of the moving average of the rewards, which is corrected for its start at 0.
+    baseline_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    models_per_update: PositiveInt = 1  # architectures drawn at a time
 
 
 class ReinforceState(flax.struct.PyTreeNode):

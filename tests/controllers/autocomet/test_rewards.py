@@ -216,7 +216,6 @@ def test_a_cost_that_is_not_used_needs_no_median_and_without_costs_no_target():
         ("threshold", -0.1),
         ("replays", -1),
         ("epsilon", ()),
-        ("epsilon", (0.1, -0.1)),
         ("discount", 1.1),
     ],
 )
@@ -224,3 +223,8 @@ def test_settings_that_make_no_sense_are_refused_by_name(key, value):
     with pytest.raises(UserError, match=f"config.controller.{key}=") as error:
         AutocometConfig(**{key: value})
     assert repr(value) in str(error.value) and "must be" in str(error.value)
+
+
+def test_a_negative_epsilon_is_refused_with_its_place():
+    with pytest.raises(UserError, match=r"controller.epsilon\[1\]=-0.1; it must be >= 0"):
+        AutocometConfig(epsilon=(0.1, -0.1))
