@@ -12,7 +12,7 @@ import numpy as np
 from nasjax import known
 from nasjax.config import check, parse_section, unknown
 from nasjax.controllers.autocomet.config import AutocometConfig
-from nasjax.controllers.autocomet.rewards import Costs, limited_cost
+from nasjax.controllers.autocomet.rewards import limited_cost
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
@@ -35,7 +35,7 @@ from nasjax.search import SearchConfig
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
-from nasjax.types import MEASURED, STATUSES, Controller, Evaluator, Reward
+from nasjax.types import MEASURED, STATUSES, Controller, Costs, Evaluator, Reward
 
 SECTIONS = ("seed", "space", "data", "controller", "evaluator", "reward", "search")
 MEMBERS = ("space", "controller", "evaluator", "reward")

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from nasjax.config import check
-from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.data.tables import Table
 from nasjax.evaluation.surrogate import SurrogateConfig, predict_rows, with_digest
 from nasjax.evaluation.surrogate import load as load_surrogates
@@ -22,6 +21,7 @@ from nasjax.predictors.features import features_of
 from nasjax.registry import TABLE_SPACES, of_saved, parse_member
 from nasjax.runs import learned
 from nasjax.spaces.slots import SlotSpace
+from nasjax.types import Costs
 
 
 def rows_of(table: Table, space: str) -> Rows:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from nasjax.config import check, parse_section, unknown
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.controller import make_autocomet
-from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
 from nasjax.controllers.metaqnn.controller import MetaqnnConfig, make_metaqnn
 from nasjax.controllers.multi_agent.controller import MultiAgentConfig, make_multi_agent
@@ -53,7 +52,7 @@ from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import Controller, Reward
+from nasjax.types import Controller, Costs, Reward
 
 
 class Request(NamedTuple):

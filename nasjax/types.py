@@ -29,6 +29,8 @@ OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED, INFEASIBLE = range(6)
 STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped", "infeasible")
 MEASURED = ("ok", "stopped")  # those that hold accuracies
 
+UNTRAINED_BELOW_UPDATES = 100  # a learner with fewer updates is marked untrained in reports
+
 
 class Proposal(NamedTuple):
     """The architectures of one exchange.
@@ -66,6 +68,18 @@ class Outcome(NamedTuple):
     def ok(self) -> jax.Array:
         """[B] bool: the row was built, trained (if not to the end) and measured."""
         return (self.status == OK) | (self.status == STOPPED)
+
+
+class Costs(NamedTuple):
+    """The costs of an evaluator's outcomes, in their order.
+
+    Attributes:
+      names: of the costs.
+      medians: over the architectures that the device can run.
+    """
+
+    names: tuple[str, ...] = ()
+    medians: tuple[float, ...] = ()
 
 
 class Space(Protocol):

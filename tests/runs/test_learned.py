@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 
 from nasjax import registry
-from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.errors import UserError
 from nasjax.runs import learned
 from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.types import Costs
 
 COSTS = Costs(("ms",), (1.0,))
 

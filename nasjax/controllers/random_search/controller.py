@@ -1,4 +1,4 @@
-"""Random search: every learner's yardstick."""
+"""Random search, the baseline of every learner."""
 
 import flax.struct
 import jax
@@ -17,7 +17,7 @@ class RandomSearchConfig:
 
 
 class RandomSearchState(flax.struct.PyTreeNode):
-    """It carries nothing but the count of its rounds."""
+    """The number of rounds so far, [] int32."""
 
     round: jax.Array
 
@@ -25,7 +25,7 @@ class RandomSearchState(flax.struct.PyTreeNode):
 def make_random_search(
     config: RandomSearchConfig, space: Space, *, performance_size: int
 ) -> Controller:
-    """Proposes whole architectures and learns nothing; P = performance_size."""
+    """Proposes random architectures and learns nothing; P = performance_size."""
     rows = config.models_per_round
 
     def propose(key: jax.Array, state: RandomSearchState) -> tuple[Proposal, RandomSearchState]:

@@ -18,11 +18,11 @@ class RegularizedEvolutionConfig:
 
 
 class RegularizedEvolutionState(flax.struct.PyTreeNode):
-    """The population as a ring: the child takes the place of the oldest.
+    """The population as a ring: a child replaces the oldest member.
 
     Attributes:
       architecture: [P, L, F] int32; reward: [P].
-      born: [] int32, architectures so far.
+      born: [] int32, number of architectures so far.
     """
 
     architecture: jax.Array
@@ -33,7 +33,10 @@ class RegularizedEvolutionState(flax.struct.PyTreeNode):
 def make_regularized_evolution(
     config: RegularizedEvolutionConfig, space: MutableSpace, *, performance_size: int
 ) -> Controller:
-    """One architecture a round: random until the population is full, then the winner's child."""
+    """Proposes one architecture a round: random until the population is full, then a mutation.
+
+    The parent is the best of `sample_size` members drawn at random.
+    """
     size = config.population_size
 
     def propose(
@@ -60,7 +63,7 @@ def make_regularized_evolution(
             born=state.born + 1,
         ), {}
 
-    # A child is computed in any case, so the empty population holds what can be mutated.
+    # A child is computed in every round, so the empty population must hold a valid architecture.
     return Controller(
         init=lambda key: RegularizedEvolutionState(
             architecture=jnp.broadcast_to(

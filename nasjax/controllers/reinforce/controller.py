@@ -2,8 +2,8 @@
 
     gradient of  - (r - b) log pi(architecture)      b: moving average of the rewards, r included
 
-The policy holds one logit per layer and option (and one for ending, where a space has a choice
-of lengths); what a prefix does not allow has probability 0.
+The policy holds one logit per layer and option, and one to end where a space has chains of several
+lengths. An option that a prefix does not allow has probability 0.
 """
 
 from typing import Annotated, Any
@@ -32,11 +32,11 @@ class ReinforceConfig:
 
 
 class ReinforceState(flax.struct.PyTreeNode):
-    """What learning carries.
+    """The policy and its optimiser.
 
     Attributes:
-      logits: [L, K + 1]; optimizer: Adam's.
-      drawn: B sequences that are being evaluated.
+      logits: [L, K + 1]; optimizer: the state of Adam.
+      drawn: the B sequences that are being evaluated.
       weighted_rewards, weights: [], numerator and denominator of the moving average.
       num_updates: [] int32.
     """
@@ -50,7 +50,7 @@ class ReinforceState(flax.struct.PyTreeNode):
 
 
 def log_probability(logits: jax.Array, sequence: Sequence) -> jax.Array:
-    """[]: log pi of one sequence under logits [L, K + 1]."""
+    """log pi of one sequence under logits [L, K + 1], []."""
     masked = jnp.where(sequence.allowed, logits, -jnp.inf)
     chosen = jnp.take_along_axis(masked, sequence.choices[:, None], axis=1)[:, 0]
     return (chosen - jax.nn.logsumexp(masked, axis=1)).sum()
@@ -59,7 +59,7 @@ def log_probability(logits: jax.Array, sequence: Sequence) -> jax.Array:
 def make_reinforce(
     config: ReinforceConfig, space: DiscreteSpace, *, performance_size: int
 ) -> Controller:
-    """The controller; an architecture's reward counts, whatever it is made of."""
+    """The controller; it learns from the reward of whole architectures."""
     return _Reinforce(config, space, performance_size).controller()
 
 
