@@ -8,7 +8,6 @@ for every round
     state         = phase.update           the controller learns
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, PositiveInt, settings
 from nasjax.errors import UserError
 from nasjax.streams import stream
 from nasjax.types import (
@@ -36,32 +35,17 @@ from nasjax.types import (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("search")
 class SearchConfig:
-    """Section `search` of a config.
+    """Section `search` of a config."""
 
-    Attributes:
-      rounds: of the controller; for TRL-HPO, episodes.
-      max_queries: the search also ends after the round that reaches it; None = no such limit.
-      max_cost: the most that an answer may cost, of the evaluator's first cost, in its unit; what
-        costs more is searched and learned from, but never the best. None = no such limit.
-      checkpoint_every: rounds.
-      checkpoints_kept: the newest ones.
-    """
-
-    rounds: int
-    max_queries: int | None = None
-    max_cost: float | None = None
-    checkpoint_every: int = 1
-    checkpoints_kept: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("rounds", "checkpoint_every", "checkpoints_kept"):
-            check(getattr(self, name) >= 1, f"search.{name}", getattr(self, name), ">= 1")
-        if self.max_queries is not None:
-            check(self.max_queries >= 1, "search.max_queries", self.max_queries, ">= 1 or None")
-        if self.max_cost is not None:
-            check(self.max_cost > 0, "search.max_cost", self.max_cost, "> 0 or None")
+    rounds: PositiveInt  # of the controller; for TRL-HPO, episodes
+    max_queries: PositiveInt | None = None  # the search ends after the round that reaches it
+    # Bound on the evaluator's first cost, in that cost's unit. Costlier architectures are evaluated
+    # and learned from, but never the best. None: no constraint.
+    max_cost: PositiveFloat | None = None
+    checkpoint_every: PositiveInt = 1  # rounds
+    checkpoints_kept: PositiveInt = 3  # the newest ones
 
 
 def init(controller: Controller, space: Space, root_key: jax.Array) -> SearchState:

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax import files
-from nasjax.config import check
+from nasjax.config import PositiveInt, check, settings
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, PredictorFn, Rows
-from nasjax.evaluation.table import check_batches, images_of_counts, outcome_of
+from nasjax.evaluation.table import BatchSize, images_of_counts, outcome_of
 from nasjax.predictors import saved
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.spaces.slots import SlotSpace
@@ -30,32 +30,22 @@ _AT_ONCE = 65_536  # architectures predicted together on the host: their feature
 SAMPLED, SAMPLE_SEED = 10_000, 0  # networks that stand for a whole space, see `drawn_from`
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("evaluator")
 class SurrogateConfig:
-    """Section `evaluator` of a config.
+    """Section `evaluator` of a config."""
 
-    Attributes:
-      data_set: that the predictors are of.
-      directory: holds them, a folder each (`launch.predictor` writes it).
-      accuracy: folder of the one whose accuracies a search sees; reported: of the one that is read
-        when the search is over. Both predict from 0 to 1.
-      costs: folders of those whose values outcomes hold as costs, in that order.
-      digest: of the predictors, filled in when a run begins, which goes on with no others.
-      noise, validation_batches, validation_batch_size: as a table's, see `TableConfig`.
-    """
-
-    data_set: str
-    directory: str
+    data_set: str  # the data set of the predicted accuracies
+    directory: str  # holds the predictors, a folder each (`launch.predictor` writes it)
+    # Folder of the predictor whose accuracies a search sees, and of the one that is read when the
+    # search is over. Both predict from 0 to 1.
     accuracy: str = "top1_search"
     reported: str = "top1_reported"
-    costs: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()  # folders of the predictors of the outcomes' costs, in that order
+    # Of the predictors, filled in when a run begins; a run resumes with these predictors only.
     digest: str | None = None
-    noise: bool = True
-    validation_batches: int = 32
-    validation_batch_size: int = 16
-
-    def __post_init__(self) -> None:
-        check_batches(self)
+    noise: bool = True  # this and the batches below: see `TableConfig`
+    validation_batches: PositiveInt = 32
+    validation_batch_size: BatchSize = 16
 
 
 class Surrogate(NamedTuple):

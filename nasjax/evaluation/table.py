@@ -9,13 +9,14 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
-from nasjax.config import check, unknown
+from nasjax.config import PositiveInt, check, settings, unknown
 from nasjax.data.tables import Table
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs
@@ -44,36 +45,22 @@ class Batches(Protocol):
         ...
 
 
-def check_batches(config: Batches) -> None:
-    """Raises a UserError unless there are such batches."""
-    count, size = config.validation_batches, config.validation_batch_size
-    check(count >= 1, "evaluator.validation_batches", count, ">= 1")
-    check(1 <= size <= 255, "evaluator.validation_batch_size", size, "1 to 255")
+# Correct images of a batch are counted in one byte.
+BatchSize = Annotated[int, Field(ge=1, le=255)]
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("evaluator")
 class TableConfig:
-    """Section `evaluator` of a config.
+    """Section `evaluator` of a config."""
 
-    Attributes:
-      data_set: one of the table's.
-      costs: names of device costs that outcomes hold, in that order; the table says which it has.
-      predicted: directories of saved predictors, whose costs outcomes hold after those.
-      noise: the batches' accuracies are drawn, as said above; False: all are the table's value.
-      validation_batches: P; validation_batch_size: images of each.
-      digest: of what is `predicted`, filled in when a run begins, which goes on with no others.
-    """
-
-    data_set: str
-    costs: tuple[str, ...] = ()
-    predicted: tuple[str, ...] = ()
-    noise: bool = True
-    validation_batches: int = 32
-    validation_batch_size: int = 16
+    data_set: str  # one of the table's
+    costs: tuple[str, ...] = ()  # device costs of the outcomes, in that order, from the table
+    predicted: tuple[str, ...] = ()  # directories of saved predictors; their costs come after those
+    noise: bool = True  # draw the batches' accuracies, as above; False: all are the table's value
+    validation_batches: PositiveInt = 32  # P
+    validation_batch_size: BatchSize = 16  # images of a batch
+    # Of the predictors in `predicted`, filled in when a run begins; a run resumes with these only.
     digest: str | None = None
-
-    def __post_init__(self) -> None:
-        check_batches(self)
 
 
 def in_order(table: Table, space: SlotSpace) -> Rows:

@@ -95,7 +95,7 @@ CASES = [
     ([f"{SECTION}.min_size=900"], ["min_size=900", "120"]),
     (["--config.search.max_cost=5"], ["search.max_cost=5.0", "None: config.evaluator.costs"]),
     ([TABLE, "--config.search.max_cost=0"], ["search.max_cost=0.0", "> 0 or None"]),
-    ([TABLE, f"{SECTION}.target=0"], ["controller.target=0.0", "> 0 or None"]),
+    ([TABLE, f"{SECTION}.target=0"], ["controller.target=0", "> 0 or None"]),
     (
         [TABLE, f"{SECTION}.secondaries=('hw_nas_bench/pixel_latency_ms',)"],
         ["controller.secondaries='hw_nas_bench/pixel_latency_ms'", "did you mean", LATENCY],

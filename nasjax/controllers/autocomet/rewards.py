@@ -12,7 +12,7 @@ from nasjax.types import Costs, Outcome
 
 
 def limited_cost(config: AutocometConfig, costs: Costs) -> str | None:
-    """The cost that `target` is of: the first among the secondaries."""
+    """The cost that `config.target` bounds: the first among the secondaries; None: no bound."""
     if config.secondary_reward == "cost":
         return None
     return next((name for name in secondaries(config, costs) if name in costs.names), None)
@@ -31,10 +31,10 @@ def secondaries(config: AutocometConfig, costs: Costs) -> tuple[str, ...]:
 
 
 class Components:
-    """Finds the components of an outcome; all static.
+    """Reads the reward vector from outcomes; all static.
 
     Raises:
-      UserError: a component is unknown or twice there, a target or a median is not as it must be.
+      UserError: a component is unknown or listed twice, a target is missing, a median is not > 0.
     """
 
     def __init__(self, config: AutocometConfig, costs: Costs):
@@ -64,11 +64,11 @@ class Components:
 
     @property
     def is_limited(self) -> jax.Array:
-        """[S] bool: the secondaries that have a target."""
+        """Whether a secondary has the target, [S] bool."""
         return jnp.array([name == self._limited for name in self.secondaries], bool)
 
-    def of(self, outcome: Outcome, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Primary [B] and secondaries [S, B] of B rows."""
+    def vector(self, outcome: Outcome, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The primary [B] and the secondaries [S, B] of B rows, from their rewards [B]."""
         primary = self._component(self._config.primary, outcome, rewards)
         rest = [self._component(name, outcome, rewards) for name in self.secondaries]
         return primary, jnp.stack(rest) if rest else jnp.zeros((0, len(rewards)))

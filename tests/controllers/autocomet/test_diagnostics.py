@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from nasjax.controllers.autocomet import controller, decisions
+from nasjax.controllers.autocomet import controller, diagnostics
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.types import Costs
@@ -22,13 +22,15 @@ def test_a_choice_is_changed_where_the_potentials_tip_it():
     q = jnp.array([[0.5, 0.4, 0.1], [0.0, 1.0, 9.0]])
     phi = jnp.array([[[0.0, 0.1, 0.3], [0.25, 0.0, 9.0]]])
     is_choice = jnp.array([[True, True, True], [True, True, False]])
-    found = decisions.compare(q, phi, jnp.array([2.0]), is_choice)
+    found = diagnostics.compare_choices(q, phi, jnp.array([2.0]), is_choice)
     np.testing.assert_array_equal(found.changed, [True, False])
     assert_allclose(found.potential_spread, [0.6, 0.5], rtol=1e-6)
     assert_allclose(found.q_spread, [0.4, 1.0], rtol=1e-6)
-    told = decisions.by_slot(found, ("a", "b"), jnp.bool_(True))
+    told = diagnostics.metrics_by_slot(found, ("a", "b"), jnp.bool_(True))
     assert float(told["changed/a"]) == 1 and float(told["changed/b"]) == 0
-    assert np.isnan(list(decisions.by_slot(found, ("a", "b"), jnp.bool_(False)).values())).all()
+    assert np.isnan(
+        list(diagnostics.metrics_by_slot(found, ("a", "b"), jnp.bool_(False)).values())
+    ).all()
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +79,7 @@ def test_the_controller_compares_on_the_prefixes_that_it_built():
     rows = np.where(np.arange(6) < np.arange(6)[:, None], built, 0)  # [slot, prefix]
     rows = np.tile(rows[:, None], (1, 5, 1)).astype(np.int32)
     rows[np.arange(6), :, np.arange(6)] = np.arange(1, 6)
-    encode = jax.vmap(lambda rows, length: net.learning.values(learner, net.encode(rows, length)))
+    encode = jax.vmap(lambda rows, length: net.rule.values(learner, net.encode(rows, length)))
     q, phi = jax.device_get(jax.jit(encode)(rows, np.arange(1, 7)))
     phi = phi[:, 0]
     shaped = q + 2 * phi
