@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from nasjax.errors import UserError
-from nasjax.run_report import plots, report
+from nasjax.run_report import report
+from nasjax.run_report.summary_text import summary_text
 from nasjax.studies import summary
 
 
@@ -35,11 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if summary.is_study(arguments.workdir):
             print("\n".join(f"wrote     {path}" for path in summary.write_again(arguments.workdir)))
             return 0
-        written = [report.write_report(arguments.workdir, arguments.output)]
+        run = report.collect(arguments.workdir)
+        if arguments.output:
+            written = [report.write_html(run, arguments.output)]
+        else:
+            written = report.write(run)
         if arguments.picture:
-            plots.write_picture(arguments.workdir, arguments.picture)
-            written.append(arguments.picture)
-        print(report.terminal_summary(arguments.workdir))
+            written.append(report.write_picture(run, arguments.picture))
+        print(summary_text(run))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

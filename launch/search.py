@@ -18,11 +18,12 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax import build, compile_cache, search
 from nasjax.errors import UserError
-from nasjax.run_report.report import write_report
+from nasjax.run_report import report
+from nasjax.run_report.summary_text import summary_text
 from nasjax.runs import learned, records
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.runs.final_test import final_test
-from nasjax.runs.summary import summary_text, write_summary
+from nasjax.runs.summary import write_summary
 from nasjax.runs.workdir import Workdir
 from nasjax.types import Exchange, SearchState
 
@@ -128,7 +129,7 @@ def go_on(parts: build.Parts, path: pathlib.Path, keepers: list[Keeper]) -> Sear
     config, controller = parts.settings.search, parts.controller
     state = search.init(controller, parts.space, parts.root_key)
     events = path / records.EVENTS
-    parts.remember(records.read_rows(events))
+    parts.remember(records.read(events).candidates)
     checkpoints = Checkpoints(path / "checkpoints", kept=config.checkpoints_kept)
     on_disk = events.stat().st_size if events.exists() else 0
     restored = checkpoints.restore(state, at_most=on_disk)
@@ -179,17 +180,18 @@ def finish(parts: build.Parts, path: pathlib.Path, state: SearchState) -> None:
     if float(state.best.accuracy) > 0:
         best = jax.device_get(state.best.architecture)
         tested = final_test(path, best, parts.space, parts.test_fn)
-    elif parts.settings.search.max_cost is None or not records.are_measured(events):
+    elif parts.settings.search.max_cost is None or not any(
+        row.is_measured for row in records.read(events).candidates
+    ):
         raise UserError(f"no candidate could be trained or run; {events} says why for each")
     controller = parts.controller
     updates = controller.num_updates(state.controller)
-    summary = write_summary(
-        path, state, parts.space, tested, updates=updates, learns=controller.learns
-    )
+    write_summary(path, state, parts.space, tested, updates=updates, learns=controller.learns)
     learned.save(path, controller.params(state.controller))
-    report = write_report(path)
-    print(summary_text(summary))
-    print(f"report         {report}")
+    run = report.collect(path)
+    written = report.write(run)
+    print(summary_text(run))
+    print(f"report         {written[0]}")
 
 
 if __name__ == "__main__":

@@ -364,11 +364,11 @@ def _counts_of(evaluator: TableConfig | surrogate.SurrogateConfig) -> int | None
 def remember_records(evaluator: TrainedEvaluator, rows: Iterable[Any], images: int) -> None:
     """Takes what was measured from rows of `events.jsonl`; `images`: of the validation split."""
     for row in rows:
-        if row["event"] == "candidate" and row["status"] in (*MEASURED, "diverged"):
-            counts = np.array(row["counts"], np.uint8)
-            correct = round(row["accuracy"] * images)
-            result = Result(STATUSES.index(row["status"]), counts, correct, 0.0)
-            evaluator.remember(np.array(row["encoding"], np.int32), result)
+        if row.status in (*MEASURED, "diverged"):
+            counts = np.array(row.counts, np.uint8)
+            correct = round(row.accuracy * images)
+            result = Result(STATUSES.index(row.status), counts, correct, 0.0)
+            evaluator.remember(np.array(row.encoding, np.int32), result)
 
 
 def _train_once(

@@ -29,6 +29,9 @@ OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED, INFEASIBLE = range(6)
 STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped", "infeasible")
 MEASURED = ("ok", "stopped")  # those that hold accuracies
 
+# A learner with fewer updates is marked as untrained: its results say nothing about its learning.
+UNTRAINED_BELOW_UPDATES = 100
+
 
 class Proposal(NamedTuple):
     """The architectures of one exchange.
