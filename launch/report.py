@@ -15,7 +15,8 @@ from typing import NamedTuple
 from absl import flags
 
 from nasjax.errors import UserError
-from nasjax.run_report import plots, report
+from nasjax.run_report import report
+from nasjax.run_report.summary_text import summary_text
 from nasjax.studies import summary as studies
 
 from . import command_line
@@ -58,11 +59,11 @@ def run(given: Given) -> None:
 
 def write_search(directory: pathlib.Path, output: str, picture: str) -> list[pathlib.Path]:
     """Writes the report of a search, and the picture if it is asked for; prints a summary."""
-    written = [report.write_report(directory, pathlib.Path(output) if output else None)]
+    run = report.collect(directory)
+    written = [report.write_html(run, pathlib.Path(output))] if output else report.write(run)
     if picture:
-        written.append(pathlib.Path(picture))
-        plots.write_picture(directory, written[-1])
-    print(report.terminal_summary(directory))
+        written.append(report.write_picture(run, pathlib.Path(picture)))
+    print(summary_text(run))
     return written
 
 

@@ -9,7 +9,8 @@ Whatever stops it, even SIGKILL, the same command goes on to the same result, bi
 from absl import flags, logging
 
 from nasjax import api
-from nasjax.runs.summary import summary_text
+from nasjax.run_report import report
+from nasjax.run_report.summary_text import summary_text
 
 from . import command_line
 from .flags import Command, Given
@@ -32,9 +33,9 @@ def run(given: Given) -> None:
         use_store=given.own.store,
         progress=True,
     )
-    assert result.summary is not None  # there is a directory
-    print(summary_text(result.summary))
-    print(f"report         {given.directory / 'report.html'}")
+    assert result.workdir is not None  # a directory was given
+    print(summary_text(report.collect(result.workdir)))
+    print(f"report         {result.workdir / 'report.html'}")
 
 
 COMMAND = Command(

@@ -15,7 +15,7 @@ import numpy as np
 from nasjax import build, compile_cache, config_files, loop
 from nasjax.errors import UserError
 from nasjax.progress import Progress
-from nasjax.run_report.report import write_report
+from nasjax.run_report import report as run_report
 from nasjax.runs import learned, records
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.runs.final_test import final_test
@@ -170,7 +170,9 @@ def _search_in(directory: pathlib.Path, made: build.Search, progress: bool) -> S
     if float(state.best.accuracy) > 0:
         best = jax.device_get(state.best.architecture)
         tested = final_test(directory, best, made.space, made.test_fn)
-    elif made.settings.search.max_cost is None or not records.are_measured(events):
+    elif made.settings.search.max_cost is None or not any(
+        row.is_measured for row in records.read(events).candidates
+    ):
         raise UserError(f"no candidate could be trained or run; {events} says why for each")
     controller = made.controller
     updates = controller.num_updates(state.controller)
@@ -178,7 +180,7 @@ def _search_in(directory: pathlib.Path, made: build.Search, progress: bool) -> S
         directory, state, made.space, tested, updates=updates, learns=controller.learns
     )
     learned.save(directory, controller.params(state.controller))
-    write_report(directory)
+    run_report.write_again(directory)
     costs = (summary["best"] or {}).get("costs", {})
     return _result(made, state, tested, costs)._replace(workdir=directory, summary=summary)
 
@@ -188,7 +190,7 @@ def _go_on(directory: pathlib.Path, made: build.Search, progress: bool) -> Searc
     config, controller, evaluator = made.settings.search, made.controller, made.evaluator
     state = loop.init(controller, made.space, made.root_key)
     events = directory / records.EVENTS
-    made.remember(records.read_rows(events))
+    made.remember(records.read(events).candidates)
     checkpoints = Checkpoints(directory / "checkpoints", kept=config.checkpoints_kept)
     on_disk = events.stat().st_size if events.exists() else 0
     restored = checkpoints.restore(state, at_most=on_disk)

@@ -29,7 +29,8 @@ OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED, INFEASIBLE = range(6)
 STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped", "infeasible")
 MEASURED = ("ok", "stopped")  # those that hold accuracies
 
-UNTRAINED_BELOW_UPDATES = 100  # a learner with fewer updates is marked untrained in reports
+# A learner with fewer updates is marked as untrained: its results say nothing about its learning.
+UNTRAINED_BELOW_UPDATES = 100
 
 
 class Proposal(NamedTuple):

@@ -52,14 +52,19 @@ def evaluate_by_training(config: TrainedConfig, request: EvaluationRequest) -> E
     )
 
 
-def remember_records(evaluator: TrainedEvaluator, rows: Iterable[Any], images: int) -> None:
-    """Takes the results in rows of `events.jsonl`; images: of the validation split."""
-    for row in rows:
-        if row["event"] == "candidate" and row["status"] in (*MEASURED, "diverged"):
-            counts = np.array(row["counts"], np.uint8)
-            correct = round(row["accuracy"] * images)
-            result = Result(STATUSES.index(row["status"]), counts, correct, 0.0)
-            evaluator.remember(np.array(row["encoding"], np.int32), result)
+def remember_records(evaluator: TrainedEvaluator, candidates: Iterable[Any], images: int) -> None:
+    """Takes the results of a run's recorded candidates.
+
+    Args:
+      candidates: `runs.records.Candidate`s.
+      images: number of images of the validation split.
+    """
+    for row in candidates:
+        if row.status in (*MEASURED, "diverged"):
+            counts = np.array(row.counts, np.uint8)
+            correct = round(row.accuracy * images)
+            result = Result(STATUSES.index(row.status), counts, correct, 0.0)
+            evaluator.remember(np.array(row.encoding, np.int32), result)
 
 
 def train_once(
