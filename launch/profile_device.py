@@ -19,9 +19,10 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax import compile_cache
 from nasjax.errors import UserError
-from nasjax.profiling import energy, machine, results, rounds, sample, summary
-from nasjax.profiling.config import MOST_PROGRAMS, PRECISION_BITS, ProfileConfig
+from nasjax.profiling import aggregate, energy, machine, report, rounds, sample
+from nasjax.profiling.config import MAX_PROGRAMS, PRECISION_BITS, ProfileConfig
 from nasjax.profiling.programs import Program
+from nasjax.reports import render
 from nasjax.runs.workdir import Workdir
 
 SPACE = flags.DEFINE_enum(
@@ -31,10 +32,10 @@ DIRECTORY = flags.DEFINE_string(
     "directory", None, "Where the measurements go; its last part names the device."
 )
 NETWORKS = flags.DEFINE_integer(
-    "networks", 200, "Networks of the sample.", lower_bound=1, upper_bound=MOST_PROGRAMS
+    "networks", 200, "Networks of the sample.", lower_bound=1, upper_bound=MAX_PROGRAMS
 )
 LAYERS = flags.DEFINE_integer(
-    "layers", 40, "At most so many layers alone.", lower_bound=0, upper_bound=MOST_PROGRAMS
+    "layers", 40, "At most so many layers alone.", lower_bound=0, upper_bound=MAX_PROGRAMS
 )
 BATCH = flags.DEFINE_integer("batch", 1, "Images at a time.", lower_bound=1)
 THREADS = flags.DEFINE_integer("threads", 0, "Of the CPU; 0: all.", lower_bound=0)
@@ -68,7 +69,9 @@ def main() -> None:
     processors = machine.bind(THREADS.value)
     jax.config.update("jax_cpu_enable_async_dispatch", False)
     directory = pathlib.Path(DIRECTORY.value)
-    name, description = machine.named(directory, machine.describe(), DESCRIPTION.value)
+    name, description = machine.name_and_description(
+        directory, machine.describe(), DESCRIPTION.value
+    )
     config = ProfileConfig(
         device=name,
         space=SPACE.value,
@@ -87,38 +90,38 @@ def main() -> None:
     compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / folder)
     programs = sample.draw(config)
     workdir = Workdir(directory, config.resolved(description), flag="directory")
-    meter, line = energy.find()
+    meter, line = energy.find_meter()
     try:
         if left := rounds.missing(directory, config.repeats):
-            running = compiled(directory, config, programs)
-            with tqdm(total=len(left) * len(running), unit="visit", dynamic_ncols=True) as bar:
+            compiled = compile_all(directory, config, programs)
+            with tqdm(total=len(left) * len(compiled), unit="visit", dynamic_ncols=True) as bar:
                 for number in left:
                     bar.set_description(f"round {number + 1} of {config.repeats}")
-                    rounds.make(directory, number, running, processors, meter, bar.update)
-                    results.write(directory, config, description, programs)
+                    rounds.run(directory, number, compiled, processors, meter, bar.update)
+                    aggregate.write(directory, config, description, programs)
     except command_line.Interrupted:
         if rounds.read(directory):
-            results.write(directory, config, description, programs)
+            aggregate.write(directory, config, description, programs)
         command_line.end(
             f"stopped; whole rounds are kept in {directory}, the same command goes on",
             command_line.INTERRUPTED,
         )
-    rows = results.write(directory, config, description, programs)
-    page, written = summary.write(directory, config, description, programs, rows, line)
-    print(summary.markdown(page, config))
+    aggregate.write(directory, config, description, programs)
+    written = report.write(directory, energy=line)
+    print((directory / render.MARKDOWN).read_text(encoding="utf-8"))
     print("\n".join(f"wrote     {path}" for path in written))
     workdir.close()
 
 
-def compiled(
+def compile_all(
     directory: pathlib.Path, config: ProfileConfig, programs: list[Program]
-) -> list[rounds.Running]:
-    """All programs, warm."""
-    arrays = rounds.Arrays(config)
+) -> list[rounds.CompiledProgram]:
+    """Compiles and warms up all programs."""
+    arrays = rounds.SharedArrays(config)
     with tqdm(programs, desc="compiling", unit="program", dynamic_ncols=True) as bar:
-        running = [rounds.start(one, config.batch, arrays) for one in bar]
-    rounds.write_facts(directory, running)
-    return running
+        compiled = [rounds.compile_program(one, config.batch, arrays) for one in bar]
+    rounds.write_stats(directory, compiled)
+    return compiled
 
 
 if __name__ == "__main__":
