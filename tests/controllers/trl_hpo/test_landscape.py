@@ -15,6 +15,7 @@ from nasjax import loop
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.evaluation.landscape import make_landscape
+from nasjax.evaluation.trained.programs import OLDER_EMITTERS
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.spaces.unit_box import UnitBox
 from nasjax.types import VALIDATE
@@ -101,7 +102,7 @@ def learned():
     local = functools.partial(jax.lax.map, one)
     mapped = jax.shard_map(local, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
     seeds = jax.device_put(jnp.arange(SEEDS), NamedSharding(mesh, split))
-    compiled = jax.jit(mapped).lower(seeds).compile({"xla_cpu_use_fusion_emitters": False})
+    compiled = jax.jit(mapped).lower(seeds).compile(OLDER_EMITTERS)
     return jax.device_get(compiled(seeds))
 
 
