@@ -1,7 +1,6 @@
 """MetaQNN on digits: candidates are trained.
 
-    nasjax search --config=digits/metaqnn \\
-        --directory=runs/metaqnn
+    nasjax search --config=digits/metaqnn --directory=runs/metaqnn
 
 Same space, training and data as the learner's, 320 queries. No run is recorded yet.
 """

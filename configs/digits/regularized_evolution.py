@@ -1,7 +1,6 @@
 """Regularised evolution on digits: candidates are trained.
 
-    nasjax search --config=digits/regularized_evolution \\
-        --directory=runs/regularized_evolution
+    nasjax search --config=digits/regularized_evolution --directory=runs/regularized_evolution
 
 Same space, training and data as the learner's, 320 queries. No run is recorded yet.
 """

@@ -1,7 +1,6 @@
 """REINFORCE on digits: candidates are trained.
 
-    nasjax search --config=digits/reinforce \\
-        --directory=runs/reinforce
+    nasjax search --config=digits/reinforce --directory=runs/reinforce
 
 Same space, training and data as the learner's, 320 queries. No run is recorded yet.
 """

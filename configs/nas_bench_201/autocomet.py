@@ -4,7 +4,7 @@
 
 Expected (commit f2f42a3): with seed 0 a cell of 71.63 % test accuracy and 10.7 ms after 300
 queries, in half a minute on 2 CPU cores; of the cells within 12 ms, half of all, it has the second
-best validation accuracy, 71.10 %. Many seeds at a time: launch.study.
+best validation accuracy, 71.10 %. Many seeds at a time: nasjax study.
 
 The latency is measured (HW-NAS-Bench), its median over the cells 11.8 ms. Another device:
 

@@ -1,7 +1,6 @@
 """What makes the bag of boosted trees good: its form, its size, its trees.
 
-    nasjax predictor --config=predictors/ablation \\
-        --directory=predictors/ablation
+    nasjax predictor --config=predictors/ablation --directory=predictors/ablation
 
 The data and the splits of `table2.py`; every row changes one setting of the bag (with the number of
 rounds the learning rate, so that their product stays).

@@ -1,7 +1,6 @@
 """Surrogates of MnasNet's space: accuracy on ImageNet and six devices, from 5,138 networks.
 
-    nasjax predictor --config=predictors/accel_nasbench \\
-        --directory=predictors/accel_nasbench
+    nasjax predictor --config=predictors/accel_nasbench --directory=predictors/accel_nasbench
 
 Searches and studies in the space `mnasnet` read what it keeps in predictors/accel_nasbench/saved/.
 The networks of Accel-NASBench fall into two halves by `surrogates.seed`: accuracies that a search

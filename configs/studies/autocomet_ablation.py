@@ -1,7 +1,6 @@
 """What AUTOCoMET owes to what, under targets of latency, NAS-Bench-201.
 
-    nasjax study --config=studies/autocomet_ablation \
-        --directory=studies/autocomet_ablation
+    nasjax study --config=studies/autocomet_ablation --directory=studies/autocomet_ablation
 
 Every arm changes one thing of the defaults, or of what the paper prints (`printed...`).
 

@@ -3,8 +3,7 @@
     nasjax profile --space=nas_bench_macro --directory=measurements/macro
     nasjax predictor --config=predictors/profiled_space \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
-    nasjax study --config=studies/autocomet_macro_device \\
-        --directory=studies/macro_device
+    nasjax study --config=studies/autocomet_macro_device --directory=studies/macro_device
 
 The table has no device's latency: the limited one is what the second command's predictor says of
 all 6,561 networks, and the report says that it is predicted. What is kept elsewhere: name its

@@ -1,7 +1,6 @@
 """Any component primary, any number secondary: three and four secondaries, swapped primaries.
 
-    nasjax study --config=studies/autocomet_secondaries \
-        --directory=studies/secondaries
+    nasjax study --config=studies/autocomet_secondaries --directory=studies/secondaries
 
 NAS-Bench-201, CIFAR-100, Jetson TX2: its latency has the target; its energy, the parameters and
 the multiply-adds count as minus their ratio to the median. Where a cost is primary the accuracy is
