@@ -38,6 +38,7 @@ BASE = [
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12,<0.13",
     "pandas>=2.2,<4",
+    "psutil>=6,<8",
     "pydantic>=2.11,<3",
     "scikit-learn>=1.7,<2",
     "scipy>=1.14,<2",
@@ -50,6 +51,7 @@ BASE = [
 ]
 
 IMBALANCED = "imbalanced-learn>=0.14.2,<0.15"
+NVML = "nvidia-ml-py>=12,<14"  # power and clock of a GPU, for profiles of it
 DOCS = ["mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1.0,<2"]
 
 EXTRAS = {
@@ -70,8 +72,8 @@ EXTRAS = {
     ],
     # The stock CPU build of TensorFlow, which tfds needs to prepare a data set, not to read one.
     "prepare": ["tensorflow-cpu>=2.20,<2.22"],
-    "gpu": ["jax[cuda13]>=0.10.2,<0.13"],
-    "gpu12": ["jax[cuda12]>=0.10.2,<0.13"],  # for drivers too old for CUDA 13
+    "gpu": ["jax[cuda13]>=0.10.2,<0.13", NVML],
+    "gpu12": ["jax[cuda12]>=0.10.2,<0.13", NVML],  # for drivers too old for CUDA 13
 }
 
 PACKAGES = find_packages(include=["nasjax", "nasjax.*"])

@@ -16,10 +16,11 @@ import jax
 from absl import flags, logging
 
 from nasjax import compile_cache
-from nasjax.profiling import energy, machine, results, rounds, sample, summary
-from nasjax.profiling.config import MOST_PROGRAMS, PRECISION_BITS, ProfileConfig
+from nasjax.profiling import aggregate, energy, machine, report, rounds, sample
+from nasjax.profiling.config import MAX_PROGRAMS, PRECISION_BITS, ProfileConfig
 from nasjax.profiling.programs import Program
 from nasjax.progress import Progress
+from nasjax.reports import render
 from nasjax.runs.workdir import Workdir
 
 from . import command_line
@@ -38,8 +39,8 @@ def define(own: flags.FlagValues) -> None:
         flags.DEFINE_enum(name, default, values, f"{text} {', '.join(values)}.", flag_values=own)
 
     one_of("space", list(sample.SPACES), "nas_bench_201", "Its networks are measured:")
-    whole("networks", 200, "Networks of the sample.", 1, MOST_PROGRAMS)
-    whole("layers", 40, "At most so many layers alone.", 0, MOST_PROGRAMS)
+    whole("networks", 200, "Networks of the sample.", 1, MAX_PROGRAMS)
+    whole("layers", 40, "At most so many layers alone.", 0, MAX_PROGRAMS)
     whole("batch", 1, "Images at a time.", 1)
     whole("threads", 0, "Threads of the CPU; 0: all.", 0)
     one_of("precision", list(PRECISION_BITS), "float32", "The type of weights and images:")
@@ -64,7 +65,9 @@ def run(given: Given) -> None:
     # another thread and back costs it 20 to 50 microseconds, or nothing, as it happens.
     processors = machine.bind(own.threads)
     jax.config.update("jax_cpu_enable_async_dispatch", False)
-    name, description = machine.named(directory, machine.describe(), own.device_description)
+    name, description = machine.name_and_description(
+        directory, machine.describe(), own.device_description
+    )
     config = ProfileConfig(
         device=name,
         space=own.space,
@@ -83,39 +86,39 @@ def run(given: Given) -> None:
     compile_cache.use(given.cache_dir / folder)
     programs = sample.draw(config)
     workdir = Workdir(directory, config.resolved(description), flag="directory")
-    meter, line = energy.find()
+    meter, line = energy.find_meter()
     try:
         if left := rounds.missing(directory, config.repeats):
-            running = compiled(directory, config, programs)
-            with Progress(len(left) * len(running), "visits") as progress:
+            compiled = compile_all(directory, config, programs)
+            with Progress(len(left) * len(compiled), "visits") as progress:
                 for number in left:
                     progress.describe(f"round {number + 1} of {config.repeats}")
-                    rounds.make(directory, number, running, processors, meter, progress.update)
-                    results.write(directory, config, description, programs)
+                    rounds.run(directory, number, compiled, processors, meter, progress.update)
+                    aggregate.write(directory, config, description, programs)
     except command_line.Interrupted:
         if rounds.read(directory):
-            results.write(directory, config, description, programs)
+            aggregate.write(directory, config, description, programs)
         raise
-    rows = results.write(directory, config, description, programs)
-    page, written = summary.write(directory, config, description, programs, rows, line)
-    print(summary.markdown(page, config))
+    aggregate.write(directory, config, description, programs)
+    written = report.write(directory, energy=line)
+    print((directory / render.MARKDOWN).read_text(encoding="utf-8"))
     print("\n".join(f"wrote     {path}" for path in written))
     workdir.close()
 
 
-def compiled(
+def compile_all(
     directory: pathlib.Path, config: ProfileConfig, programs: list[Program]
-) -> list[rounds.Running]:
-    """All programs, warm."""
-    arrays = rounds.Arrays(config)
-    running = []
+) -> list[rounds.CompiledProgram]:
+    """Compiles and warms up all programs."""
+    arrays = rounds.SharedArrays(config)
+    compiled = []
     with Progress(len(programs), "programs") as progress:
         progress.describe("compiling")
         for program in programs:
-            running.append(rounds.start(program, config.batch, arrays))
+            compiled.append(rounds.compile_program(program, config.batch, arrays))
             progress.update()
-    rounds.write_facts(directory, running)
-    return running
+    rounds.write_stats(directory, compiled)
+    return compiled
 
 
 COMMAND = Command(

@@ -1,8 +1,11 @@
-"""Devices as numbers: the context features of AUTOCoMET (III.C, IV.A), from public descriptions.
+"""Describes devices as numbers: the context features of AUTOCoMET (III.C, IV.A).
 
-A description is plain data: `kind` and what is known of `NUMBERS`; what is not known is left out,
-becomes NaN, and predictors take it as missing. `third_party/devices.json` describes the devices of
-the tables, with the source of every value.
+A description is a JSON object with a `kind`, any of NUMBERS, and any of the keys NOTES for readers:
+
+    {"kind": "gpu", "mobile": 0, "cores": 28, "clock_ghz": 1.582, "title": "GeForce GTX 1080 Ti"}
+
+Leave out what is unknown; it becomes NaN, which predictors take as missing.
+`third_party/devices.json` describes the devices of the tables, with the source of every value.
 """
 
 import dataclasses
@@ -19,28 +22,28 @@ from nasjax.errors import UserError
 
 KINDS = ("cpu", "gpu", "dsp", "npu", "fpga", "asic")
 NUMBERS = {
-    "mobile": "1: a phone, a board or a chip for such; 0: plugged in",
+    "mobile": "1: a phone, a board or a chip for one; 0: a device with mains power",
     "cores": "CPU cores, or multiprocessors of a GPU",
-    "compute_units": "what multiplies and adds once in a cycle: CUDA cores, SIMD lanes, DSP slices",
-    "clock_ghz": "of the fastest cores, boost",
-    "memory_gib": "of the device",
-    "bandwidth_gb_s": "of that memory, theoretical",
+    "compute_units": "multiply-adds per cycle: CUDA cores, SIMD lanes or DSP slices",
+    "clock_ghz": "boost clock of the fastest cores",
+    "memory_gib": "size of the memory",
+    "bandwidth_gb_s": "theoretical bandwidth of the memory",
 }
 SETTINGS = ("batch", "threads", "precision_bits")
 TASK = ("image_size", "classes")
 CONTEXT = (*(f"is_{kind}" for kind in KINDS), *NUMBERS, *SETTINGS, *TASK)
-ABOUT = ("title", "sources", "note")  # of a description, for people
+NOTES = ("title", "sources", "note")
 
 _PUBLISHED = files.shipped("third_party") / "devices.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """How networks were run on a device; None: not known.
+    """The way in which networks were run on a device; None: unknown.
 
     Attributes:
-      device: its name among the descriptions.
-      batch: images at a time; threads: of a CPU; precision_bits: of the weights, 32, 16 or 8.
+      device: name of its description.
+      batch: images per call; threads: used of a CPU; precision_bits: of the weights, 32, 16 or 8.
     """
 
     device: str
@@ -50,17 +53,17 @@ class Setting:
 
 
 def published() -> dict[str, dict[str, Any]]:
-    """The devices of the tables, by name."""
+    """Descriptions of the tables' devices, by name."""
     return read(_PUBLISHED)["devices"]
 
 
-def columns() -> dict[str, Setting]:
-    """How each column of the tables was measured: "help/1080ti_32_ms" -> 1080ti, batch 32."""
+def published_settings() -> dict[str, Setting]:
+    """Settings of the tables' columns, by cost: "help/1080ti_32_ms" -> 1080ti, batch 32."""
     return {name: Setting(**fields) for name, fields in read(_PUBLISHED)["columns"].items()}
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-    """A file of descriptions: {"devices": {name: description}, "columns": {...}, if any}.
+    """Reads a file {"devices": {name: description}}, which may have other keys.
 
     Raises:
       UserError: it cannot be read, is no such file, or a description is not allowed.
@@ -79,16 +82,15 @@ def read(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _check(where: str, description: Any) -> None:
-    """Raises a UserError that names the key unless the description is one."""
+    """Raises a UserError that names the key if a description is not allowed."""
     if not isinstance(description, Mapping) or description.get("kind") not in KINDS:
         raise UserError(f"{where} needs a 'kind', one of {', '.join(KINDS)}")
     for key, value in description.items():
-        if key in ("kind", *ABOUT):
+        if key in ("kind", *NOTES):
             continue
         if key not in NUMBERS:
-            raise UserError(f"{where}: {unknown('key', key, [*NUMBERS, 'kind', *ABOUT])}")
-        good = isinstance(value, int | float) and 0 <= value < float("inf")
-        if not good:
+            raise UserError(f"{where}: {unknown('key', key, [*NUMBERS, 'kind', *NOTES])}")
+        if not (isinstance(value, int | float) and 0 <= value < float("inf")):
             raise UserError(
                 f"{where}.{key}={value!r}; it must be a number >= 0; leave out unknowns"
             )
@@ -101,14 +103,22 @@ def context(
     image_size: int | None = None,
     classes: int | None = None,
 ) -> np.ndarray:
-    """[len(CONTEXT)] float32: a described device, how it is used and for what; NaN is missing."""
+    """The context features CONTEXT, float32 [len(CONTEXT)]; NaN is missing.
+
+    Args:
+      description: of the device; setting: the way in which networks run on it.
+      image_size: side of the images in pixels; classes: outputs of the networks.
+
+    Raises:
+      UserError: the description has no kind.
+    """
     if (kind := description.get("kind")) not in KINDS:
         raise UserError(f"kind={kind!r} of a device; it must be one of {', '.join(KINDS)}")
-    numbers = [
+    values = [
+        *(description["kind"] == kind for kind in KINDS),
         *(description.get(name) for name in NUMBERS),
         *(getattr(setting, name) for name in SETTINGS),
-        *(image_size, classes),
+        image_size,
+        classes,
     ]
-    is_kind = [float(description["kind"] == kind) for kind in KINDS]
-    known = [np.nan if number is None else float(number) for number in numbers]
-    return np.array([*is_kind, *known], np.float32)
+    return np.array([np.nan if value is None else value for value in values], np.float32)

@@ -1,17 +1,35 @@
-"""Measurements in one long form: a row is one network, run in one way on one described device.
+"""Folders of measurements: the cost of networks on described devices, in one long form.
 
-A folder of measurements holds
+`nasjax.profiling` writes such folders and predictors are fitted to them. They are meant to be
+written by hand or by another tool, too. A folder has three files.
 
-    networks.csv      network, then a column for each feature; empty: missing
-    devices.json      {"devices": {name: description}}, see `devices`
-    measurements.csv  network, device, batch, threads, precision_bits, target, value, unit, and
-                      whatever else; empty: not known; value inf: the device cannot run it.
-                      Or packed, measurements.csv.gz
+networks.csv, a row a network. `network` is its name; every other column is a feature: a number, or
+empty where it is missing. Predictors of a space need the features that a profile of it has.
 
-`launch/profile_device.py` writes such folders, predictors are fitted to them.
+    network,macs,params
+    small,1500000,20000
+
+devices.json, the devices by name, see `nasjax.devices.descriptions`.
+
+    {"devices": {"phone": {"kind": "cpu", "mobile": 1, "cores": 8, "clock_ghz": 2.5}}}
+
+measurements.csv, or gzipped measurements.csv.gz: a row for one target of one network, run in one
+way on one device.
+
+    network,device,batch,threads,precision_bits,target,value,unit
+    small,phone,1,4,32,latency,2.25,ms
+
+    network, device      names from the other two files
+    batch                images per call
+    threads              used of a CPU
+    precision_bits       of the weights: 32, 16 or 8
+    target, unit, value  measured quantity, its unit, and the number in this unit; `inf`: the device
+                         cannot run the network
+
+`batch`, `threads` and `precision_bits` are whole numbers >= 1, empty where unknown. Further columns
+are ignored. Costs are named by target and unit: "latency_ms".
 """
 
-import hashlib
 import json
 import pathlib
 import zlib
@@ -21,13 +39,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from nasjax import files
 from nasjax.devices import descriptions
 from nasjax.devices.descriptions import Setting
 from nasjax.errors import UserError
 
 NETWORKS, DEVICES, ROWS = "networks.csv", "devices.json", "measurements.csv"
 COLUMNS = ("network", "device", *descriptions.SETTINGS, "target", "value", "unit")
-_TEXT = dict.fromkeys(("network", "device", "target", "unit"), str)  # a network "007" stays that
+_TEXT = dict.fromkeys(("network", "device", "target", "unit"), str)  # "007" stays a name
 
 
 class Measurements(NamedTuple):
@@ -35,9 +54,10 @@ class Measurements(NamedTuple):
 
     Attributes:
       networks: [N] names; features: [N, F] float32, NaN missing; feature_names: [F].
-      settings: [S], how they were run; contexts: [S, len(descriptions.CONTEXT)] float32.
+      settings: [S] devices and the way they were used; contexts: [S, len(descriptions.CONTEXT)]
+        float32, the settings as numbers.
       network, setting: [R] int, rows of `features` and of `contexts`.
-      target: [R] str, what was measured with its unit at the end: "latency_ms".
+      target: [R] str, measured quantity and unit: "latency_ms".
       values: [R] float64, infinite where the device cannot run the network.
     """
 
@@ -52,21 +72,25 @@ class Measurements(NamedTuple):
     values: np.ndarray
 
     def inputs(self) -> np.ndarray:
-        """[R, F + C] float32: of every row its network's features and its context."""
+        """Inputs of a predictor, [R, F + C] float32: the network's features, then the context."""
         return np.concatenate([self.features[self.network], self.contexts[self.setting]], axis=1)
 
-    def of_target(self, target: str) -> "Measurements":
-        """The rows of one target.
+    def select(self, target: str) -> "Measurements":
+        """The rows of one target, e.g. "latency_ms".
 
         Raises:
           UserError: there are none.
         """
         rows = self.target == target
         if not rows.any():
-            known = ", ".join(sorted(set(self.target.tolist())))
-            raise UserError(f"no measurement of target={target!r}; there are {known}")
-        kept = {name: getattr(self, name)[rows] for name in ("network", "setting", "target")}
-        return self._replace(values=self.values[rows], **kept)
+            targets = ", ".join(sorted(set(self.target.tolist())))
+            raise UserError(f"no measurement of target={target!r}; there are {targets}")
+        return self._replace(
+            network=self.network[rows],
+            setting=self.setting[rows],
+            target=self.target[rows],
+            values=self.values[rows],
+        )
 
 
 def write(
@@ -75,51 +99,49 @@ def write(
     descriptions: Mapping[str, Mapping[str, Any]],
     rows: pd.DataFrame,
 ) -> None:
-    """Writes a folder of measurements, see the top of this file.
+    """Writes a folder of measurements.
+
+    Args:
+      networks: networks.csv; descriptions: devices by name; rows: measurements.csv.
 
     Raises:
-      UserError: columns are missing, or it cannot be written.
+      UserError: columns are missing, or a file cannot be written.
     """
-    _need(networks, ("network",), "networks")
-    _need(rows, COLUMNS, "measurements")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        networks.to_csv(folder / NETWORKS, index=False)
-        rows.to_csv(folder / ROWS, index=False)
-        page = json.dumps({"devices": descriptions}, indent=1)
-        (folder / DEVICES).write_text(page + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the measurements {folder}: {error.strerror}") from error
+    _check_columns(networks, ("network",), "networks")
+    _check_columns(rows, COLUMNS, "measurements")
+    files.write_text(folder / NETWORKS, networks.to_csv(index=False))
+    files.write_text(folder / ROWS, rows.to_csv(index=False))
+    devices = json.dumps({"devices": descriptions}, indent=1)
+    files.write_text(folder / DEVICES, devices + "\n")
 
 
 def read(folder: pathlib.Path, **task: int) -> Measurements:
     """Reads a folder of measurements.
 
     Args:
-      task: `image_size`, `classes` of all of them, if known.
+      task: `image_size` and `classes` of all networks, for their contexts; unknown if left out.
 
     Raises:
-      UserError: a file is missing or damaged, a row names no known network or device, a value
-        is no number.
+      UserError: a file is missing or damaged, a row names a network or a device that is in no
+        other file, or a value is not a number.
     """
     path = _rows_path(folder)
-    networks, rows = _read(folder / NETWORKS), _read(path)
+    networks, rows = read_table(folder / NETWORKS), read_table(path)
     described = descriptions.read(folder / DEVICES)["devices"]
-    _need(networks, ("network",), str(folder / NETWORKS))
-    _need(rows, COLUMNS, str(path))
+    _check_columns(networks, ("network",), str(folder / NETWORKS))
+    _check_columns(rows, COLUMNS, str(path))
     names = networks["network"].astype(str).tolist()
-    twice = networks["network"][networks["network"].duplicated()].tolist()
-    if twice:
-        raise UserError(f"{folder / NETWORKS}: network={twice[0]!r} is there more than once")
-    for column, known in (("network", names), ("device", list(described))):
-        strange = sorted({str(name) for name in rows[column]} - set(known))
-        if strange:
-            where = NETWORKS if column == "network" else DEVICES
-            raise UserError(f"{path}: {column}={strange[0]!r} is not in {where}")
+    repeated = networks["network"][networks["network"].duplicated()].tolist()
+    if repeated:
+        raise UserError(f"{folder / NETWORKS}: network={repeated[0]!r} is there more than once")
+    for column, listed, file in (("network", names, NETWORKS), ("device", described, DEVICES)):
+        unlisted = sorted({str(name) for name in rows[column]} - set(listed))
+        if unlisted:
+            raise UserError(f"{path}: {column}={unlisted[0]!r} is not in {file}")
     features = networks.drop(columns="network")
     settings, setting = _settings(path, rows)
     contexts = [descriptions.context(described[one.device], one, **task) for one in settings]
-    position = {name: place for place, name in enumerate(names)}
+    position = {name: index for index, name in enumerate(names)}
     return Measurements(
         networks=tuple(names),
         features=_numbers(folder / NETWORKS, features).astype(np.float32),
@@ -134,43 +156,42 @@ def read(folder: pathlib.Path, **task: int) -> Measurements:
 
 
 def digest(folder: pathlib.Path) -> str:
-    """sha256 of what a folder of measurements holds: a study of others is another study.
+    """SHA-256 of a folder's three files; a study keeps it, as a study of others is another study.
 
     Raises:
       UserError: a file cannot be read.
     """
-    found = hashlib.sha256()
-    for path in (folder / NETWORKS, folder / DEVICES, _rows_path(folder)):
-        try:
-            found.update(path.read_bytes())
-        except OSError as error:
-            raise UserError(f"cannot read the measurements {path}: {error.strerror}") from error
-    return found.hexdigest()
+    paths = (folder / NETWORKS, folder / DEVICES, _rows_path(folder))
+    try:
+        return files.digest(*(path.read_bytes() for path in paths))
+    except OSError as error:
+        where = error.filename
+        raise UserError(f"cannot read the measurements {where}: {error.strerror}") from error
 
 
 def _rows_path(folder: pathlib.Path) -> pathlib.Path:
-    """The file with the rows; the plain one where there are both, as `write` leaves it."""
-    plain, packed = folder / ROWS, folder / f"{ROWS}.gz"
-    return packed if packed.is_file() and not plain.exists() else plain
+    """The file with the rows; the plain one where there are both, because `write` writes it."""
+    plain, gzipped = folder / ROWS, folder / f"{ROWS}.gz"
+    return gzipped if gzipped.is_file() and not plain.exists() else plain
 
 
 def _settings(path: pathlib.Path, rows: pd.DataFrame) -> tuple[tuple[Setting, ...], np.ndarray]:
-    """The different settings, and which one each row has."""
+    """The different settings [S], and the index of each row's, [R]."""
     numbers = _numbers(path, rows[list(descriptions.SETTINGS)])
     whole = (numbers >= 1) & (numbers == np.floor(numbers)) & np.isfinite(numbers)
     whole |= np.isnan(numbers)
     if not whole.all():
-        line, column = (int(place) for place in np.argwhere(~whole)[0])
+        line, column = (int(index) for index in np.argwhere(~whole)[0])
         name, value = descriptions.SETTINGS[column], numbers[line, column]
         raise UserError(
             f"{path}, line {line + 2}: {name}={value:g}; it must be a whole number >= 1, or empty"
         )
     seen: dict[Setting, int] = {}
-    places = []
+    indices = []
     for device, line in zip(rows["device"].astype(str), numbers, strict=True):
-        known = [None if np.isnan(number) else int(number) for number in line]
-        places.append(seen.setdefault(Setting(device, *known), len(seen)))
-    return tuple(seen), np.array(places, int)
+        values = [None if np.isnan(number) else int(number) for number in line]
+        indices.append(seen.setdefault(Setting(device, *values), len(seen)))
+    return tuple(seen), np.array(indices, int)
 
 
 def _values(path: pathlib.Path, rows: pd.DataFrame) -> np.ndarray:
@@ -182,30 +203,35 @@ def _values(path: pathlib.Path, rows: pd.DataFrame) -> np.ndarray:
 
 
 def _numbers(path: pathlib.Path, frame: pd.DataFrame) -> np.ndarray:
-    """[R, columns] float64, NaN where nothing is written."""
+    """The table as float64 [R, columns], NaN for empty cells."""
     found = np.empty(frame.shape)
-    for place, name in enumerate(frame.columns):
+    for column, name in enumerate(frame.columns):
         numbers = pd.to_numeric(frame[name], errors="coerce")
         bad = numbers.isna() & frame[name].notna()
         if bad.any():
             line = int(np.flatnonzero(bad)[0])
             value = frame[name].iloc[line]
             raise UserError(f"{path}, line {line + 2}: {name}={value!r}; it must be a number")
-        found[:, place] = numbers
+        found[:, column] = numbers
     return found
 
 
-def _read(path: pathlib.Path) -> pd.DataFrame:
+def read_table(path: pathlib.Path) -> pd.DataFrame:
+    """Reads networks.csv or measurements.csv, with names as text.
+
+    Raises:
+      UserError: the file cannot be read, or is no table of comma-separated values.
+    """
     try:
         return pd.read_csv(path, dtype=_TEXT)
     except OSError as error:
-        reason = error.strerror or error  # what is not gzip has no strerror
+        reason = error.strerror or error  # a file that is not gzipped gives no strerror
         raise UserError(f"cannot read the measurements {path}: {reason}") from error
     except (ValueError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is no table of comma-separated values: {error}") from error
 
 
-def _need(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:
+def _check_columns(frame: pd.DataFrame, columns: Sequence[str], where: str) -> None:
     for column in columns:
         if column not in frame.columns:
             raise UserError(f"{where} lacks the column {column!r}; it needs {', '.join(columns)}")

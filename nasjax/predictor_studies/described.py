@@ -85,7 +85,7 @@ def parse(config: Mapping[str, Any]) -> DescribedStudy:
     predictors, settings = parse_predictors(config["predictors"], space=None)
     published = _PUBLISHED / described.folder
     folder = published if published.is_dir() else pathlib.Path(described.folder)
-    measured = measurements.read(folder).of_target(described.target)
+    measured = measurements.read(folder).select(described.target)
     resolved = {
         "described": dataclasses.asdict(described) | {"sha256": measurements.digest(folder)},
         "predictors": settings,

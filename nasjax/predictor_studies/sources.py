@@ -55,7 +55,7 @@ def load(name: str, costs: tuple[str, ...]) -> Source:
             raise UserError(unknown(f"cost {cost!r} of {name}", cost, list(columns)))
     features = features_of(space, architectures)
     task = {"image_size": space.image_size, "classes": space.num_classes}
-    described, settings = descriptions.published(), descriptions.columns()
+    described, settings = descriptions.published(), descriptions.published_settings()
     return Source(
         features,
         space.feature_names,
@@ -81,7 +81,7 @@ def with_folder(
     """
     of_task = next(iter(source.contexts.values()))[-len(descriptions.TASK) :].tolist()
     task = {name: int(value) for name, value in zip(descriptions.TASK, of_task, strict=True)}
-    found = measurements.read(folder, **task).of_target(target)
+    found = measurements.read(folder, **task).select(target)
     features = _in_order(folder, found, source.names)
     many, more = len(source.features), len(features)
     costs = {
@@ -123,7 +123,7 @@ def of_folder(
     read = measurements.read(folder)
     costs = np.full((len(read.networks), len(targets)), np.nan, np.float32)
     for column, target in enumerate(targets):
-        found = read.of_target(target)
+        found = read.select(target)
         if (count := len(np.unique(found.setting))) > 1:
             raise UserError(
                 f"{folder} has target={target!r} in {count} settings (device, batch, threads, "

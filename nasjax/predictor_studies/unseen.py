@@ -141,7 +141,7 @@ def _check_split(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
     if split.source not in SOURCES:
         what = f"config.{path}.source={split.source!r}"
         raise UserError(unknown(what, split.source, list(SOURCES)))
-    described = descriptions.columns()
+    described = descriptions.published_settings()
     one_side = "one cost or more" if split.folder is None else "nothing: there is a folder"
     check(bool(split.new) == (split.folder is None), f"{path}.new", split.new, one_side)
     check(bool(split.known), f"{path}.known", split.known, "one cost or more")

@@ -1,4 +1,4 @@
-"""What a profile measures: the flags of `launch/profile_device.py`, checked."""
+"""Settings of a profile: the flags of the command, checked."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,22 +7,23 @@ from typing import Any
 import jax
 
 PRECISION_BITS = {"float32": 32, "bfloat16": 16}
-# Networks, and layers: every program maps up to 70 regions of memory, of which Linux allows 65,530,
-# unless its space says less.
-MOST_PROGRAMS = 400
+# Networks, and layers. A compiled program maps up to 70 regions of memory, of which Linux allows a
+# process 65,530. A space whose programs map more has a lower limit (`ProfiledSpace.max_networks`).
+MAX_PROGRAMS = 400
 
 
 @dataclasses.dataclass(frozen=True)
 class ProfileConfig:
-    """What decides the measurements.
+    """Everything that decides what is measured and how.
 
     Attributes:
-      device: its name among the descriptions.
-      space: a key of `sample.SPACES`; image_size, classes: of the task.
-      networks: of the sample; layers: at most so many single ones.
-      batch: images at a time; precision: of weights and images.
-      threads: of a CPU, None on other devices.
-      repeats: rounds in which everything is visited once.
+      device: name of the device in the measurements.
+      space: a name of `sample.SPACES`.
+      image_size: side of the square input images, in pixels; classes: outputs of a network.
+      networks: number of networks in the sample; layers: limit on the layers timed alone.
+      batch: images per call; precision: a key of PRECISION_BITS, for weights and images.
+      threads: processors that a CPU's programs run on; None on other devices.
+      repeats: rounds; every program is timed once in each.
       seed: of the sample.
     """
 
@@ -39,7 +40,11 @@ class ProfileConfig:
     seed: int
 
     def resolved(self, description: Mapping[str, Any]) -> dict[str, Any]:
-        """All that the measurements depend on: what goes on in a directory must not differ."""
+        """The content of config.json; a profile is resumed only where all but `repeats` agrees.
+
+        Args:
+          description: of this machine, see `machine.describe`.
+        """
         return {
             "profile": dataclasses.asdict(self),
             "machine": {key: description.get(key) for key in ("kind", "title", "cores")},

@@ -1,10 +1,10 @@
-"""What a call costs in energy, where the machine tells.
+"""Energy of a call, where the machine measures it.
 
-On Linux the processor counts it (RAPL, /sys/class/powercap): of whole packages, with all else that
-they do meanwhile and at rest. Of an NVIDIA GPU it is power (nvidia-smi) times latency.
+On Linux the processor has counters of the energy of its whole packages (RAPL,
+/sys/class/powercap), which include whatever else runs and the power at rest. The energy of a call
+on an NVIDIA GPU is its power (NVML) times the latency.
 """
 
-import concurrent.futures
 import pathlib
 import time
 from collections.abc import Callable
@@ -14,20 +14,20 @@ import jax
 from nasjax.profiling import machine
 
 POWERCAP = pathlib.Path("/sys/class/powercap")
-# RAPL's counters move every millisecond. nvidia-smi tells the mean of the last second.
-_RAPL_SECONDS, _NVIDIA_SECONDS = 0.05, 1.2
+# RAPL's counters move every millisecond. NVML tells the mean power of the last second.
+_RAPL_SECONDS, _NVML_SECONDS = 0.05, 1.2
+_POWER = "nvmlDeviceGetPowerUsage"  # mW
 
-
-# (call) -> mJ a call, which it runs many times; None: the machine did not tell.
+# (call) -> mJ of one call, which is run many times; None where the machine did not tell.
 Meter = Callable[[Callable[[], None]], float | None]
 
 
-def find() -> tuple[Meter | None, str]:
-    """The meter of what JAX computes on, and a line on what there is."""
+def find_meter() -> tuple[Meter | None, str]:
+    """The energy meter of the device that JAX computes on, if any, and a line about it."""
     if jax.default_backend() != "cpu":
-        if not machine.nvidia_smi("power.draw"):
-            return None, "energy: not measured, this machine exposes none (nvidia-smi)"
-        return _nvidia, "energy: nvidia-smi's power times latency"
+        if machine.nvml(_POWER) is None:
+            return None, "energy: not measured, this machine exposes none (NVML)"
+        return _gpu_energy, "energy: the GPU's power (NVML) times latency"
     packages = [path.parent for path in sorted(POWERCAP.glob("intel-rapl:*/energy_uj"))]
     packages = [path for path in packages if path.name.count(":") == 1 and _is_package(path)]
     if not packages:
@@ -36,11 +36,11 @@ def find() -> tuple[Meter | None, str]:
         _microjoules(packages)
     except OSError:
         return None, f"energy: not measured, {packages[0]}/energy_uj may be read by root only"
-    return _make_rapl(packages), "energy: RAPL, processor packages, with all else they did"
+    return _rapl_meter(packages), "energy: RAPL, processor packages, with all else they did"
 
 
 def _is_package(path: pathlib.Path) -> bool:
-    """Not the whole platform ("psys"), which counts the packages again."""
+    """False for the whole platform ("psys"), which counts the packages again."""
     try:
         return (path / "name").read_text(encoding="ascii").startswith("package")
     except OSError:
@@ -51,8 +51,8 @@ def _microjoules(packages: list[pathlib.Path]) -> list[int]:
     return [int((path / "energy_uj").read_text(encoding="ascii")) for path in packages]
 
 
-def _make_rapl(packages: list[pathlib.Path]) -> Meter:
-    # A counter starts again after this.
+def _rapl_meter(packages: list[pathlib.Path]) -> Meter:
+    # A counter starts again from 0 beyond its range.
     ranges = [int((p / "max_energy_range_uj").read_text(encoding="ascii")) for p in packages]
 
     def measure(call: Callable[[], None]) -> float:
@@ -66,16 +66,10 @@ def _make_rapl(packages: list[pathlib.Path]) -> Meter:
     return measure
 
 
-def _nvidia(call: Callable[[], None]) -> float | None:
-    """Watts, asked for while the calls go on, times milliseconds a call."""
+def _gpu_energy(call: Callable[[], None]) -> float | None:
     calls, start = 0, time.perf_counter()
-    asked: concurrent.futures.Future[list[float]] | None = None
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        while asked is None or not asked.done():
-            call()
-            calls += 1
-            if asked is None and time.perf_counter() > start + _NVIDIA_SECONDS:
-                asked = pool.submit(machine.nvidia_smi, "power.draw")
-        milliseconds = (time.perf_counter() - start) / calls * 1e3
-    watts = asked.result()
-    return watts[0] * milliseconds if watts else None
+    while (seconds := time.perf_counter() - start) < _NVML_SECONDS:
+        call()
+        calls += 1
+    milliwatts = machine.nvml(_POWER)
+    return None if milliwatts is None else milliwatts * seconds / calls

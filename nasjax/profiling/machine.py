@@ -1,51 +1,56 @@
-"""This machine as its operating system tells it: processors, clock, memory; which ones to use."""
+"""This machine: its processors, clock, memory and GPU, and the processors that programs run on."""
 
 import os
 import pathlib
 import re
 import resource
-import subprocess
 import sys
 from typing import Any
 
 import jax
+import psutil
 
 from nasjax.devices import descriptions
 from nasjax.errors import UserError
 
-PROC, SYS = pathlib.Path("/proc"), pathlib.Path("/sys")
+CPUINFO = pathlib.Path("/proc/cpuinfo")
+CPUS = pathlib.Path("/sys/devices/system/cpu")
+_NVML_CLOCK_SM = 1  # of NVML's nvmlClockType_t
 
 
 def bind(threads: int) -> tuple[int, ...]:
-    """Lets this process run on so many processors, of different cores first; 0: on all it may.
+    """Binds this process to some processors, on different cores first.
 
-    XLA has as many threads as its process has processors when JAX starts, so this comes before.
+    XLA starts as many threads as its process has processors when JAX starts, so call this before.
+
+    Args:
+      threads: number of processors; 0: all that the process may use.
 
     Returns:
-      The processors, () where the system does not tell.
+      Numbers of the processors, () where the system cannot bind processes (macOS).
 
     Raises:
-      UserError: there are not so many, or the system cannot bind processes.
+      UserError: there are fewer processors, or the system cannot bind processes.
     """
-    if not hasattr(os, "sched_setaffinity"):  # macOS, Windows
+    process = psutil.Process()
+    if not hasattr(process, "cpu_affinity"):
         if threads:
             raise UserError(
                 f"--threads={threads}; it must be 0: this system binds no process to processors"
             )
         return ()
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = sorted(process.cpu_affinity())
     if threads > len(allowed):
         raise UserError(f"--threads={threads}; it must be 0 to {len(allowed)}, 0 for all")
-    chosen = sorted(sorted(allowed, key=_place_in_core)[: threads or len(allowed)])
-    os.sched_setaffinity(0, chosen)
+    chosen = sorted(sorted(allowed, key=_position_in_core)[: threads or len(allowed)])
+    process.cpu_affinity(chosen)
     return tuple(chosen)
 
 
-def _place_in_core(processor: int) -> tuple[int, int]:
-    """Which of its core's hardware threads a processor is, then its number."""
-    path = SYS / f"devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
+def _position_in_core(processor: int) -> tuple[int, int]:
+    """A processor's position among the hardware threads of its core, then its number."""
     siblings: list[int] = []
-    for span in _read(path).split(","):
+    for span in _read(CPUS / f"cpu{processor}/topology/thread_siblings_list").split(","):
         first, _, last = span.partition("-")
         if first.isdigit():
             siblings += range(int(first), int(last or first) + 1)
@@ -53,32 +58,31 @@ def _place_in_core(processor: int) -> tuple[int, int]:
 
 
 def clock_mhz(processors: tuple[int, ...]) -> float | None:
-    """The mean clock of these processors now; None: the system does not tell."""
-    clocks = []
-    for processor in processors:
-        path = SYS / f"devices/system/cpu/cpu{processor}/cpufreq/scaling_cur_freq"
-        if text := _read(path):
-            clocks.append(int(text) / 1e3)
-    if not clocks:
-        all_clocks = [float(value) for value in _of_cpuinfo("cpu MHz")]
-        clocks = [all_clocks[i] for i in processors if i < len(all_clocks)]
+    """The present clock in MHz, mean over these processors; None where it cannot be read."""
+    frequencies = _frequencies()
+    clocks = [frequencies[i].current for i in processors if i < len(frequencies)]
+    clocks = [clock for clock in clocks if clock]
     return round(sum(clocks) / len(clocks), 1) if clocks else None
 
 
-def resident_mib() -> dict[str, float]:
-    """Memory of this process: `peak_mib` so far and, on Linux, `resident_mib` now."""
-    status = dict(line.split(":", 1) for line in _read(PROC / "self/status").splitlines())
-    names = {"resident_mib": "VmRSS", "peak_mib": "VmHWM"}
-    found = {key: int(status[name].split()[0]) / 1024 for key, name in names.items() if status}
-    if not found:
-        unit = 1 if sys.platform == "darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        found = {"peak_mib": peak / 2**20}
-    return {name: round(value, 1) for name, value in found.items()}
+def _frequencies() -> list[Any]:
+    """psutil's current, min and max in MHz for each processor, 0 for unknown ones; or []."""
+    try:
+        return psutil.cpu_freq(percpu=True)
+    except (AttributeError, NotImplementedError, OSError):  # systems that do not tell
+        return []
+
+
+def memory_mib() -> dict[str, float]:
+    """Memory of this process in MiB: `resident_mib` now, `peak_mib` so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    resident = psutil.Process().memory_info().rss
+    return {"resident_mib": round(resident / 2**20, 1), "peak_mib": round(peak / 2**20, 1)}
 
 
 def describe() -> dict[str, Any]:
-    """What JAX computes on here, as a description of `predictors.devices`; unknowns left out."""
+    """The device that JAX computes on, see `nasjax.devices.descriptions`; unknowns are left out."""
     platform = jax.default_backend()
     if platform == "cpu":
         return _describe_cpu()
@@ -87,71 +91,75 @@ def describe() -> dict[str, Any]:
     found["title"] = device.device_kind
     if cores := getattr(device, "core_count", None):
         found["cores"] = cores
-    numbers = nvidia_smi("memory.total,clocks.max.sm")
-    if len(numbers) == 2:
-        found["memory_gib"], found["clock_ghz"] = round(numbers[0] / 1024, 1), numbers[1] / 1e3
+    if memory := nvml("nvmlDeviceGetMemoryInfo"):
+        found["memory_gib"] = round(memory.total / 2**30, 1)
+    if clock_mhz := nvml("nvmlDeviceGetMaxClockInfo", _NVML_CLOCK_SM):
+        found["clock_ghz"] = clock_mhz / 1e3
     return found
 
 
-def named(
+def _describe_cpu() -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "kind": "cpu",
+        "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
+    }
+    if model := re.search(r"^model name\s*:\s*(.+)$", _read(CPUINFO), re.MULTILINE):
+        found["title"] = model[1]
+    if boost := max((frequency.max for frequency in _frequencies()), default=0):
+        found["clock_ghz"] = round(boost / 1e3, 3)
+    found["memory_gib"] = round(psutil.virtual_memory().total / 2**30, 1)
+    return found
+
+
+def name_and_description(
     directory: pathlib.Path, found: dict[str, Any], given: str | None
 ) -> tuple[str, dict[str, Any]]:
-    """The device's name and description.
+    """The device's name and its whole description.
 
     Args:
       directory: of the measurements; its last part is the name, unless `given` has one.
-      found: by `describe`.
-      given: a file {"devices": {name: description}} of one device, whose values win; None: none.
+      found: the values of `describe`.
+      given: path of a file {"devices": {name: description}} of one device, whose values win; or
+        None.
 
     Raises:
-      UserError: the file cannot be read, a value is not allowed, it describes several devices.
+      UserError: the file cannot be read, a value is not allowed, or it describes several devices.
     """
     found = {"sources": ["the operating system"], **found}
     if given is None:
         return directory.resolve().name, found
-    known = descriptions.read(pathlib.Path(given))["devices"]
-    if len(known) != 1:
-        raise UserError(f"--device_description={given} has {len(known)} devices; it must have one")
-    ((name, description),) = known.items()
+    devices = descriptions.read(pathlib.Path(given))["devices"]
+    if len(devices) != 1:
+        raise UserError(
+            f"--device_description={given} has {len(devices)} devices; it must have one"
+        )
+    ((name, description),) = devices.items()
     return name, {**found, **description}
 
 
-def nvidia_smi(query: str) -> list[float]:
-    """Numbers that nvidia-smi tells of the first visible GPU; [] where it tells none."""
-    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
-    command = ["nvidia-smi", f"--id={gpu}", f"--query-gpu={query}"]
+def nvml(function: str, *arguments: Any) -> Any:
+    """An answer of NVIDIA's management library about the first visible GPU.
+
+    Args:
+      function: of pynvml, e.g. "nvmlDeviceGetPowerUsage"; it is given the GPU and `arguments`.
+
+    Returns:
+      The answer; None where pynvml (nvidia-ml-py) is not installed, or NVML has no such value.
+    """
     try:
-        text = subprocess.run(
-            [*command, "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        ).stdout
-        return [float(word) for word in text.split(",")]
-    except (OSError, ValueError, subprocess.SubprocessError):  # not there, or "[N/A]"
-        return []
-
-
-def _describe_cpu() -> dict[str, Any]:
-    pairs = zip(_of_cpuinfo("physical id"), _of_cpuinfo("core id"), strict=False)
-    found: dict[str, Any] = {"kind": "cpu", "cores": len(set(pairs)) or os.cpu_count()}
-    if models := _of_cpuinfo("model name"):
-        found["title"] = models[0]
-    # What /proc/cpuinfo shows is the clock of this moment, or that of no load.
-    fastest = [_read(p) for p in SYS.glob("devices/system/cpu/cpu*/cpufreq/cpuinfo_max_freq")]
-    if clocks := [int(text) for text in fastest if text]:
-        found["clock_ghz"] = round(max(clocks) / 1e6, 3)
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        found["memory_gib"] = round(pages / 2**30, 1)
-    return found
-
-
-def _of_cpuinfo(name: str) -> list[str]:
-    """A field of /proc/cpuinfo, a value a processor."""
-    pattern = rf"^{name}\s*:\s*(.+)$"
-    return re.findall(pattern, _read(PROC / "cpuinfo"), re.MULTILINE)
+        import pynvml
+    except ImportError:
+        return None
+    gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0] or "0"
+    try:
+        pynvml.nvmlInit()
+        if gpu.isdigit():
+            handle = pynvml.nvmlDeviceGetHandleByIndex(int(gpu))
+        else:
+            handle = pynvml.nvmlDeviceGetHandleByUUID(gpu)
+        return getattr(pynvml, function)(handle, *arguments)
+    except pynvml.NVMLError:
+        return None
 
 
 def _read(path: pathlib.Path) -> str:

@@ -1,58 +1,62 @@
-"""What can be measured, networks and layers, and what a space must offer to be profiled."""
+"""The programs of a profile: whole networks of a space, and their layers alone."""
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from nasjax.profiling.config import MOST_PROGRAMS
+from nasjax.profiling.config import MAX_PROGRAMS
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
 from nasjax.spaces.slots import SlotSpace
 
 LATENCY, LAYER_LATENCY = "latency", "layer_latency"
-ALONE = (parsed.CONV, parsed.POOL, parsed.LINEAR, parsed.INVERTED_RESIDUAL)  # kinds to be measured
+# Kinds of layers that are timed alone.
+LAYER_KINDS = (parsed.CONV, parsed.POOL, parsed.LINEAR, parsed.INVERTED_RESIDUAL)
 
 
-class Computed(NamedTuple):
-    """A network or a layer as a program.
+class ForwardPass(NamedTuple):
+    """A network or a layer as a function, with the shapes of its arguments.
 
     Attributes:
-      function: (params, images [N, *inputs]) -> outputs.
-      params: shapes (tuples) of arrays, in lists and dicts.
-      inputs: shape of an image, or (values,).
+      function: (params, inputs [N, *input_shape]) -> outputs.
+      param_shapes: shapes (tuples) in the structure of `params`: lists and dicts.
+      input_shape: of one image, or of one vector of values.
     """
 
     function: Callable[[Any, jax.Array], jax.Array]
-    params: Any
-    inputs: tuple[int, ...]
+    param_shapes: Any
+    input_shape: tuple[int, ...]
 
 
 class Program(NamedTuple):
-    """What is measured.
+    """A network or a layer to be measured.
 
     Attributes:
-      name: in the tables; target: what its latency is called there.
-      features: for predictors, by name; "macs" is among them.
-      computed: how.
+      name: unique in the profile; of a network its text (`Space.to_text`), see also `Layer.name`.
+      target: LATENCY of a network, LAYER_LATENCY of a layer alone.
+      features: inputs of predictors by name; "macs", multiply-adds per image, is among them.
+      forward: the computation.
     """
 
     name: str
     target: str
     features: dict[str, float]
-    computed: Computed
+    forward: ForwardPass
 
 
 class Layer(NamedTuple):
-    """A convolution, pool, linear layer or inverted residual alone.
+    """A convolution, pool, linear layer or inverted residual.
 
     Attributes:
+      kind: index of `parsed.KINDS`.
+      kernel, stride, padding: in pixels.
       inputs, outputs: channels, or values of a linear layer.
-      side: of the image it reads.
-      expansion: of an inverted residual, which has its first convolution, no groups and no squeeze.
+      side: of the square image that the layer reads, in pixels.
+      expansion: of an inverted residual, which has three convolutions, no groups and no squeeze.
     """
 
     kind: int
@@ -66,9 +70,9 @@ class Layer(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Readable, e.g. "conv 16>32 k3 s2 on 32x32"; padding by half the kernel is not said.
+        """A text such as "conv 16>32 k3 s2 on 32x32"; padding is named unless it is kernel // 2.
 
-        Of an inverted residual, e.g. "inverted_residual 32>64 k3 s2 e6 on 32x32".
+        An inverted residual also names its expansion: "inverted_residual 32>64 k3 s2 e6 on 32x32".
         """
         if self.kind == parsed.LINEAR:
             return f"linear {self.inputs}>{self.outputs}"
@@ -78,73 +82,94 @@ class Layer(NamedTuple):
         where = f"k{self.kernel} s{self.stride}{padding}{expansion} on {self.side}x{self.side}"
         return f"{parsed.KINDS[self.kind]} {channels} {where}"
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the image that the layer reads."""
+        return self.side, self.side, self.inputs
+
 
 class ProfiledSpace(NamedTuple):
-    """How a space is profiled; it has `sample`, `features`, `parse_network` and `to_text`.
+    """The way in which the architectures of one space become programs.
 
     Attributes:
-      make: (image_size, classes) -> the space.
-      network: (space, architecture [L, ...]) -> how it is computed.
-      layer: how a layer is.
-      most_networks: at a time, see `config.MOST_PROGRAMS`.
+      make_space: (image_size, classes) -> the space, which has `sample`, `features`,
+        `feature_names`, `parse_network` and `to_text`.
+      network: (space, architecture [L, F]) -> its forward pass.
+      layer: the forward pass of one of the space's layers that is not linear.
+      max_networks: largest sample, see `config.MAX_PROGRAMS`.
     """
 
-    make: Callable[[int, int], Any]
-    network: Callable[[Any, np.ndarray], Computed]
-    layer: Callable[[Layer], Computed]
-    most_networks: int = MOST_PROGRAMS
+    make_space: Callable[[int, int], Any]
+    network: Callable[[Any, np.ndarray], ForwardPass]
+    layer: Callable[[Layer], ForwardPass]
+    max_networks: int = MAX_PROGRAMS
 
 
-def slots(apply: Callable[..., Any], param_shapes: Callable[..., Any]) -> Callable[..., Computed]:
-    """`ProfiledSpace.network` of a space of slots, from its nets: see `nasjax/nets`."""
+def slot_networks(
+    apply: Callable[..., jax.Array], param_shapes: Callable[..., Any]
+) -> Callable[[SlotSpace, np.ndarray], ForwardPass]:
+    """`ProfiledSpace.network` of a space of slots.
 
-    def network(space: SlotSpace, architecture: np.ndarray) -> Computed:
+    Args:
+      apply: (params, images, operations) -> logits, where operations [L] are indices.
+      param_shapes: (operations, classes) -> shapes of `params`.
+    """
+
+    def network(space: SlotSpace, architecture: np.ndarray) -> ForwardPass:
         operations = (architecture[:, 0] - 1).tolist()
-        return Computed(
+        return ForwardPass(
             function=functools.partial(apply, operations=operations),
-            params=param_shapes(operations, space.num_classes),
-            inputs=(space.image_size, space.image_size, 3),
+            param_shapes=param_shapes(operations, space.num_classes),
+            input_shape=(space.image_size, space.image_size, 3),
         )
 
     return network
 
 
-def networks(entry: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[Program]:
-    """The networks of architectures [N, L, ...]."""
+def make_networks(profiled: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[Program]:
+    """Programs of architectures [N, L, F], in their order."""
     features = np.asarray(jax.jit(jax.vmap(space.features))(architectures))
     return [
         Program(
             name=space.to_text(architecture),
             target=LATENCY,
-            features=_named(space.feature_names, row),
-            computed=entry.network(space, architecture),
+            features=dict(zip(space.feature_names, row.tolist(), strict=True)),
+            forward=profiled.network(space, architecture),
         )
         for architecture, row in zip(architectures, features, strict=True)
     ]
 
 
-def layers(entry: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[Program]:
-    """Every different layer of these networks as a network of one layer, in order of name."""
-    rows = jax.jit(jax.vmap(space.parse_network))(architectures)
-    table = np.unique(np.stack([np.asarray(column).ravel() for column in rows], axis=1), axis=0)
+def make_layers(profiled: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[Program]:
+    """Programs of all different layers of architectures [N, L, F], ordered by name.
+
+    A layer has the features of a network that consists of this layer alone.
+    """
+    columns = jax.jit(jax.vmap(space.parse_network))(architectures)
+    table = np.unique(np.stack([np.asarray(column).ravel() for column in columns], axis=1), axis=0)
     found: dict[str, tuple[Layer, Layers]] = {}
-    for values in table[np.isin(table[:, 0], ALONE)]:
+    for values in table[np.isin(table[:, 0], LAYER_KINDS)]:
         row = Layers(*values.tolist())._replace(skip=0, repeats=1, live=1)
         layer = _layer(row)
         found[layer.name] = layer, row
-    ordered = [found[name] for name in sorted(found)]
-    if not ordered:
+    if not found:
         return []
-    columns = Layers(*np.array([row for _, row in ordered], np.float32).T[:, :, None])
-    features = np.asarray(jax.jit(jax.vmap(parsed.aggregate))(columns))
+    layers, rows = zip(*(found[name] for name in sorted(found)), strict=True)
+    stacked = Layers(*np.array(rows, np.float32).T[:, :, None])
+    features = np.asarray(jax.jit(jax.vmap(parsed.aggregate))(stacked))
     return [
-        Program(layer.name, LAYER_LATENCY, _named(parsed.AGGREGATES, row), entry.layer(layer))
-        for (layer, _), row in zip(ordered, features, strict=True)
+        Program(
+            name=layer.name,
+            target=LAYER_LATENCY,
+            features=dict(zip(parsed.AGGREGATES, row.tolist(), strict=True)),
+            forward=_linear(layer) if layer.kind == parsed.LINEAR else profiled.layer(layer),
+        )
+        for layer, row in zip(layers, features, strict=True)
     ]
 
 
 def _layer(row: Layers) -> Layer:
-    """Channels and side of what a layer reads follow from its macs and volume: it is square."""
+    """The layer of a row, whose input channels and side follow from its macs and input volume."""
     outputs, kernel, expansion = int(row.channels), int(row.kernel), int(row.expansion)
     volume, pixels = int(row.input_volume), row.height * row.width
     match row.kind:
@@ -152,20 +177,24 @@ def _layer(row: Layers) -> Layer:
             inputs = volume
         case parsed.CONV:
             inputs = round(row.macs / (pixels * kernel**2 * outputs))
-        case parsed.INVERTED_RESIDUAL:  # of each input channel, times the expansion
+        case parsed.INVERTED_RESIDUAL:  # its three convolutions have `inputs * expansion` channels
             inputs = round(row.macs / (expansion * (volume + pixels * (kernel**2 + outputs))))
         case _:
             inputs = outputs
-    side = math.isqrt(volume // inputs)
-    numbers = kernel, int(row.stride), int(row.padding), inputs, outputs, side, expansion
-    return Layer(int(row.kind), *numbers)
+    return Layer(
+        kind=int(row.kind),
+        kernel=kernel,
+        stride=int(row.stride),
+        padding=int(row.padding),
+        inputs=inputs,
+        outputs=outputs,
+        side=math.isqrt(volume // inputs),
+        expansion=expansion,
+    )
 
 
-def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
-    return dict(zip(names, values.tolist(), strict=True))
-
-
-def linear(layer: Layer) -> Computed:
-    """Values times weights, plus biases."""
+def _linear(layer: Layer) -> ForwardPass:
     shapes = {"w": (layer.inputs, layer.outputs), "b": (layer.outputs,)}
-    return Computed(lambda params, x: x @ params["w"] + params["b"][None], shapes, (layer.inputs,))
+    return ForwardPass(
+        lambda params, x: x @ params["w"] + params["b"][None], shapes, (layer.inputs,)
+    )

@@ -1,7 +1,7 @@
-"""Compiles what is measured and visits it in rounds; a round is a file, there whole or not at all.
+"""Compiles programs and times them in rounds, each kept as a file that is whole or not there.
 
-All are visited in turn in every round, so that a clock that falls or other work that begins meets
-all alike; what disturbs some visits, the median over the rounds leaves out.
+Every round visits all programs in turn, so that a falling clock or other work on the machine meets
+all of them alike. The median over the rounds leaves out visits that were disturbed.
 """
 
 import collections
@@ -17,132 +17,132 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax import files
 from nasjax.errors import UserError
 from nasjax.profiling import machine
 from nasjax.profiling.config import ProfileConfig
 from nasjax.profiling.energy import Meter
 from nasjax.profiling.programs import LATENCY, Program
-from nasjax.runs.workdir import write_json
 from nasjax.streams import stream
 
 PROGRAMS, ROUNDS = "programs.json", "rounds"
-VISIT_SECONDS, FEWEST_CALLS = 0.01, 3  # of a visit, at least
-WARM_SECONDS = 0.02
-ENERGY_ROUNDS = 3  # the first ones: a visit with a meter takes up to a second
+VISIT_SECONDS, MIN_CALLS = 0.01, 3  # a visit takes at least this long and this many calls
+WARM_UP_SECONDS = 0.02
+ENERGY_ROUNDS = 3  # only the first rounds measure energy: a meter takes up to a second a visit
 
 
-class Running(NamedTuple):
-    """A compiled program, warm.
+class CompiledProgram(NamedTuple):
+    """A program that is compiled and warmed up.
 
     Attributes:
-      program: what it computes.
-      call: runs it once, to the end; None: it does not fit into this device's memory.
-      calls: of a visit.
-      facts: compile_seconds; MiB of memory as XLA plans it: arguments (weights and images),
-        outputs, temporary; what the process grew by, code, weights and all.
+      program: the source.
+      call: runs it once and waits for the end; None: it does not fit into the device's memory.
+      calls: timed calls per visit.
+      stats: `compile_seconds`; `arguments_mib` (weights and images), `outputs_mib` and
+        `temporary_mib` as XLA plans them; `resident_growth_mib`, by which the process grew.
     """
 
     program: Program
     call: Callable[[], None] | None
     calls: int
-    facts: dict[str, float]
+    stats: dict[str, float]
 
 
-class Arrays:
-    """Weights and images on the device, for all programs.
+class SharedArrays:
+    """Weights and images on the device, shared by all programs.
 
-    Values repeat and do not matter, only that activations stay finite: they scale as weights do.
-    The first array of a shape is the same for all programs, as is the second one and so on, so
-    that hundreds of networks need the memory of one.
+    Values repeat and do not matter, but they are scaled like initial weights, so that activations
+    stay finite. The n-th array of a shape is the same one in all programs: hundreds of networks
+    need the memory of one.
     """
 
     def __init__(self, config: ProfileConfig):
         key = stream(jax.random.key(config.seed), "profile/values")
         self._values = np.asarray(jax.random.normal(key, (4099,)))  # prime: filters differ
-        self._kept: dict[tuple[tuple[int, ...], int], jax.Array] = {}
+        self._arrays: dict[tuple[tuple[int, ...], int], jax.Array] = {}
         self._dtype = config.precision
 
-    def of(self, shapes: Any) -> Any:
-        """Arrays of these shapes (tuples, in lists and dicts)."""
+    def make(self, shapes: Any) -> Any:
+        """Arrays of these shapes (tuples), in the same lists and dicts."""
         seen: collections.Counter[tuple[int, ...]] = collections.Counter()
 
-        def one(shape: tuple[int, ...]) -> jax.Array:
+        def make_one(shape: tuple[int, ...]) -> jax.Array:
             seen[shape] += 1
-            place = (shape, seen[shape])
-            if place not in self._kept:
-                scale = max(1, math.prod(shape[:-1])) ** -0.5
-                self._kept[place] = jnp.asarray(np.resize(self._values, shape) * scale, self._dtype)
-            return self._kept[place]
+            key = (shape, seen[shape])
+            if key not in self._arrays:
+                values = np.resize(self._values, shape) * max(1, math.prod(shape[:-1])) ** -0.5
+                self._arrays[key] = jnp.asarray(values, self._dtype)
+            return self._arrays[key]
 
-        return jax.tree.map(one, shapes, is_leaf=lambda leaf: isinstance(leaf, tuple))
+        return jax.tree.map(make_one, shapes, is_leaf=lambda leaf: isinstance(leaf, tuple))
 
 
-def start(program: Program, batch: int, arrays: Arrays) -> Running:
-    """Compiles a program ahead of time and warms it up."""
-    facts: dict[str, float] = {}
-    resident = machine.resident_mib().get("resident_mib", 0.0)
+def compile_program(program: Program, batch: int, arrays: SharedArrays) -> CompiledProgram:
+    """Compiles a program for `batch` images ahead of time, and warms it up."""
+    stats: dict[str, float] = {}
+    resident_mib = machine.memory_mib()["resident_mib"]
     try:
-        function, params, inputs = program.computed
-        params, images = arrays.of(params), arrays.of((batch, *inputs))
+        function, param_shapes, input_shape = program.forward
+        params, images = arrays.make(param_shapes), arrays.make((batch, *input_shape))
         before = time.perf_counter()
         compiled = jax.jit(function).lower(params, images).compile()
-        facts["compile_seconds"] = round(time.perf_counter() - before, 3)
-        facts |= _memory(compiled)
+        stats["compile_seconds"] = round(time.perf_counter() - before, 3)
+        stats |= _planned_memory(compiled)
 
         def call() -> None:
             compiled(params, images).block_until_ready()
 
         call()  # the first one also waits for its arrays and touches its memory
         ends = [time.perf_counter()]
-        while len(ends) <= FEWEST_CALLS or ends[-1] < ends[0] + WARM_SECONDS:
+        while len(ends) <= MIN_CALLS or ends[-1] < ends[0] + WARM_UP_SECONDS:
             call()
             ends.append(time.perf_counter())
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return Running(program, None, 0, facts)
-    if now := machine.resident_mib().get("resident_mib"):
-        facts["resident_growth_mib"] = round(now - resident, 1)
-    calls = max(FEWEST_CALLS, math.ceil(VISIT_SECONDS / float(np.median(np.diff(ends)))))
-    return Running(program, call, calls, facts)
+        return CompiledProgram(program, None, 0, stats)
+    stats["resident_growth_mib"] = round(machine.memory_mib()["resident_mib"] - resident_mib, 1)
+    calls = max(MIN_CALLS, math.ceil(VISIT_SECONDS / float(np.median(np.diff(ends)))))
+    return CompiledProgram(program, call, calls, stats)
 
 
-def _memory(compiled: jax.stages.Compiled) -> dict[str, float]:
+def _planned_memory(compiled: jax.stages.Compiled) -> dict[str, float]:
     memory = compiled.memory_analysis()
-    if memory is None:  # not every platform tells
+    if memory is None:  # some platforms do not tell
         return {}
     return {
-        f"{name}_mib": round(getattr(memory, f"{part}_size_in_bytes") / 2**20, 4)
-        for name, part in (("arguments", "argument"), ("outputs", "output"), ("temporary", "temp"))
+        f"{name}_mib": round(getattr(memory, f"{field}_size_in_bytes") / 2**20, 4)
+        for name, field in (("arguments", "argument"), ("outputs", "output"), ("temporary", "temp"))
     }
 
 
-def write_facts(directory: pathlib.Path, running: Sequence[Running]) -> None:
-    """Keeps what compiling told."""
-    write_json(directory / PROGRAMS, {one.program.name: one.facts for one in running})
+def write_stats(directory: pathlib.Path, compiled: Sequence[CompiledProgram]) -> None:
+    """Keeps the programs' `stats` by name, in programs.json."""
+    stats = {one.program.name: one.stats for one in compiled}
+    files.write_json(directory / PROGRAMS, stats)
 
 
-def make(
+def run(
     directory: pathlib.Path,
     number: int,
-    running: Sequence[Running],
+    compiled: Sequence[CompiledProgram],
     processors: tuple[int, ...],
     meter: Meter | None,
     on_visit: Callable[[], None],
 ) -> None:
-    """Visits all once and writes the round.
+    """Visits all programs once and writes the round's file, rounds/NUMBER.json.
 
-    The file: `latency` {target: {name: [calls, ms of the median one]}}, infinite where it does not
-    fit; `energy` {name: mJ a call}; when and on which processors it was made, their clock before
-    and after it, the process's memory.
+    The file has `latency` {target: {name: [calls, ms of the median call]}}, infinite for programs
+    that do not fit; `energy` {name: mJ a call} of networks; `started`, `seconds`, `processors`;
+    `clock_mhz` before and after; `memory` of the process.
     """
-    began, before = time.perf_counter(), machine.clock_mhz(processors)
+    began, clock_before = time.perf_counter(), machine.clock_mhz(processors)
     latency: dict[str, dict[str, tuple[int, float]]] = {}
     energy: dict[str, float] = {}
     started = time.strftime("%Y-%m-%d %H:%M:%S")
     gc.disable()  # a collection takes longer than a visit
     try:
-        for one in running:
+        for one in compiled:
             program = one.program
             latency.setdefault(program.target, {})[program.name] = (one.calls, _visit(one))
             if meter and one.call and program.target == LATENCY and number < ENERGY_ROUNDS:
@@ -152,21 +152,20 @@ def make(
             on_visit()
     finally:
         gc.enable()
-    page = {
+    measured = {
         "started": started,
         "seconds": round(time.perf_counter() - began, 3),
         "processors": processors,
-        "clock_mhz": [before, machine.clock_mhz(processors)],
-        "memory": machine.resident_mib(),
+        "clock_mhz": [clock_before, machine.clock_mhz(processors)],
+        "memory": machine.memory_mib(),
         "latency": latency,
         "energy": energy,
     }
-    (directory / ROUNDS).mkdir(exist_ok=True)
-    write_json(_path(directory, number), page)
+    files.write_json(_path(directory, number), measured)
 
 
-def _visit(one: Running) -> float:
-    """Milliseconds of the median call, after one that brings the program back into the caches."""
+def _visit(one: CompiledProgram) -> float:
+    """Milliseconds of the median call; a first call brings the program back into the caches."""
     if one.call is None:
         return math.inf
     one.call()
@@ -178,7 +177,7 @@ def _visit(one: Running) -> float:
 
 
 def missing(directory: pathlib.Path, repeats: int) -> list[int]:
-    """Numbers of the rounds that are not there."""
+    """Numbers below `repeats` of the rounds that have no file yet."""
     return [number for number in range(repeats) if not _path(directory, number).exists()]
 
 
@@ -187,7 +186,7 @@ def _path(directory: pathlib.Path, number: int) -> pathlib.Path:
 
 
 def read(directory: pathlib.Path) -> list[dict[str, Any]]:
-    """The rounds that are there.
+    """All rounds of the directory, see `run`.
 
     Raises:
       UserError: a file is damaged.
@@ -195,8 +194,8 @@ def read(directory: pathlib.Path) -> list[dict[str, Any]]:
     return [_read(path) for path in sorted((directory / ROUNDS).glob("*.json"))]
 
 
-def read_facts(directory: pathlib.Path) -> dict[str, dict[str, float]]:
-    """What compiling told, by name."""
+def read_stats(directory: pathlib.Path) -> dict[str, dict[str, float]]:
+    """The programs' `stats` by name."""
     return _read(directory / PROGRAMS)
 
 

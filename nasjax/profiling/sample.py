@@ -1,5 +1,6 @@
-"""Which networks and layers are measured: a seeded sample, spread from small to large."""
+"""Draws the programs of a profile: a seeded sample of a space, spread from small to large."""
 
+import pkgutil
 from collections.abc import Sequence
 
 import jax
@@ -7,54 +8,62 @@ import numpy as np
 
 from nasjax.errors import UserError
 from nasjax.profiling import programs
-from nasjax.profiling.blocks import NAS_BENCH_MACRO
-from nasjax.profiling.cells import NAS_BENCH_201
-from nasjax.profiling.chains import LAYER_CHAIN
 from nasjax.profiling.config import ProfileConfig
 from nasjax.profiling.programs import ProfiledSpace, Program
 from nasjax.streams import stream
 
-# A space to be profiled is added here.
-SPACES: dict[str, ProfiledSpace] = {
-    "nas_bench_201": NAS_BENCH_201,
-    "nas_bench_macro": NAS_BENCH_MACRO,
-    "layer_chain": LAYER_CHAIN,
+# The spaces that can be profiled, each with its `ProfiledSpace` as "module:attribute".
+SPACES = {
+    name: f"nasjax.profiling.networks.{name}:PROFILE"
+    for name in ("nas_bench_201", "nas_bench_macro", "layer_chain")
 }
-_DRAWN = 20  # random architectures for each that is measured
+_CANDIDATES = 20  # random architectures for each network of the sample
+
+
+def profiled_space(name: str) -> ProfiledSpace:
+    """The profile of a space.
+
+    Raises:
+      UserError: the space has none.
+    """
+    if name not in SPACES:
+        raise UserError(f"--space={name} has no profile; spaces that have one: {', '.join(SPACES)}")
+    return pkgutil.resolve_name(SPACES[name])
 
 
 def draw(config: ProfileConfig) -> list[Program]:
-    """The networks, then the layers.
+    """The networks of the sample from small to large, then layers of these networks, likewise.
 
     Raises:
-      UserError: the space has too few networks, or none for such images; too many are asked for.
+      UserError: the space has no profile, too few networks, or none for images of this size; or
+        more networks are asked for than fit into memory.
     """
-    entry, root_key = SPACES[config.space], jax.random.key(config.seed)
-    if config.networks > entry.most_networks:
+    profiled, root_key = profiled_space(config.space), jax.random.key(config.seed)
+    if config.networks > profiled.max_networks:
         raise UserError(
-            f"--networks={config.networks}; it must be at most {entry.most_networks} of "
+            f"--networks={config.networks}; it must be at most {profiled.max_networks} of "
             f"{config.space}, all of which are in memory at a time"
         )
-    space = entry.make(config.image_size, config.classes)
-    keys = jax.random.split(stream(root_key, "profile/sample"), _DRAWN * config.networks)
-    drawn = np.unique(np.asarray(jax.jit(jax.vmap(space.sample))(keys)), axis=0)
-    if len(drawn) < config.networks:
+    space = profiled.make_space(config.image_size, config.classes)
+    keys = jax.random.split(stream(root_key, "profile/sample"), _CANDIDATES * config.networks)
+    candidates = np.unique(np.asarray(jax.jit(jax.vmap(space.sample))(keys)), axis=0)
+    if len(candidates) < config.networks:
         raise UserError(
-            f"--networks={config.networks}; it must be at most {len(drawn)}, the different ones "
-            f"that were drawn of {config.space}"
+            f"--networks={config.networks}; it must be at most {len(candidates)}, the different "
+            f"ones that were drawn of {config.space}"
         )
-    networks = programs.networks(entry, space, drawn)
+    networks = programs.make_networks(profiled, space, candidates)
     chosen = spread(stream(root_key, "profile/networks"), _macs(networks), config.networks)
-    layers = programs.layers(entry, space, drawn[chosen])
+    layers = programs.make_layers(profiled, space, candidates[chosen])
     count = min(config.layers, len(layers))
-    some = spread(stream(root_key, "profile/layers"), _macs(layers), count)
-    return [*(networks[i] for i in chosen), *(layers[i] for i in some)]
+    alone = spread(stream(root_key, "profile/layers"), _macs(layers), count)
+    return [*(networks[i] for i in chosen), *(layers[i] for i in alone)]
 
 
 def spread(key: jax.Array, sizes: Sequence[float], count: int) -> list[int]:
-    """Indices of so many: one, at random, of each of equal parts in the order of size.
+    """Indices of `count` of the sizes, ascending: a random one from each of `count` equal ranges.
 
-    The key is consumed.
+    The ranges divide the sorted sizes. The key is consumed.
     """
     order = np.argsort(np.asarray(sizes), kind="stable")
     bounds = np.linspace(0, len(order), count + 1).astype(int)
@@ -63,4 +72,4 @@ def spread(key: jax.Array, sizes: Sequence[float], count: int) -> list[int]:
 
 
 def _macs(some: Sequence[Program]) -> list[float]:
-    return [one.features["macs"] for one in some]
+    return [program.features["macs"] for program in some]

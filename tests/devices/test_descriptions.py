@@ -74,7 +74,7 @@ def test_a_missing_file_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_every_cost_of_a_table_was_measured_on_a_described_device() -> None:
-    columns, known = descriptions.columns(), descriptions.published()
+    columns, known = descriptions.published_settings(), descriptions.published()
     tables = [
         (name, data) for name in ("nas_bench_201", "nas_bench_macro") for data in data_sets(name)
     ]
@@ -88,7 +88,7 @@ def test_every_cost_of_a_table_was_measured_on_a_described_device() -> None:
 
 
 def test_batch_sizes_are_those_of_the_columns_names() -> None:
-    columns = descriptions.columns()
+    columns = descriptions.published_settings()
     assert columns["help/1080ti_256_ms"] == Setting("1080ti", batch=256)
     assert columns["help/essential_ph_1_ms"] == Setting("essential_ph_1", batch=1)
     assert columns["help/gold_6226_ms"] == Setting("gold_6226", batch=1)

@@ -97,12 +97,12 @@ def test_an_input_is_the_networks_features_and_its_context(folder: pathlib.Path)
 
 def test_rows_of_one_target_are_kept_in_order(folder: pathlib.Path) -> None:
     found = measurements.read(folder)
-    latency = found.of_target("latency_ms")
+    latency = found.select("latency_ms")
     assert_array_equal(latency.values, [2.25, INF])
     assert_array_equal(latency.network, [0, 1])
     assert latency.features is found.features
     with pytest.raises(UserError, match="target='power_W'; there are energy_mJ, latency_ms"):
-        found.of_target("power_W")
+        found.select("power_W")
 
 
 def replace(name: str, old: str, new: str):
@@ -182,7 +182,7 @@ def test_only_complete_rows_are_written(tmp_path: pathlib.Path) -> None:
     with pytest.raises(UserError, match="networks lacks the column 'network'"):
         measurements.write(tmp_path, NETWORKS.drop(columns="network"), DESCRIBED, ROWS)
     (tmp_path / "taken").write_text("")
-    with pytest.raises(UserError, match="cannot write the measurements .*taken: File exists"):
+    with pytest.raises(UserError, match="cannot write .*taken/networks.csv: File exists"):
         measurements.write(tmp_path / "taken", NETWORKS, DESCRIBED, ROWS)
 
 

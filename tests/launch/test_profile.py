@@ -70,11 +70,11 @@ def test_a_stopped_profile_goes_on_with_the_rounds_that_are_there(profile, folde
 
 def test_what_it_wrote_is_what_predictors_read(folder):
     found = measurements.read(folder / "here", image_size=8, classes=10)
-    latency, layers = found.of_target("latency_ms"), found.of_target("layer_latency_ms")
+    latency, layers = found.select("latency_ms"), found.select("layer_latency_ms")
     assert len(latency.values) == 3 and len(layers.values) == 2
     assert (latency.values > 0).all() and np.isfinite(latency.values).all()
     for target in ("throughput_images_per_s", "program_memory_MiB"):
-        values = found.of_target(target).values
+        values = found.select(target).values
         assert len(values) == 3 and (values > 0).all()
     assert not np.isnan(found.features[latency.network]).any()
     macs = found.feature_names.index("macs")

@@ -63,22 +63,24 @@ def test_networks_come_first_and_names_differ(drawn):
 
 def test_a_layer_gives_as_many_values_and_has_as_many_parameters_as_its_features_say(drawn):
     for one in (one for one in drawn if one.target == LAYER_LATENCY):
-        output = jax.eval_shape(one.computed.function, *shapes(one))
+        output = jax.eval_shape(one.forward.function, *shapes(one))
         assert output.shape[0] == 2
         assert math.prod(output.shape[1:]) == one.features["output_volume"], one.name
-        assert sum(one.features[f"{parsed.KINDS[kind]}_count"] for kind in programs.ALONE) == 1
+        assert (
+            sum(one.features[f"{parsed.KINDS[kind]}_count"] for kind in programs.LAYER_KINDS) == 1
+        )
 
 
 def test_networks_give_a_logit_a_class(drawn):
     for one in (one for one in drawn if one.target == LATENCY):
-        assert jax.eval_shape(one.computed.function, *shapes(one)).shape == (2, 10)
+        assert jax.eval_shape(one.forward.function, *shapes(one)).shape == (2, 10)
 
 
 def shapes(program):
     is_shape = {"is_leaf": lambda leaf: isinstance(leaf, tuple)}
     array = jax.ShapeDtypeStruct
-    params = jax.tree.map(lambda s: array(s, jnp.float32), program.computed.params, **is_shape)
-    return params, array((2, *program.computed.inputs), jnp.float32)
+    params = jax.tree.map(lambda s: array(s, jnp.float32), program.forward.param_shapes, **is_shape)
+    return params, array((2, *program.forward.input_shape), jnp.float32)
 
 
 def test_every_different_layer_of_the_cells_is_there_once():
@@ -86,7 +88,7 @@ def test_every_different_layer_of_the_cells_is_there_once():
     # 1x1, 3x3 and pool in three stages; stem; 3x3 of stride 2 and 1x1, twice; linear.
     assert len(names) == 9 + 1 + 4 + 1
     conv = names["conv 16>32 k3 s2 on 16x16"]
-    assert conv.computed.inputs == (16, 16, 16)
+    assert conv.forward.input_shape == (16, 16, 16)
     assert conv.features["macs"] == 9 * 16 * 32 * 8**2  # to half the side
     assert conv.features["params"] == 9 * 16 * 32 + 2 * 32
     assert math.isnan(conv.features.get("01_live", math.nan))
@@ -106,7 +108,7 @@ def test_a_chains_layers_are_those_that_were_asked_for():
         {"kind": "fc", "neurons": 16, "bias": False, "activation": "relu"},
     ]
     architecture = space.from_layers(layers)
-    found = programs.layers(sample.SPACES["layer_chain"], space, architecture[None])
+    found = programs.make_layers(sample.profiled_space("layer_chain"), space, architecture[None])
     macs = {one.name: one.features["macs"] for one in found}
     assert macs == {
         "conv 3>8 k3 s1 p0 on 16x16": 27 * 8 * 14**2,
@@ -119,12 +121,12 @@ def test_a_chains_layers_are_those_that_were_asked_for():
 
 def test_the_blocks_of_nas_bench_macro_are_layers_of_the_size_that_their_features_say():
     every = np.array([[1] * 8, [2] * 8, [3] * 8], np.int32)[..., None]
-    found = programs.layers(sample.SPACES["nas_bench_macro"], NasBenchMacro(), every)
+    found = programs.make_layers(sample.profiled_space("nas_bench_macro"), NasBenchMacro(), every)
     names = {one.name: one for one in found}
     # Stem, head's two, what stands for three blocks; both kinds of blocks in six shapes.
     assert len(names) == 3 + 3 + 2 * 6
     block = names["inverted_residual 32>64 k5 s2 e6 on 32x32"]
-    assert block.computed.inputs == (32, 32, 32)
+    assert block.forward.input_shape == (32, 32, 32)
     assert block.features["macs"] == 32 * 192 * 32**2 + (25 * 192 + 192 * 64) * 16**2
     assert "conv 128>256 k1 s2 on 8x8" in names and "conv 3>32 k3 s1 on 32x32" in names
     for one in found:
@@ -142,13 +144,18 @@ def test_no_more_programs_are_made_than_memory_can_map():
 
 
 def test_arrays_are_shared_between_programs_but_not_within_one():
-    arrays = rounds.Arrays(config())
-    first = arrays.of([{"w": (3, 4)}, {"w": (3, 4), "b": (4,)}])
-    again = arrays.of({"w": (3, 4)})
+    arrays = rounds.SharedArrays(config())
+    first = arrays.make([{"w": (3, 4)}, {"w": (3, 4), "b": (4,)}])
+    again = arrays.make({"w": (3, 4)})
     assert first[0]["w"] is again["w"] and first[0]["w"] is not first[1]["w"]
-    assert np.std(arrays.of((400, 200))) == pytest.approx(400**-0.5, rel=0.05)
+    assert np.std(arrays.make((400, 200))) == pytest.approx(400**-0.5, rel=0.05)
 
 
 def test_images_that_cannot_be_halved_twice_are_refused():
     with pytest.raises(UserError, match="--image_size=30; it must be a multiple of 4"):
         sample.draw(config(image_size=30))
+
+
+def test_a_space_without_a_profile_is_refused_with_the_spaces_that_have_one():
+    with pytest.raises(UserError, match="--space=mnasnet has no profile; .*: nas_bench_201, nas_b"):
+        sample.draw(config(space="mnasnet"))

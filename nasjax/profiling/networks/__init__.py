@@ -1,1 +1,1 @@
-"""Forward passes of the networks that can be profiled."""
+"""Forward passes of the networks that can be profiled; each module offers its space's `PROFILE`."""

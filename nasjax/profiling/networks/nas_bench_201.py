@@ -1,8 +1,8 @@
-"""The networks of NAS-Bench-201 (Dong and Yang, 2020) as forward passes, as a device runs them.
+"""Profiles the networks of NAS-Bench-201 (Dong and Yang, 2020) as a device runs them.
 
-Batch norms are folded into the convolutions before them, as they are where a trained network is
-used: a kernel and a vector that is added. The last norm follows a sum and stays, scale and shift.
-An edge with "none" adds nothing; a node that nothing reaches is zeros.
+Batch norms are folded into the convolutions before them. The last norm follows a sum and stays, as
+a scale and a shift. An edge with "none" adds nothing; a node that no edge reaches is zeros. A
+convolution timed alone includes the ReLU before it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,8 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from nasjax.profiling.networks.folded import Shapes, conv, conv_shapes
-from nasjax.spaces.nas_bench_201 import CELLS, CHANNELS, EDGES, OPERATIONS
+from nasjax.errors import UserError
+from nasjax.profiling.networks.convolutions import Shapes, conv, conv_shapes
+from nasjax.profiling.programs import ForwardPass, Layer, ProfiledSpace, slot_networks
+from nasjax.spaces import parsed
+from nasjax.spaces.nas_bench_201 import CELLS, CHANNELS, EDGES, OPERATIONS, NasBench201
 
 Params = list[dict[str, Any]]
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(len(OPERATIONS))
@@ -22,10 +25,14 @@ _KERNELS = {CONV_1X1: 1, CONV_3X3: 3}
 
 
 def param_shapes(operations: Sequence[int], num_classes: int) -> list[Shapes]:
-    """Of every layer that has any, in the order of computing, what nothing reads included.
+    """Shapes of all layers with parameters in the order of computing, unread ones included.
 
-    A convolution: w [kernel, kernel, inputs, filters], b [filters]; that of a residual block's
-    shortcut has no norm, hence no b. The last norm: scale, shift. The linear layer: w, b.
+    A convolution has w [kernel, kernel, inputs, filters] and b [filters]; in the shortcut of a
+    residual block it has no norm, hence no b. The last norm has scale and shift, the linear layer
+    w and b.
+
+    Args:
+      operations: [6] indices of OPERATIONS, one an edge.
     """
     shapes = [conv_shapes(3, CHANNELS[0], 3)]
     for stage, channels in enumerate(CHANNELS):
@@ -78,7 +85,7 @@ def _cell(x: jax.Array, layers: Iterator[dict[str, Any]], operations: Sequence[i
 
 
 def _residual(x: jax.Array, layers: Iterator[dict[str, Any]]) -> jax.Array:
-    """Half the side: two convolutions, beside them an average of 2x2 and a 1x1 convolution."""
+    """Halves the side: two convolutions, plus a shortcut of 2x2 averages and a 1x1 convolution."""
     y = conv(next(layers), jax.nn.relu(x), stride=2)
     y = conv(next(layers), jax.nn.relu(y))
     halved = _sum_pool(x, 2, 2, 0) * np.asarray(0.25, x.dtype)
@@ -86,9 +93,9 @@ def _residual(x: jax.Array, layers: Iterator[dict[str, Any]]) -> jax.Array:
 
 
 def average_pool(x: jax.Array) -> jax.Array:
-    """Means of 3x3 windows, stride 1; at the edges, of what lies inside."""
-    places = [np.arange(side) for side in x.shape[1:3]]
-    inside = [np.minimum(place + 2, len(place)) - np.maximum(place - 1, 0) for place in places]
+    """[N, H, W, C] -> same: means of 3x3 windows; at the border, over the pixels inside."""
+    indices = [np.arange(side) for side in x.shape[1:3]]
+    inside = [np.minimum(index + 2, len(index)) - np.maximum(index - 1, 0) for index in indices]
     share = 1 / (inside[0][:, None] * inside[1][None])
     return _sum_pool(x, 3, 1, 1) * share[None, :, :, None].astype(x.dtype)
 
@@ -103,3 +110,22 @@ def _sum_pool(x: jax.Array, kernel: int, stride: int, padding: int) -> jax.Array
         (1, stride, stride, 1),
         ((0, 0), sides, sides, (0, 0)),
     )
+
+
+def _make_space(image_size: int, classes: int) -> NasBench201:
+    if image_size % 4:
+        raise UserError(f"--image_size={image_size}; it must be a multiple of 4, halved twice")
+    return NasBench201(image_size=image_size, num_classes=classes)
+
+
+def _layer(layer: Layer) -> ForwardPass:
+    if layer.kind == parsed.POOL:
+        return ForwardPass(lambda _, x: average_pool(x), {}, layer.image_shape)
+    return ForwardPass(
+        lambda params, x: conv(params, jax.nn.relu(x), layer.stride),
+        conv_shapes(layer.inputs, layer.outputs, layer.kernel),
+        layer.image_shape,
+    )
+
+
+PROFILE = ProfiledSpace(_make_space, slot_networks(apply, param_shapes), _layer)

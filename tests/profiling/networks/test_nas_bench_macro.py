@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasjax.data.tables import load_table
-from nasjax.profiling.networks import folded
+from nasjax.profiling.networks import convolutions
 from nasjax.profiling.networks import nas_bench_macro as nets
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 
@@ -89,9 +89,9 @@ def test_a_depthwise_convolution_is_the_same_on_all_devices(kernel, stride, side
     random = np.random.default_rng(0)
     x = random.normal(size=(2, side, side + 1, 4)).astype(np.float32)
     w = random.normal(size=(kernel, kernel, 1, 4)).astype(np.float32)
-    of_others = folded._grouped(x, w, stride, 4)
-    np.testing.assert_allclose(folded.conv({"w": w}, x, stride), of_others, atol=1e-5)
-    assert of_others.shape == (2, -(-side // stride), -(-(side + 1) // stride), 4)
+    expected = convolutions._grouped(x, w, stride, 4)
+    np.testing.assert_allclose(convolutions.conv({"w": w}, x, stride), expected, atol=1e-5)
+    assert expected.shape == (2, -(-side // stride), -(-(side + 1) // stride), 4)
 
 
 def test_the_parameters_are_the_published_ones():

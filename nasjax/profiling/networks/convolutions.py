@@ -1,7 +1,4 @@
-"""Convolutions into which their batch norms are folded, as a trained network is used.
-
-A kernel and a vector that is added; the norm's scale is in the kernel.
-"""
+"""Convolutions of networks in use: the batch norm after each is folded into its kernel and bias."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,19 +8,19 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-Shapes = dict[str, tuple[int, ...]]  # of a layer's arrays, by name
+Shapes = dict[str, tuple[int, ...]]  # shapes of a layer's arrays by name
 
 
 def conv_shapes(inputs: int, filters: int, kernel: int, groups: int = 1) -> Shapes:
-    """Of a convolution's arrays: w [kernel, kernel, inputs / groups, filters], b [filters]."""
+    """Shapes of a convolution: w [kernel, kernel, inputs / groups, filters], b [filters]."""
     return {"w": (kernel, kernel, inputs // groups, filters), "b": (filters,)}
 
 
 def conv(layer: Mapping[str, Any], x: jax.Array, stride: int = 1) -> jax.Array:
     """[N, H, W, C] -> [N, ceil(H / stride), ceil(W / stride), filters].
 
-    Padded by half the kernel, which is odd. There are C over the kernel's inputs groups; without
-    "b" nothing is added.
+    The odd kernel w [k, k, C / groups, filters] says the number of groups; images are padded by
+    k // 2. A layer without "b" has no bias.
     """
     w = layer["w"]
     groups = x.shape[3] // w.shape[2]
@@ -35,7 +32,7 @@ def conv(layer: Mapping[str, Any], x: jax.Array, stride: int = 1) -> jax.Array:
 def inverted_residual_shapes(
     inputs: int, filters: int, kernel: int, expansion: int
 ) -> list[Shapes]:
-    """Of the three convolutions of `inverted_residual`."""
+    """Shapes of the three convolutions of `inverted_residual`."""
     hidden = inputs * expansion
     return [
         conv_shapes(inputs, hidden, 1),
@@ -47,10 +44,10 @@ def inverted_residual_shapes(
 def inverted_residual(
     layers: Sequence[Mapping[str, Any]], x: jax.Array, stride: int = 1
 ) -> jax.Array:
-    """MobileNetV2's block, with ReLU: [N, H, W, C] -> [N, ceil(H / stride), ..., filters].
+    """MobileNetV2's block with ReLU: [N, H, W, C] -> [N, ceil(H / stride), ..., filters].
 
-    1x1 to more channels, depthwise with the stride, 1x1 to the filters, which is not activated;
-    the input is added where shapes agree and the stride is 1.
+    A 1x1 convolution expands the channels, a depthwise one has the stride, a 1x1 convolution
+    without ReLU projects to the filters. The input is added if the shape stays and the stride is 1.
 
     Args:
       layers: arrays of `inverted_residual_shapes`.
@@ -75,31 +72,31 @@ def _grouped(x: jax.Array, w: jax.Array, stride: int, groups: int) -> jax.Array:
 
 
 def _depthwise(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
-    """A filter a channel; on a CPU as one fused sum over the kernel's places.
+    """One filter a channel; on a CPU one fused sum over the kernel's positions.
 
-    There XLA's own grouped convolutions take 16 to 50 times as long (jaxlib 0.10.2, AVX-512: 16 x
-    16 x 384, kernel 5: 4.2 instead of 0.2 ms; PyTorch's: 0.15).
+    XLA's own grouped convolutions take 16 to 50 times as long on a CPU (jaxlib 0.10.2, AVX-512:
+    16 x 16 x 384, kernel 5: 4.2 instead of 0.2 ms; PyTorch's: 0.15).
     """
     return lax.platform_dependent(
         x,
         w,
-        cpu=lambda x, w: _summed(x, w, stride),
+        cpu=lambda x, w: _sum_of_shifts(x, w, stride),
         default=lambda x, w: _grouped(x, w, stride, x.shape[3]),
     )
 
 
-def _summed(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
+def _sum_of_shifts(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
     kernel, (images, height, width, channels) = w.shape[0], x.shape
-    sides = [(kernel // 2, kernel // 2)]
-    padded = jnp.pad(x, [(0, 0), *2 * sides, (0, 0)])
+    sides = (kernel // 2, kernel // 2)
+    padded = jnp.pad(x, [(0, 0), sides, sides, (0, 0)])
     rows, columns = (stride * (math.ceil(side / stride) - 1) + 1 for side in (height, width))
 
-    def seen_from(row: int, column: int) -> jax.Array:
+    def shifted(row: int, column: int) -> jax.Array:
         first, end = (0, row, column, 0), (images, row + rows, column + columns, channels)
         return lax.slice(padded, first, end, (1, stride, stride, 1))
 
-    places = [(row, column) for row in range(kernel) for column in range(kernel)]
-    terms = [seen_from(*place) * w[place][None, None] for place in places]
+    positions = [(row, column) for row in range(kernel) for column in range(kernel)]
+    terms = [shifted(*position) * w[position][None, None] for position in positions]
     total = terms[0]
     for term in terms[1:]:
         total = total + term

@@ -1,4 +1,4 @@
-"""From rounds to a folder of measurements, as `predictors.measurements` describes it."""
+"""Turns rounds into a folder of measurements, the form that `nasjax.devices.measurements` reads."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -21,46 +21,51 @@ def write(
     description: Mapping[str, Any],
     programs: Sequence[Program],
 ) -> pd.DataFrame:
-    """Writes the folder from the rounds that are there; returns the rows of measurements.
+    """Writes the folder from the rounds that are there; returns the rows of measurements.csv.
 
-    Targets: of networks `latency` ms, `throughput` images_per_s, `program_memory` MiB (arguments,
-    outputs and temporary, as XLA plans it), `energy` mJ where the machine tells; of single layers
-    `layer_latency` ms. Beside `value`, the median over rounds: `spread`, half the distance of
-    their quartiles; `repeats`, rounds; `calls`, in a round, whose median counts.
+    Networks have the targets `latency` (ms), `throughput` (images_per_s), `program_memory` (MiB:
+    arguments, outputs and temporary arrays as XLA plans them) and, where it is measured, `energy`
+    (mJ). Layers alone have `layer_latency` (ms). Columns beside `value`, the median over rounds:
+    `spread`, half the distance of the quartiles; `repeats`, number of rounds; `calls`, timed calls
+    in each round.
     """
-    rows = table(config, programs, rounds.read(directory), rounds.read_facts(directory))
+    rows = tabulate(config, programs, rounds.read(directory), rounds.read_stats(directory))
     networks = pd.DataFrame([{"network": one.name, **one.features} for one in programs])
     measurements.write(directory, networks, {config.device: description}, rows)
     return rows
 
 
-def table(
+def tabulate(
     config: ProfileConfig,
     programs: Sequence[Program],
-    made: Sequence[Mapping[str, Any]],
-    facts: Mapping[str, Mapping[str, float]],
+    visited: Sequence[Mapping[str, Any]],
+    stats: Mapping[str, Mapping[str, float]],
 ) -> pd.DataFrame:
-    """The rows of measurements, see `write`."""
+    """The rows of measurements.csv, see `write`.
+
+    Args:
+      visited: the rounds; stats: of compiling, by name of the program.
+    """
     found: list[dict[str, Any]] = []
     for program in programs:
-        visits = [one["latency"][program.target][program.name] for one in made]
+        visits = [one["latency"][program.target][program.name] for one in visited]
         calls = round(float(np.median([count for count, _ in visits])))
-        latency = _middle([milliseconds for _, milliseconds in visits])
+        latency = _median_and_spread([milliseconds for _, milliseconds in visits])
         row = {"network": program.name, "calls": calls}
         found.append({**row, "target": program.target, "unit": "ms", **latency})
         if program.target != LATENCY or not np.isfinite(latency["value"]):
             continue
         rates = [1e3 * config.batch / milliseconds for _, milliseconds in visits]
         throughput = {"target": "throughput", "unit": "images_per_s"}
-        found.append({**row, **throughput, **_middle(rates)})
-        parts = [facts[program.name][part] for part in MEMORY if part in facts[program.name]]
-        if parts:
-            mebibytes = {"target": "program_memory", "unit": "MiB", "value": sum(parts)}
-            found.append({"network": program.name, **mebibytes})
-        energies = [one["energy"][program.name] for one in made if program.name in one["energy"]]
+        found.append({**row, **throughput, **_median_and_spread(rates)})
+        planned = [stats[program.name][key] for key in MEMORY if key in stats[program.name]]
+        if planned:
+            memory = {"target": "program_memory", "unit": "MiB", "value": sum(planned)}
+            found.append({"network": program.name, **memory})
+        energies = [one["energy"][program.name] for one in visited if program.name in one["energy"]]
         if energies:
-            millijoules = {"target": "energy", "unit": "mJ"}
-            found.append({"network": program.name, **millijoules, **_middle(energies)})
+            energy = {"target": "energy", "unit": "mJ", **_median_and_spread(energies)}
+            found.append({"network": program.name, **energy})
     setting = {
         "device": config.device,
         "batch": config.batch,
@@ -72,8 +77,8 @@ def table(
     return rows.astype({"repeats": "Int64", "calls": "Int64", "threads": "Int64"})
 
 
-def _middle(values: Sequence[float]) -> dict[str, float]:
-    """The median; half the distance of the quartiles; of how many."""
+def _median_and_spread(values: Sequence[float]) -> dict[str, float]:
+    """Columns `value`, `spread` (none where the median is infinite) and `repeats`."""
     median = float(np.median(values))
     if not np.isfinite(median):
         return {"value": median, "repeats": len(values)}
