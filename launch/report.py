@@ -15,6 +15,7 @@ from typing import NamedTuple
 from absl import flags
 
 from nasjax.errors import UserError
+from nasjax.profiling import report as profiles
 from nasjax.run_report import report
 from nasjax.run_report.summary_text import summary_text
 from nasjax.studies import summary as studies
@@ -35,7 +36,10 @@ class Kind(NamedTuple):
 
 
 # A directory that is none of these holds a search.
-KINDS = (Kind(studies.is_study, studies.write_again),)
+KINDS = (
+    Kind(studies.is_study, studies.write_again),
+    Kind(profiles.is_one, profiles.write_again),
+)
 
 
 def define(own: flags.FlagValues) -> None:

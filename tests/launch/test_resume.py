@@ -84,6 +84,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keep_store", [True, False], ids=["store kept", "store removed"])
 def test_three_kills_leave_no_trace(commands, uninterrupted, tmp_path, keep_store):
     workdir, cache = tmp_path / "run", tmp_path / "cache"
