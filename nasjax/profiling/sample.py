@@ -52,7 +52,7 @@ def draw(config: ProfileConfig) -> list[Program]:
             f"--networks={config.networks}; it must be at most {len(candidates)}, the different "
             f"ones that were drawn of {config.space}"
         )
-    networks = programs.make_networks(profiled, space, candidates)
+    networks = programs.make_networks(profiled, space, candidates, config.image_size)
     chosen = spread(stream(root_key, "profile/networks"), _macs(networks), config.networks)
     layers = programs.make_layers(profiled, space, candidates[chosen])
     count = min(config.layers, len(layers))
