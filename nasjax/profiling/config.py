@@ -40,11 +40,7 @@ class ProfileConfig:
     seed: int
 
     def resolved(self, description: Mapping[str, Any]) -> dict[str, Any]:
-        """The content of config.json; a profile is resumed only where all but `repeats` agrees.
-
-        Args:
-          description: of this machine, see `machine.describe`.
-        """
+        """Settings, machine and JAX; a profile is resumed only where all but `repeats` agree."""
         return {
             "profile": dataclasses.asdict(self),
             "machine": {key: description.get(key) for key in ("kind", "title", "cores")},

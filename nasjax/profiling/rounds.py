@@ -185,15 +185,20 @@ def read(directory: pathlib.Path) -> list[dict[str, Any]]:
     Raises:
       UserError: a file is damaged.
     """
-    return [_read(path) for path in sorted((directory / ROUNDS).glob("*.json"))]
+    return [read_json(path) for path in sorted((directory / ROUNDS).glob("*.json"))]
 
 
 def read_stats(directory: pathlib.Path) -> dict[str, dict[str, float]]:
     """The programs' `stats` by name."""
-    return _read(directory / PROGRAMS)
+    return read_json(directory / PROGRAMS)
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads one of a profile's own files.
+
+    Raises:
+      UserError: it cannot be read or is damaged.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
