@@ -4,8 +4,9 @@
 FITTING := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(FITTING)' 2>/dev/null && { echo $$p; break; }; done),python3)
-CONFIG ?= configs/trl_hpo/digits.py
-WORKDIR ?= runs/quickstart
+CONFIG ?= trl_hpo/digits
+DIRECTORY ?= runs/quickstart
+CONSTRAINTS ?= constraints.txt
 ARGS ?=
 
 # Test files over processes, in the order of tests/conftest.py; ARGS=-n0 for one process.
@@ -19,21 +20,31 @@ PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --no-warn-scrip
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help search test check format format-check lint types imports clean
+.PHONY: help search test test-all docs wheel check format format-check lint types imports clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 	@echo
-	@echo 'search takes CONFIG=$(CONFIG) WORKDIR=$(WORKDIR) ARGS="--more --flags";'
-	@echo 'test takes ARGS="-k name"; all take PYTHON=python3.12 before .venv exists.'
+	@echo 'search takes CONFIG=$(CONFIG) DIRECTORY=$(DIRECTORY) ARGS="--more --flags";'
+	@echo 'test takes ARGS="-k name"; before .venv exists, all take PYTHON=python3.12 and'
+	@echo 'CONSTRAINTS=constraints-newest.txt (the newest JAX, Python 3.12 or 3.13).'
 
 search: .venv/installed  ## install, then run the quickstart search (a minute or two on 2 cores)
-	$(RUN) -m launch.search --config=$(CONFIG) --workdir=$(WORKDIR) $(ARGS)
+	.venv/bin/nasjax search --config=$(CONFIG) --directory=$(DIRECTORY) $(ARGS)
 
-test: .venv/installed-dev  ## install, then run the tests
+test: .venv/installed-dev  ## install, then run the fast tests and print their coverage
+	$(RUN) -m pytest $(SPREAD) -m "not long" --cov=nasjax --cov-report=term:skip-covered $(ARGS)
+
+test-all: .venv/installed-dev  ## run all tests, the long ones included
 	$(RUN) -m pytest $(SPREAD) $(ARGS)
 
-check: format-check lint types imports test  ## all that .ci/run asks for, stopping at the first failure
+docs: .venv/installed-dev  ## build the documentation into site/
+	.venv/bin/mkdocs build --strict --quiet
+
+wheel: .venv/installed-dev  ## build the wheel into dist/
+	$(RUN) -m build --wheel --no-isolation .
+
+check: format-check lint types imports docs test-all  ## all that .ci/run asks for, stopping at the first failure
 
 format: .venv/installed-dev  ## rewrite the files in the one format
 	$(RUN) -m ruff format .
@@ -52,15 +63,15 @@ imports: .venv/installed-dev
 	.venv/bin/lint-imports
 
 clean:  ## remove .venv and the caches; runs/ stays
-	rm -rf .venv build dist *.egg-info nasjax/evaluation/trained/native/build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist site *.egg-info nasjax/evaluation/trained/native/build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The stamps are written last and removed first: after an interrupted installation neither is there,
 # and the next one starts from an empty .venv.
-.venv/installed: setup.py constraints.txt
+.venv/installed: setup.py $(CONSTRAINTS)
 	$(call install,.,.venv/installed)
 
-.venv/installed-dev: setup.py constraints.txt
+.venv/installed-dev: setup.py $(CONSTRAINTS)
 	$(call install,.[dev],.venv/installed .venv/installed-dev)
 
 define install
@@ -70,8 +81,8 @@ define install
 @echo 'installing $(1) into .venv with $(PYTHON), about a minute ...'
 @ls .venv/installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 @rm -f .venv/installed .venv/installed-dev
-@$(PIP) -c constraints.txt setuptools
-@$(PIP) -c constraints.txt --no-build-isolation --use-pep517 --no-compile -e '$(1)'
+@$(PIP) -c $(CONSTRAINTS) setuptools
+@$(PIP) -c $(CONSTRAINTS) --no-build-isolation --use-pep517 --no-compile -e '$(1)'
 -@$(RUN) -m nasjax.evaluation.trained.native
 @touch $(2)
 endef

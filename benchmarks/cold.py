@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from nasjax import compile_cache
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search
 from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
 from nasjax.evaluation.trained.training import batch_order
+from nasjax.progress import Progress
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import PROPOSE, Proposal
 
@@ -74,9 +74,10 @@ def run_engine(task: str) -> dict[str, Any]:
     shape = data.train.images.shape[1:]
     space = LayerChain((shape[0], shape[1], shape[2]), data.num_classes)
     architectures = distinct_chains(space, count)
-    with tqdm(total=count, desc=f"{task} engine", unit="net") as bar:
+    with Progress(count, "nets") as progress:
+        progress.describe(f"{task} engine")
         start = time.perf_counter()
-        evaluator = TrainedEvaluator(config, space, data, on_result=bar.update)
+        evaluator = TrainedEvaluator(config, space, data, on_result=progress.update)
         proposal = Proposal(
             jnp.asarray(architectures),
             mask=jnp.ones(count, bool),
@@ -94,7 +95,7 @@ def run_torch(task: str) -> dict[str, Any]:
     """The same chains, the same batches, one after another."""
     import torch
 
-    from benchmarks import torch_nets
+    from . import torch_nets
 
     count, config = TASKS[task]
     data = data_of(task)
@@ -109,11 +110,14 @@ def run_torch(task: str) -> dict[str, Any]:
     accuracy = []
     torch.manual_seed(0)
     start = time.perf_counter()
-    for layers in tqdm(architectures, desc=f"{task} torch", unit="net"):
-        net = torch_nets.make_net(layers, space.input_shape, space.num_classes)
-        trainer = torch_nets.Trainer(net)
-        trainer.steps(*splits[0], order)
-        accuracy.append(trainer.correct(*splits[1], batch=128) / len(splits[1][1]))
+    with Progress(count, "nets") as progress:
+        progress.describe(f"{task} torch")
+        for layers in architectures:
+            net = torch_nets.make_net(layers, space.input_shape, space.num_classes)
+            trainer = torch_nets.Trainer(net)
+            trainer.steps(*splits[0], order)
+            accuracy.append(trainer.correct(*splits[1], batch=128) / len(splits[1][1]))
+            progress.update()
     return {"seconds": time.perf_counter() - start, "accuracy": accuracy}
 
 
@@ -153,7 +157,7 @@ def line(task: str, figures: dict[str, float]) -> str:
 
 
 def _in_a_process(side: str, task: str, cache_dir: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.cold", side, task, "--cache_dir", cache_dir]
+    command = [sys.executable, "-m", f"{__package__}.cold", side, task, "--cache_dir", cache_dir]
     found = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
     result: dict[str, Any] = json.loads(found)
     return result

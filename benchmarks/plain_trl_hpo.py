@@ -1,6 +1,6 @@
 """What a user would write instead: TRL-HPO on a table in PyTorch, eager, one seed at a time.
 
-Shaer et al., 2023, with the settings of `configs/studies/settings.py`, in code apart from nasjax's
+Shaer et al., 2023, with the settings of `configs/studies/methods.py`, in code apart from nasjax's
 controller, so that the two can be compared. Batched over the models of an episode and over the rows
 of an update. Legend: N rows, L slots, P validation batches, E width of an embedded slot.
 """

@@ -1,8 +1,7 @@
 """What the engine would do with a list of chains under a config, before it compiles anything."""
 
 import pathlib
-import runpy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,23 +24,22 @@ class Job(NamedTuple):
 
 
 def read_config(
-    path: pathlib.Path, input_shape: Sequence[int] | None, num_classes: int, cache_dir: pathlib.Path
+    config: Mapping[str, Any],
+    input_shape: Sequence[int] | None,
+    num_classes: int,
+    cache_dir: pathlib.Path,
 ) -> Job:
-    """The config of that file.
+    """The work that a config of a search asks for.
 
     Args:
-      path: a Python file with get_config().
+      config: plain data.
       input_shape: of an image; None = of the config's data set, which is then read.
       num_classes: if `input_shape` is given.
       cache_dir: of decoded data sets.
     """
-    try:
-        config = runpy.run_path(str(path))["get_config"]()
-    except (OSError, KeyError, SyntaxError, ImportError) as error:
-        raise UserError(f"--config={path} cannot be loaded: {error!r}") from None
-    settings = build.parse(config.to_dict())
+    settings = build.parse(config)
     if settings.data is None:
-        raise UserError(f"--config={path} looks results up in a table: nothing is trained")
+        raise UserError("--config: its results are looked up in a table, nothing is trained")
     if input_shape is None:
         data = load_search(settings.data, cache_dir)
         input_shape, num_classes = data.train.images.shape[1:], data.num_classes

@@ -19,9 +19,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from benchmarks.machine import peak_bytes, seconds
 from nasjax.evaluation.trained import network, training
 from nasjax.spaces.layer_chain import LayerChain
+
+from .machine import peak_bytes, seconds
 
 SPACE = LayerChain((28, 28, 1), 10)
 CHAIN = (
@@ -103,7 +104,7 @@ def lane_training(devices: int, lanes: int, steps: int) -> tuple[Any, tuple[Any,
 def measure(jobs: list[tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """The figures of (devices, lanes), each from a process of its own."""
     for devices, lanes in jobs:
-        command = [sys.executable, "-m", "benchmarks.scaling"]
+        command = [sys.executable, "-m", f"{__package__}.scaling"]
         command += ["--devices", str(devices), "--lanes", str(lanes)]
         flags = os.environ.get("XLA_FLAGS", "")
         flags += f" --xla_force_host_platform_device_count={devices}"

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import plain_search
-from benchmarks.machine import seconds
-from configs.studies import settings
-from nasjax import build
+from nasjax import build, config_files
 from nasjax.spaces.slots import SlotSpace
 from nasjax.studies import compiled
+
+from . import plain_search
+from .machine import seconds
 
 SEEDS, BUDGET, PLAIN_SECONDS = 500, 300, 2.0
 SPACE, DATA_SET = "nas_bench_201", "cifar10"
@@ -45,13 +45,14 @@ class Speed(NamedTuple):
 
 def measure() -> Iterator[Speed]:
     """The methods of `plain_search`, one after another, then TRL-HPO."""
+    methods = config_files.load("studies/controllers").to_dict()["controllers"]
     for name in plain_search.SEARCHES:
         plain = functools.partial(_python, name)
-        yield _measure(name, settings.SIMPLE[name], plain, SEEDS, BUDGET)
+        yield _measure(name, methods[name], plain, SEEDS, BUDGET)
     if has_torch():
-        import benchmarks.plain_trl_hpo  # noqa: F401  (PyTorch takes seconds to load)
+        from . import plain_trl_hpo  # noqa: F401  (PyTorch takes seconds to load)
 
-        yield _measure("trl_hpo", settings.trl_hpo(), _torch, TRL_HPO_SEEDS, TRL_HPO_BUDGET)
+        yield _measure("trl_hpo", methods["trl_hpo"], _torch, TRL_HPO_SEEDS, TRL_HPO_BUDGET)
 
 
 def has_torch() -> bool:
@@ -67,7 +68,7 @@ def _python(name: str, accuracies: list[float], space: SlotSpace, seed: int) -> 
 def _torch(accuracies: list[float], space: SlotSpace, seed: int) -> float:
     import torch
 
-    from benchmarks import plain_trl_hpo
+    from . import plain_trl_hpo
 
     torch.set_num_threads(1)
     found = plain_trl_hpo.run(accuracies, seed, TRL_HPO_BUDGET)

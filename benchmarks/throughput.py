@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.machine import Machine, at_once, seconds
 from nasjax.evaluation.trained import network, training
 from nasjax.evaluation.trained.cohorts import SOLITARY
 from nasjax.evaluation.trained.evaluator import TrainedConfig
 from nasjax.spaces.layer_chain import LayerChain
+
+from .machine import Machine, at_once, seconds
 
 NUM_IMAGES = 2048
 IN_FLIGHT = TrainedConfig().workers
@@ -164,7 +165,7 @@ def _torch_training(
     """Trains the same net in PyTorch over the steps it is given."""
     import torch  # optional: the dev environment need not have it
 
-    from benchmarks import torch_nets
+    from . import torch_nets
 
     torch.manual_seed(0)
     net = torch_nets.make_net(layers, space.input_shape, space.num_classes)

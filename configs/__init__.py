@@ -1,1 +1,1 @@
-"""Ready-made searches as plain data; each docstring holds command, claim and minutes."""
+"""Ready-made searches and studies as plain data; a docstring has the command and its result."""

@@ -1,4 +1,7 @@
-"""Measure the engine: python -m launch.benchmark candidates | plan | studies [--json PATH].
+"""Measures the engine: nasjax benchmark candidates | plan | studies [--json=PATH].
+
+    nasjax benchmark plan --config=trl_hpo/digits --chains=50
+    nasjax benchmark candidates --batch=16,128 --sets=digits
 
 plan says what the engine would do with chains under a config, before anything is compiled.
 studies runs 500 searches on a table in one program, and plain Python ones beside them.
@@ -16,104 +19,105 @@ to 256 lanes of a program, and on two devices. It needs torch (pip install torch
 does nothing else, and about half an hour on two cores.
 """
 
-import argparse
 import contextlib
+import importlib
 import json
 import os
 import pathlib
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from tqdm import tqdm
+from absl import flags
 
-from benchmarks import cold, machine, plan, scaling, studies, throughput
-from benchmarks.draw_architectures import INPUT_SHAPE, NUM_CLASSES, PATH
+from nasjax import config_files, files
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import native
+from nasjax.progress import Progress
 from nasjax.spaces.layer_chain import LayerChain
 
-SPACE = LayerChain(INPUT_SHAPE, NUM_CLASSES)
-BATCHES = (16, 128)
-CONFIG = pathlib.Path("configs/trl_hpo/digits.py")
-PLAN = """What the engine would do with chains of a config's space: which train together, how many
-programs, how much padding, memory and (estimated from a matrix product) time."""
+from . import command_line
+from .flags import Command, Given
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, or 2 for what the user can mend."""
-    arguments = _parser().parse_args(argv)
-    try:
-        if arguments.json:  # refused now, not after the work
-            arguments.json.write_text("{}\n")
-        for results in arguments.run(arguments):
-            if arguments.json:
-                arguments.json.write_text(json.dumps(results, indent=1) + "\n")
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+def _benchmarks(name: str) -> Any:
+    """A module of the folder benchmarks, which is `nasjax.benchmarks` once installed."""
+    return importlib.import_module(f"{(__package__ or '').removesuffix('launch')}benchmarks.{name}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m launch.benchmark", description=__doc__, formatter_class=raw
+cold, machine, plan, scaling, studies, throughput, drawn = map(
+    _benchmarks,
+    ("cold", "machine", "plan", "scaling", "studies", "throughput", "draw_architectures"),
+)
+SPACE = LayerChain(drawn.INPUT_SHAPE, drawn.NUM_CLASSES)
+CONFIG = "trl_hpo/digits"
+
+
+def define(own: flags.FlagValues) -> None:
+    """Adds the flags of this command."""
+
+    def listed(name: str, default: list[str] | None, text: str) -> None:
+        flags.DEFINE_list(name, default, text, flag_values=own)
+
+    def whole(name: str, default: int, text: str) -> None:
+        flags.DEFINE_integer(name, default, text, flag_values=own)
+
+    def file(name: str, text: str) -> None:
+        flags.DEFINE_string(name, None, text, flag_values=own)
+
+    file("json", "A file to write every figure to as well.")
+    file(
+        "architectures", "A JSON list of chains, instead of those that come with nasjax or random."
     )
-    commands = parser.add_subparsers(required=True, metavar="candidates | plan | studies")
-    candidates = commands.add_parser("candidates", description=__doc__, formatter_class=raw)
-    candidates.set_defaults(run=_candidates)
-    candidates.add_argument("--architectures", type=pathlib.Path, metavar="FILE", default=PATH)
-    candidates.add_argument("--batch", type=int, nargs="*", default=BATCHES, help="sizes (16 128)")
-    candidates.add_argument(
-        "--torch_compile",
-        type=int,
-        metavar="N",
-        default=4,
-        help="also put the first N architectures under torch.compile (4), 10 to 30 s each",
+    listed("batch", ["16", "128"], "candidates: batch sizes.")
+    whole("torch_compile", 4, "candidates: as many also under torch.compile, 10 to 30 s each.")
+    listed("sets", list(cold.TASKS), f"candidates: of {', '.join(cold.TASKS)}.")
+    flags.DEFINE_bool("scaling", True, "candidates: also lanes and two devices.", flag_values=own)
+    whole("chains", 100, "plan: random chains.")
+    listed(
+        "input_shape",
+        None,
+        "plan: HEIGHT,WIDTH,CHANNELS of images of 10 classes; by default the config's data set is "
+        "read.",
     )
-    candidates.add_argument("--sets", nargs="*", choices=list(cold.TASKS), help="(digits mnist)")
-    candidates.add_argument("--noscaling", action="store_true", help="no lanes, no two devices")
-    plan = commands.add_parser("plan", description=PLAN)
-    plan.set_defaults(run=_plan)
-    plan.add_argument("--config", type=pathlib.Path, metavar="FILE", default=CONFIG)
-    plan.add_argument(
-        "--architectures", type=pathlib.Path, metavar="FILE", help="instead of random"
-    )
-    plan.add_argument("--chains", type=int, metavar="N", default=100, help="random ones (100)")
-    plan.add_argument(
-        "--input_shape",
-        type=int,
-        nargs=3,
-        metavar=("HEIGHT", "WIDTH", "CHANNELS"),
-        help="of images of 10 classes; without it the config's data set is read",
-    )
-    of_studies = commands.add_parser("studies", description=studies.__doc__)
-    of_studies.set_defaults(run=_studies)
-    for command in (candidates, plan, of_studies):
-        command.add_argument("--json", type=pathlib.Path, metavar="PATH", help="write all figures")
-    return parser
 
 
-def _plan(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def run(given: Given) -> None:
+    """Measures what the word asks for, and writes all figures so far after each of its steps."""
+    runs = {"candidates": _candidates, "plan": _plan, "studies": _studies}
+    word, own = given.words[0], given.own
+    if word not in runs:
+        raise UserError(f"{word!r} is no benchmark; known: {', '.join(runs)}")
+    path = pathlib.Path(own.json) if own.json else None
+    if path and not path.parent.is_dir():  # refused now, not after the work
+        raise UserError(f"--json={path}: there is no directory {path.parent}")
+    for results in runs[word](given):
+        if path:
+            files.write_json(path, results)
+
+
+def _plan(given: Given) -> Iterator[dict[str, Any]]:
     """Prints the cohorts of a config; yields them as plain data."""
-    _check(arguments.chains >= 1, "--chains", arguments.chains, "1 or more")
-    cache_dir = pathlib.Path(os.environ.get("NASJAX_CACHE_DIR", "~/.cache/nasjax")).expanduser()
-    job = plan.read_config(arguments.config, arguments.input_shape, NUM_CLASSES, cache_dir)
-    if arguments.architectures:
-        layers = _read(arguments.architectures, job.space)
-        architectures = [job.space.from_layers(of) for of in layers]
+    own = given.own
+    _check(own.chains >= 1, "--chains", own.chains, "1 or more")
+    shape = _whole_numbers("--input_shape", own.input_shape) if own.input_shape else None
+    if shape is not None:
+        _check(len(shape) == 3, "--input_shape", own.input_shape, "HEIGHT,WIDTH,CHANNELS")
+    config = given.config or config_files.load(CONFIG).to_dict()
+    job = plan.read_config(config, shape, drawn.NUM_CLASSES, given.cache_dir)
+    if own.architectures:
+        layers = _read(pathlib.Path(own.architectures), job.space)
+        architectures = [job.space.from_layers(chain) for chain in layers]
     else:
-        architectures = list(cold.distinct_chains(job.space, arguments.chains))
+        architectures = list(cold.distinct_chains(job.space, own.chains))
     formed = plan.form(job, architectures)
     found = plan.summary(job, formed, machine.gemm_gflops())
     print(plan.table(found))
     yield found
 
 
-def _studies(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _studies(given: Given) -> Iterator[dict[str, Any]]:
     """Prints a line per method; yields all so far after each."""
     with contextlib.suppress(RuntimeError):  # where JAX has already begun, as in tests
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
@@ -125,17 +129,21 @@ def _studies(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield found
 
 
-def _candidates(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def _candidates(given: Given) -> Iterator[dict[str, Any]]:
     """Prints tables and lines as they come; yields all figures so far after each."""
-    largest, compiles = throughput.NUM_IMAGES, arguments.torch_compile
-    for batch in arguments.batch:
+    own = given.own
+    largest, compiles = throughput.NUM_IMAGES, own.torch_compile
+    batches = _whole_numbers("--batch", own.batch)
+    for batch in batches:
         _check(1 <= batch <= largest, "--batch", batch, f"1 to {largest}")
     _check(compiles >= 0, "--torch_compile", compiles, "how many architectures, 0 or more")
-    architectures = _read(arguments.architectures, SPACE)
+    for name in own.sets:
+        _check(name in cold.TASKS, "--sets", name, f"of {', '.join(cold.TASKS)}")
+    architectures = _read(pathlib.Path(own.architectures or drawn.PATH), SPACE)
     try:
         import torch
     except ModuleNotFoundError:
-        raise UserError("launch.benchmark compares with PyTorch: pip install torch") from None
+        raise UserError("nasjax benchmark compares with PyTorch: pip install torch") from None
     limits, threads = machine.measure(), torch.get_num_threads()
     print(
         f"GEMM {limits.gemm_gflops:.0f} GFLOP/s, memory {limits.gbytes_per_second:.0f} GB/s, "
@@ -150,10 +158,10 @@ def _candidates(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if compiles and not native.compiler():
         print("no torch.compile: it needs a C++ compiler (c++, g++, clang++ or $CXX)")
         compiles = 0
-    for found in _steps(architectures, arguments.batch, limits, compiles):
+    for found in _steps(architectures, batches, limits, compiles):
         results.update(found)
         yield results
-    for name in list(cold.TASKS) if arguments.sets is None else arguments.sets:
+    for name in own.sets:
         figures = cold.measure(name)
         results.setdefault("cold", {}).update(cold.ratios(name, figures))
         results.setdefault("cold_figures", {})[name] = figures
@@ -161,22 +169,22 @@ def _candidates(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
             results["programs"] = figures["programs"]
         print(cold.line(name, figures))
         yield results
-    if not arguments.noscaling:
+    if own.scaling:
         results["scaling"] = _scaling()
         yield results
 
 
 def _steps(
-    architectures: list[throughput.Layers],
+    architectures: list[Any],
     batches: Sequence[int],
-    limits: machine.Machine,
+    limits: Any,
     torch_compiles: int,
 ) -> Iterator[dict[str, Any]]:
     """Prints a table per batch size; yields its figures, and `gemm_fraction` of all so far."""
     compute_bound: list[float] = []
     for batch in batches:
         measured = throughput.measure(architectures, SPACE, batch, limits, torch_compiles)
-        steps = list(tqdm(measured, total=len(architectures), desc=f"batch {batch}", unit="net"))
+        steps = list(_counted(measured, len(architectures), f"batch {batch}", "nets"))
         found = throughput.summary(steps)
         compute_bound += [step.gemm_fraction for step in steps if step.computes()]
         print(throughput.table(steps))
@@ -188,22 +196,37 @@ def _scaling() -> dict[str, Any]:
     """Prints a table of lanes in one program and of lanes on one and two devices."""
     jobs = {"lanes": scaling.JOBS, "devices": scaling.SPREAD_JOBS}
     found: dict[str, Any] = {}
-    for name, of in jobs.items():
-        rows = tqdm(scaling.measure(of), total=len(of), desc=name, unit="process")
+    for name, sizes in jobs.items():
+        rows = _counted(scaling.measure(sizes), len(sizes), name, "processes")
         found[name] = list(rows)
         print(f"{name}: {scaling.TEXT}, batch {scaling.BATCH}\n{scaling.table(found[name])}\n")
     return found
 
 
-def _check(condition: bool, flag: str, value: int, allowed: str) -> None:
+def _counted(items: Iterable[Any], total: int, text: str, unit: str) -> Iterator[Any]:
+    """The items, while progress is shown."""
+    with Progress(total, unit) as progress:
+        progress.describe(text)
+        for item in items:
+            yield item
+            progress.update()
+
+
+def _whole_numbers(flag: str, words: Sequence[str]) -> list[int]:
+    for word in words:
+        _check(word.lstrip("-").isdigit(), flag, word, "whole numbers with commas in between")
+    return [int(word) for word in words]
+
+
+def _check(condition: bool, flag: str, value: object, allowed: str) -> None:
     if not condition:
         raise UserError(f"{flag}={value}; it must be {allowed}")
 
 
-def _read(path: pathlib.Path, space: LayerChain) -> list[throughput.Layers]:
+def _read(path: pathlib.Path, space: LayerChain) -> list[Any]:
     try:
         architectures = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except (OSError, json.JSONDecodeError) as error:
         raise UserError(f"--architectures={path}: {error}") from None
     if not isinstance(architectures, list) or not architectures:
         raise UserError(f"--architectures={path}: expected a JSON list of architectures")
@@ -220,5 +243,15 @@ def _read(path: pathlib.Path, space: LayerChain) -> list[throughput.Layers]:
     return architectures
 
 
+COMMAND = Command(
+    "benchmark",
+    __doc__,
+    run,
+    define,
+    config=CONFIG,
+    needs_config=False,
+    word="candidates | plan | studies",
+)
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.start(COMMAND)

@@ -1,74 +1,60 @@
 """Fits predictors of device behaviour to measurements, compares them, and writes a report.
 
-python -m launch.predictor --config=configs/predictors/table2.py --directory=predictors/table2
-python -m launch.predictor --config=configs/predictors/unseen_devices.py --directory=... --json=FILE
-python -m launch.predictor --config=configs/predictors/profiled_device.py --directory=... \\
-    --config.splits.profiled.folder=measurements/my_laptop
-python -m launch.predictor --config=configs/predictors/profiled_space.py --directory=... \\
-    --config.comparison.folder=measurements/macro
+    nasjax predictor --config=predictors/table2 --directory=predictors/table2
+    nasjax predictor --config=predictors/unseen_devices --directory=... --json=FILE
+    nasjax predictor --config=predictors/profiled_device --directory=... \\
+        --config.splits.profiled.folder=measurements/my_laptop
 
 Every fit is kept as soon as it is made: whatever stops it, the same command goes on.
 """
 
-import os
 import pathlib
 
 from absl import flags, logging
-from ml_collections import config_flags
-from tqdm import tqdm
 
-from launch import command_line
-from nasjax import compile_cache
-from nasjax.errors import UserError
+from nasjax import compile_cache, files
 from nasjax.predictor_studies import kinds
-from nasjax.runs.workdir import Workdir, write_json
+from nasjax.progress import Progress
+from nasjax.runs.workdir import Workdir
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "What to compare, e.g. configs/predictors/table2.py; --config.KEY=VALUE changes it.",
-    lock_config=False,
-    accept_new_attributes=True,
-)
-DIRECTORY = flags.DEFINE_string("directory", None, "The study's directory, new or to go on in.")
-JSON = flags.DEFINE_string("json", None, "A file to write every figure to as well.")
-CACHE_DIR = flags.DEFINE_string(
-    "cache_dir", os.environ.get("NASJAX_CACHE_DIR", "~/.cache/nasjax"), "Compiled programs."
-)
+from . import command_line
+from .flags import Command, Given
 
 
-def main() -> None:
+def define(own: flags.FlagValues) -> None:
+    """Adds the flags of this command."""
+    flags.DEFINE_string("json", None, "A file to write every figure to as well.", flag_values=own)
+
+
+def run(given: Given) -> None:
     """Checks the config, makes what is missing, sums up."""
-    if CONFIG.value is None or not DIRECTORY.value:
-        raise UserError(
-            "--config=configs/predictors/NAME.py and --directory=DIRECTORY are needed; see --help"
-        )
     logging.set_verbosity(logging.WARNING)
-    compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
-    study = kinds.parse(CONFIG.value.to_dict())
-    directory = pathlib.Path(DIRECTORY.value)
-    workdir = Workdir(directory, study.resolved, flag="directory")
-    try:
-        with tqdm(study.missing(directory), unit="fit", dynamic_ncols=True) as bar:
-            for job in bar:
-                bar.set_description(" ".join(str(part).rpartition("/")[2] for part in job))
-                study.make(directory, job)
-        page, report, written = kinds.write(directory, study)
-    except command_line.Interrupted:
-        command_line.end(
-            f"stopped; finished fits are kept in {directory}, the same command goes on",
-            command_line.INTERRUPTED,
-        )
-    if JSON.value:
-        written.append(pathlib.Path(JSON.value))
-        try:
-            write_json(written[-1], page)
-        except OSError as error:
-            raise UserError(f"cannot write --json={JSON.value}: {error.strerror}") from error
+    compile_cache.use(given.cache_dir / "xla")
+    study = kinds.parse(given.config)
+    workdir = Workdir(given.directory, study.resolved, flag="directory")
+    jobs = study.missing(given.directory)
+    with Progress(len(jobs), "fits") as progress:
+        for job in jobs:
+            progress.describe(" ".join(str(part).rpartition("/")[2] for part in job))
+            study.make(given.directory, job)
+            progress.update()
+    page, report, written = kinds.write(given.directory, study)
+    if given.own.json:
+        written.append(files.write_json(pathlib.Path(given.own.json), page))
     print(report)
     print("\n".join(f"wrote     {path}" for path in written))
     workdir.close()
 
 
+COMMAND = Command(
+    "predictor",
+    __doc__,
+    run,
+    define,
+    config="predictors/table2",
+    directory="The study's directory, new or to go on in.",
+    kept="finished fits are",
+)
+
 if __name__ == "__main__":
-    command_line.start(main)
+    command_line.start(COMMAND)

@@ -1,51 +1,73 @@
-"""Write the report of a run or a study, while it is running or after: python -m launch.report DIR.
+"""Writes the report of a search, a study or a profile, while it is running or after.
 
-Of a run: DIR/report.html (or --output=PATH), and a summary is printed; --picture=PATH also writes
-the learning curve over the accuracies of all models as a PNG. Of a study: DIR/report.html,
-report.md, figures/ and study.json, of all parts that are there.
+    nasjax report runs/digits
+    nasjax report studies/quick
+
+It reads what the directory holds and writes the files that the command which filled it writes at
+its end. For a search, --output names another file for the report, and --picture writes the
+learning curve over the accuracies of all models as a PNG.
 """
 
-import argparse
-import io
 import pathlib
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import NamedTuple
+
+from absl import flags
 
 from nasjax.errors import UserError
-from nasjax.run_report import plots, report
-from nasjax.studies import summary
+from nasjax.run_report import report
+from nasjax.run_report.summary_text import summary_text
+from nasjax.studies import summary as studies
+
+from . import command_line
+from .flags import Command, Given
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, or 2 for what the user can mend."""
-    parser = argparse.ArgumentParser(
-        prog="python -m launch.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "workdir", type=pathlib.Path, metavar="WORKDIR", help="of a search or a study"
-    )
-    parser.add_argument("--output", type=pathlib.Path, metavar="PATH", help="the page to write")
-    parser.add_argument("--picture", type=pathlib.Path, metavar="PATH", help="a PNG to write too")
-    arguments = parser.parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without block characters
-    try:
-        if summary.is_study(arguments.workdir):
-            print("\n".join(f"wrote     {path}" for path in summary.write_again(arguments.workdir)))
-            return 0
-        written = [report.write_report(arguments.workdir, arguments.output)]
-        if arguments.picture:
-            plots.write_picture(arguments.workdir, arguments.picture)
-            written.append(arguments.picture)
-        print(report.terminal_summary(arguments.workdir))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+class Kind(NamedTuple):
+    """A kind of directory that a command fills.
+
+    is_one: (directory) -> whether it holds one.
+    write_again: (directory) -> the files that it wrote.
+    """
+
+    is_one: Callable[[pathlib.Path], bool]
+    write_again: Callable[[pathlib.Path], list[pathlib.Path]]
+
+
+# A directory that is none of these holds a search.
+KINDS = (Kind(studies.is_study, studies.write_again),)
+
+
+def define(own: flags.FlagValues) -> None:
+    """Adds the flags of this command."""
+    flags.DEFINE_string("output", None, "The report of a search goes there.", flag_values=own)
+    flags.DEFINE_string("picture", None, "A PNG of a search to write, too.", flag_values=own)
+
+
+def run(given: Given) -> None:
+    """Writes the report of what the directory holds."""
+    directory, own = pathlib.Path(given.words[0]), given.own
+    kind = next((each for each in KINDS if each.is_one(directory)), None)
+    if kind is None:
+        written = write_search(directory, own.output, own.picture)
+    elif own.output or own.picture:
+        raise UserError(f"--output and --picture are of a search; {directory} holds none")
+    else:
+        written = kind.write_again(directory)
     print("\n".join(f"wrote     {path}" for path in written))
-    return 0
 
+
+def write_search(directory: pathlib.Path, output: str, picture: str) -> list[pathlib.Path]:
+    """Writes the report of a search, and the picture if it is asked for; prints a summary."""
+    run = report.collect(directory)
+    written = [report.write_html(run, pathlib.Path(output))] if output else report.write(run)
+    if picture:
+        written.append(report.write_picture(run, pathlib.Path(picture)))
+    print(summary_text(run))
+    return written
+
+
+COMMAND = Command("report", __doc__, run, define, word="DIR")
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line.start(COMMAND)

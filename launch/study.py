@@ -1,84 +1,51 @@
 """Runs a study on published tables, or goes on with one, and writes its report.
 
-python -m launch.study --config=configs/studies/quick.py --directory=studies/quick
-python -m launch.study --config=configs/studies/quick.py --directory=studies/few \\
-    --config.study.seeds=50
+    nasjax study --config=studies/quick --directory=studies/quick
+    nasjax study --config=studies/quick --directory=studies/few --config.study.seeds=50
 
 Results are kept part by part: whatever stops it, the same command goes on. On several machines,
 give each its --share (0/4 to 3/4) and copy their folders parts/ into one directory.
 """
 
 import os
-import pathlib
 
 import jax
 from absl import flags, logging
-from ml_collections import config_flags
-from tqdm import tqdm
 
-from launch import command_line
-from nasjax import compile_cache
+from nasjax import api
 from nasjax.errors import UserError
-from nasjax.runs.workdir import Workdir
-from nasjax.studies import config, run, summary
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config",
-    None,
-    "What to compare, e.g. configs/studies/quick.py; --config.KEY=VALUE changes it.",
-    lock_config=False,
-    accept_new_attributes=True,
-)
-DIRECTORY = flags.DEFINE_string("directory", None, "The study's directory, new or to go on in.")
-SHARE = flags.DEFINE_string("share", "0/1", "I/N: only every N-th part from the I-th on.")
-CACHE_DIR = flags.DEFINE_string(
-    "cache_dir", os.environ.get("NASJAX_CACHE_DIR", "~/.cache/nasjax"), "Compiled programs."
-)
+from . import command_line
+from .flags import Command, Given
 
 
-def main() -> None:
-    """Checks the config, runs what is missing, sums up."""
-    if CONFIG.value is None or not DIRECTORY.value or not CACHE_DIR.value:
-        raise UserError(
-            "--config=configs/studies/NAME.py and --directory=DIRECTORY are needed; see --help"
-        )
+def define(own: flags.FlagValues) -> None:
+    """Adds the flags of this command."""
+    flags.DEFINE_string(
+        "share", "0/1", "I/N: only every N-th part from the I-th on.", flag_values=own
+    )
+
+
+def run(given: Given) -> None:
+    """Runs what is missing, on all processors, and says what was written."""
     logging.set_verbosity(logging.WARNING)
     jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    study = config.parse(CONFIG.value.to_dict())
-    compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
-    directory = pathlib.Path(DIRECTORY.value)
-    workdir = Workdir(directory, study.resolved, flag="directory")
-    try:
-        make(directory, study)
-    except command_line.Interrupted:
-        command_line.end(
-            f"stopped; finished parts are kept in {directory}, the same command goes on",
-            command_line.INTERRUPTED,
-        )
-    print("\n".join(f"wrote     {path}" for path in summary.write(directory, study)))
-    workdir.close()
+    result = api.study(
+        given.config,
+        given.directory,
+        cache_dir=given.cache_dir,
+        share=share(given.own.share),
+        progress=True,
+    )
+    print("\n".join(f"wrote     {path}" for path in result.files))
 
 
-def make(directory: pathlib.Path, study: config.Study) -> None:
-    """Runs the missing parts of this machine's share."""
-    index, count = _share(SHARE.value)
-    jobs = run.missing(directory, study, index, count)
-    runner = run.Runner(directory)
-    total = sum(job.cell.budget * len(job.seeds) for job in jobs)
-    with tqdm(total=total, unit="query", unit_scale=True, dynamic_ncols=True) as bar:
-        for job in jobs:
-            bar.set_description(job.cell.name)
-            before = bar.n
-            size = len(job.seeds)
+def share(text: str) -> tuple[int, int]:
+    """I and N of "I/N".
 
-            def show(queries: int, before: float = before, size: int = size) -> None:
-                bar.update(before + queries * size - bar.n)
-
-            runner.run(job, show)
-            bar.update(before + job.cell.budget * size - bar.n)
-
-
-def _share(text: str) -> tuple[int, int]:
+    Raises:
+      UserError: it is not of that form, or I is not below N.
+    """
     index, _, count = text.partition("/")
     good = index.isdigit() and count.isdigit() and int(index) < int(count)
     if not good:
@@ -86,5 +53,15 @@ def _share(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
+COMMAND = Command(
+    "study",
+    __doc__,
+    run,
+    define,
+    config="studies/quick",
+    directory="The study's directory, new or to go on in.",
+    kept="finished parts are",
+)
+
 if __name__ == "__main__":
-    command_line.start(main)
+    command_line.start(COMMAND)

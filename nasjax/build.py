@@ -1,48 +1,36 @@
-"""A checked config becomes the parts of a search; `members` has them by name."""
+"""A checked config becomes the parts of a search; `registry` has them by name."""
 
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from nasjax import known
 from nasjax.config import check, parse_section, unknown
-from nasjax.controllers.autocomet.config import AutocometConfig
-from nasjax.controllers.autocomet.rewards import Costs, limited_cost
-from nasjax.data.datasets import DataConfig, SearchData, Split, load_search, load_test
-from nasjax.data.tables import load_table
+from nasjax.data.datasets import DataConfig, load_search, load_test
+from nasjax.entries import Request
 from nasjax.errors import UserError
-from nasjax.evaluation import surrogate
-from nasjax.evaluation.table import Rows, TableConfig, make_table
-from nasjax.evaluation.trained.evaluator import TrainedEvaluator
-from nasjax.evaluation.trained.store import Result, ResultStore
-from nasjax.registry import (
-    CONTROLLERS,
-    REWARDS,
-    SURROGATE_SPACES,
-    TABLE_SPACES,
-    Request,
-    fitting_evaluator,
-    of_saved,
-    parse_member,
-)
-from nasjax.runs.final_test import TestFn, retrained
-from nasjax.search import SearchConfig
-from nasjax.spaces.layer_chain import LayerChain
-from nasjax.spaces.slots import SlotSpace
-from nasjax.streams import stream
-from nasjax.types import MEASURED, STATUSES, Controller, Evaluator, Reward
+from nasjax.evaluation import predicted_costs
+from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows, TestFn
+from nasjax.loop import SearchConfig
+from nasjax.registry import STUDIED, Member, find, fitting_evaluator, of_saved, parse_member
+from nasjax.runs import learned
+from nasjax.types import Controller, Evaluator, Reward
 
 SECTIONS = ("seed", "space", "data", "controller", "evaluator", "reward", "search")
 MEMBERS = ("space", "controller", "evaluator", "reward")
 
 
 class Settings(NamedTuple):
-    """A checked config: every section as its dataclass; no data where results are looked up."""
+    """A checked config: every section as its dataclass.
+
+    Attributes:
+      data: None where no candidate is trained.
+      members: sections `space`, `controller`, `evaluator` and `reward` with their registry entries.
+    """
 
     seed: int
     space: Any
@@ -51,56 +39,34 @@ class Settings(NamedTuple):
     evaluator: Any
     reward: Any
     search: SearchConfig
-    names: dict[str, str]
+    members: dict[str, Member]
 
 
-class Parts(NamedTuple):
+class Search(NamedTuple):
     """All that a search is made of.
 
     Attributes:
-      counts_of: images per validation batch if accuracies are counts of so many, else None.
-      remember: gives a run's own records back to its evaluator, also those after the last
-        checkpoint, so that going on trains nothing twice.
-      test_fn: of the final test.
+      evaluator_of, source, rows, counts_of, remember, watch: see `evaluation.Evaluation`.
+      test_fn: the final test.
     """
 
     settings: Settings
     root_key: jax.Array
     space: Any
     controller: Controller
-    evaluator: Evaluator
     reward: Reward
-    counts_of: int | None
-    remember: Callable[[Iterable[Any]], None]
-    test_fn: TestFn
-
-
-class TableParts(NamedTuple):
-    """All that a search is made of that may be compiled whole: on a table, or on surrogates.
-
-    Attributes:
-      rows: the table; where there is none, what surrogates predict of a sample of the space.
-      evaluator_of: the evaluator that looks up in these or other rows of that shape; may be traced,
-        so that tables can share a program. Of surrogates, the same of `seen`.
-      seen: what surrogates predict from, instead of rows.
-    """
-
-    space: SlotSpace
-    rows: Rows
-    controller: Controller
     evaluator_of: Callable[[Any], Evaluator]
-    reward: Reward
-    seen: Any = None
-
-    @property
-    def read(self) -> Any:
-        """What `evaluator_of` reads."""
-        return self.rows if self.seen is None else self.seen
+    source: Any
+    rows: Rows
+    counts_of: int | None
+    test_fn: TestFn
+    remember: Callable[[Iterable[Any]], None]
+    watch: Callable[[Callable[[], None]], None]
 
     @property
     def evaluator(self) -> Evaluator:
-        """Of what it reads itself."""
-        return self.evaluator_of(self.read)
+        """The evaluator, of its own source."""
+        return self.evaluator_of(self.source)
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -112,105 +78,140 @@ def parse(config: Mapping[str, Any]) -> Settings:
     for key in config:
         if key not in SECTIONS:
             raise UserError(unknown(f"key config.{key}", key, list(SECTIONS)))
-    space = config["space"].get("name") if isinstance(config.get("space"), Mapping) else None
-    fitting = fitting_evaluator(space)
-    wanted = [key for key in SECTIONS if key != "data" or fitting == "trained"]
+    section = config.get("space")
+    name = section.get("name") if isinstance(section, Mapping) else None
+    fitting = None if name is None else fitting_evaluator(name)
+    trains = fitting is None or fitting.trains
+    wanted = [key for key in SECTIONS if key != "data" or trains]
     for key in wanted:
         if key not in config:
             raise UserError(f"config.{key} is missing; a config has {', '.join(wanted)}")
-    if "data" in config and "data" not in wanted:
+    if "data" in config and not trains:
         raise UserError(
-            f"config.data is of no use: results of config.space.name={space!r} are known"
+            f"config.data is of no use: results of config.space.name={name!r} are known"
         )
     seed = config["seed"]
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise UserError(f"config.seed={seed!r}; it must be a whole number from 0 to 2**32 - 1")
-    names, parsed = {}, {}
-    for section in MEMBERS:
-        names[section], parsed[section] = parse_member(section, config[section])
-    allowed = f"{fitting!r}, for space.name={space!r}"
-    check(names["evaluator"] == fitting, "evaluator.name", names["evaluator"], allowed)
+    members = {}
+    for key in MEMBERS:
+        if key == "evaluator" and fitting is not None:
+            _check_evaluator(config[key], fitting, name)
+        members[key] = parse_member(key, config[key])
     return Settings(
         seed=seed,
-        data=parse_section(DataConfig, config["data"], "data") if "data" in wanted else None,
+        data=parse_section(DataConfig, config["data"], "data") if trains else None,
         search=parse_section(SearchConfig, config["search"], "search"),
-        names=names,
-        **parsed,
+        members=members,
+        **{key: member.settings for key, member in members.items()},
     )
+
+
+def _check_evaluator(section: Any, fitting: Any, space: Any) -> None:
+    given = section.get("name") if isinstance(section, Mapping) else None
+    if given is not None:
+        allowed = f"{fitting.name!r}, for space.name={space!r}"
+        check(find("evaluator", given) is fitting, "evaluator.name", given, allowed)
 
 
 def assemble(
     settings: Settings,
     *,
-    cache_dir: pathlib.Path,
+    cache_dir: pathlib.Path | None = None,
     use_store: bool = True,
-    on_result: Callable[[], None] = lambda: None,
-) -> Parts:
+    unit: float = 1.0,
+) -> Search:
     """Builds the parts of a search.
 
     Args:
       settings: from `parse`.
-      cache_dir: holds decoded data sets and, if `use_store`, the results of all runs.
-      on_result: called after every trained candidate.
+      cache_dir: holds decoded data sets and, if `use_store`, the results of all runs; may be left
+        out where no candidate is trained.
+      unit: the first cost is counted in multiples of it.
+
+    Raises:
+      UserError: parts do not fit each other, or what they read is missing or damaged.
     """
-    if settings.data is None:
-        return _assemble_look_up(settings)
-    _check_max_cost(settings, ())
-    data_config = settings.data
-    data = load_search(data_config, cache_dir)
-    shape = data.train.images.shape[1:]
-    space = LayerChain((shape[0], shape[1], shape[2]), data.num_classes, settings.space)
-    store = ResultStore(cache_dir / "results.sqlite") if use_store else None
-    evaluator = TrainedEvaluator(settings.evaluator, space, data, store, on_result)
-    counts_of = settings.evaluator.validation_batch_size
     root_key = jax.random.key(settings.seed)
-
-    def train_fn(architecture: np.ndarray, train: Split, test: Split) -> float:
-        return _train_once(settings, space, root_key, architecture, train, test)
-
-    return Parts(
+    space, evaluation = _evaluation(settings, root_key, cache_dir, use_store, unit)
+    costs = evaluation.costs
+    _check_costs(settings, evaluation)
+    configs = {"controller": settings.controller, "reward": settings.reward}
+    if settings.search.max_cost is not None:
+        for key, config in configs.items():
+            fill_in = settings.members[key].entry.with_max_cost
+            configs[key] = fill_in(config, settings.search.max_cost, costs)
+    request = Request(
+        space=space,
+        performance_size=evaluation.validation_batches,
+        counts_of=evaluation.counts_of,
+        invalid_reward=getattr(settings.reward, "invalid", 0.0),
+        rounds=settings.search.rounds,
+        max_queries=settings.search.max_queries,
+        costs=costs,
+        best_accuracy=evaluation.best_accuracy,
+    )
+    return Search(
         settings=settings,
         root_key=root_key,
         space=space,
-        controller=_controller(settings, space, counts_of, Costs()),
-        evaluator=evaluator.evaluator(),
-        reward=REWARDS[settings.names["reward"]][1](settings.reward),
-        counts_of=counts_of,
-        remember=lambda rows: remember_records(evaluator, rows, len(data.validation.labels)),
-        test_fn=retrained(train_fn, data, lambda: load_test(data_config, cache_dir)),
+        controller=settings.members["controller"].entry.make(configs["controller"], request),
+        reward=settings.members["reward"].entry.make(configs["reward"]),
+        evaluator_of=evaluation.evaluator_of,
+        source=evaluation.source,
+        rows=evaluation.rows,
+        counts_of=evaluation.counts_of,
+        test_fn=evaluation.test,
+        remember=evaluation.remember,
+        watch=evaluation.watch,
     )
 
 
-def _assemble_look_up(settings: Settings) -> Parts:
-    """The parts of a search whose outcomes are known; the final test reads the other accuracy."""
-    predicted = settings.names["evaluator"] == "surrogate"
-    made = _surrogate_parts(settings) if predicted else _table_parts(settings)
-
-    def test_fn(architecture: np.ndarray) -> dict[str, Any]:
-        if predicted:
-            rows = known.rows_of_surrogates(made.space, settings.evaluator, architecture[None])
-            reported = rows.reported_accuracy[0]
-        else:
-            index = int(made.space.index(jax.numpy.asarray(architecture)))
-            reported = made.rows.reported_accuracy[index]
-        return {"test_accuracy": float(reported)}
-
-    return Parts(
-        settings=settings,
-        root_key=jax.random.key(settings.seed),
-        space=made.space,
-        controller=made.controller,
-        evaluator=made.evaluator,
-        reward=made.reward,
-        counts_of=_counts_of(settings.evaluator),
-        remember=lambda rows: None,
-        test_fn=test_fn,
+def _evaluation(
+    settings: Settings,
+    root_key: jax.Array,
+    cache_dir: pathlib.Path | None,
+    use_store: bool,
+    unit: float,
+) -> tuple[Any, Evaluation]:
+    """The space, of the data's images where there are any, and its evaluator."""
+    entry, images = settings.members["space"].entry, None
+    data, read_test = None, None
+    if settings.data is not None:
+        assert cache_dir is not None
+        data = load_search(settings.data, cache_dir)
+        images = data.train.images.shape[1:], data.num_classes
+        read_test = functools.partial(load_test, settings.data, cache_dir)
+    space = entry.make(settings.space, images)
+    request = EvaluationRequest(
+        space=space,
+        tables=entry.tables,
+        root_key=root_key,
+        unit=unit,
+        predictor_of=of_saved,
+        data=data,
+        load_test=read_test,
+        store=cache_dir / "results.sqlite" if use_store and cache_dir else None,
     )
+    return space, settings.members["evaluator"].entry.make(settings.evaluator, request)
+
+
+def _check_costs(settings: Settings, evaluation: Evaluation) -> None:
+    names, most = evaluation.costs.names, settings.search.max_cost
+    rows = evaluation.rows
+    if len(rows.search_accuracy):
+        can_run = np.isfinite(rows.costs).all(1) & ~np.isnan(rows.search_accuracy)
+        allowed = "costs that are finite, all of them, for one architecture at least"
+        check(bool(can_run.any()), "evaluator.costs", names, allowed)
+    priced = bool(names) or not settings.members["reward"].entry.needs_cost
+    check(priced, "evaluator.costs", names, "one name: reward.name asks for a cost")
+    allowed = "None: config.evaluator.costs and .predicted name no cost"
+    check(most is None or bool(names), "search.max_cost", most, allowed)
 
 
 def assemble_table(
     config: Mapping[str, Any], queries: int, max_cost: float | None = None
-) -> TableParts:
+) -> Search:
     """Builds the parts of a search that may be compiled whole.
 
     Args:
@@ -225,15 +226,13 @@ def assemble_table(
     """
     check(queries >= 1, "study.budgets", queries, "1 or more")
     name = config["space"]["name"]
-    spaces = [*TABLE_SPACES, *SURROGATE_SPACES]
-    if name not in spaces:
-        raise UserError(unknown(f"config.space.name={name!r}", name, spaces))
-    config = {**config, "evaluator": {"name": "table", **config["evaluator"]}}
+    pure = not fitting_evaluator(name).trains
+    check(pure, "space.name", name, "a space whose results are looked up or predicted")
+    config = {**config, "evaluator": {"name": STUDIED, **config["evaluator"]}}
     # The budget decides; a round makes a query at least.
     search = {"rounds": queries, "max_queries": queries, "max_cost": max_cost and 1}
     settings = parse({"seed": 0, "search": search, **config})
-    make = _surrogate_parts if name in SURROGATE_SPACES else _table_parts
-    return make(settings, max_cost or 1.0)
+    return assemble(settings, unit=max_cost or 1.0)
 
 
 def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,157 +243,64 @@ def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for section in ("controller", "reward"):
-        name, values = parse_member(section, config[section])
-        found[section] = {"name": name, **dataclasses.asdict(values)}
-    name, evaluator = parse_member("evaluator", {"name": "table", **config["evaluator"]})
-    named = {} if name == "table" else {"name": name}
-    return {"evaluator": {**named, **dataclasses.asdict(evaluator)}, **found}
+        found[section] = plain(parse_member(section, config[section]))
+    found["evaluator"] = plain(parse_member("evaluator", {"name": STUDIED, **config["evaluator"]}))
+    if found["evaluator"]["name"] == STUDIED:
+        del found["evaluator"]["name"]
+    return found
+
+
+def plain(member: Member) -> dict[str, Any]:
+    """A section with its name and every default filled in, plain data."""
+    return {"name": member.name, **dataclasses.asdict(member.settings)}
 
 
 def resolved(settings: Settings, space: Any) -> dict[str, Any]:
-    """The config with every default filled in, as plain data."""
+    """The config with every default filled in, as plain data.
+
+    Raises:
+      UserError: a file that the evaluator reads is missing, or is not the one that it names.
+    """
     config: dict[str, Any] = {"seed": settings.seed}
-    for section in SECTIONS[1:]:
-        if section != "data" or settings.data:
-            name = {"name": settings.names[section]} if section in settings.names else {}
-            config[section] = {**name, **dataclasses.asdict(getattr(settings, section))}
-    if isinstance(settings.evaluator, surrogate.SurrogateConfig):
-        evaluator = surrogate.with_digest(settings.evaluator, settings.evaluator.costs)
-        config["evaluator"]["digest"] = evaluator.digest
-    if isinstance(settings.evaluator, TableConfig):
-        config["evaluator"]["digest"] = known.digest_of_predicted(settings.evaluator)
-    if isinstance(space, LayerChain):
+    for key in SECTIONS[1:]:
+        if key in settings.members:
+            section = settings.members[key]._replace(settings=getattr(settings, key))
+            config[key] = plain(section)
+        elif key != "data" or settings.data:
+            config[key] = dataclasses.asdict(getattr(settings, key))
+    entry = settings.members["evaluator"].entry
+    with_digest = entry.with_digest(settings.evaluator, ())
+    config["evaluator"] |= dataclasses.asdict(with_digest)
+    if settings.data is not None:
         shape = {"input_shape": list(space.input_shape), "num_classes": space.num_classes}
         config["space"] |= shape
     return config
 
 
-def _table_parts(settings: Settings, unit: float = 1.0) -> TableParts:
-    name, evaluator = settings.names["space"], settings.evaluator
-    space = TABLE_SPACES[name]()
-    rows = known.rows_of(load_table(name, evaluator.data_set, evaluator.costs), name)
-    rows = known.in_units(known.with_predicted(rows, space, evaluator), unit)
-    top = float(np.nanmax(rows.search_accuracy))
-    least = getattr(settings.controller, "min_accuracy", None)
-    allowed = f"at most {top:.4f}, the best of {name}/{evaluator.data_set}, or None"
-    check(least is None or least <= top, "controller.min_accuracy", least, allowed)
-    make = functools.partial(make_table, space=space, config=evaluator)
-    return _known_parts(settings, space, rows, (*evaluator.costs, *evaluator.predicted), make)
+def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str, Any]:
+    """A study's section `evaluator` with the digest of the predictors it reads, if it reads any.
+
+    Args:
+      evaluator: from `resolve_table`, without its data set.
+      costs: names of costs that are read besides its own.
+
+    Raises:
+      UserError: a predictor is missing, or is not the one that the section names.
+    """
+    if "name" not in evaluator:
+        given = evaluator.get("digest")
+        check(given is None, "evaluator.digest", given, "left out: study.digest is of what is read")
+        return evaluator
+    member = parse_member("evaluator", {**evaluator, "data_set": ""})
+    found = dataclasses.asdict(member.entry.with_digest(member.settings, costs))
+    return {**evaluator, **({"digest": found["digest"]} if "digest" in found else {})}
 
 
-def _surrogate_parts(settings: Settings, unit: float = 1.0) -> TableParts:
-    evaluator = settings.evaluator
-    space = SURROGATE_SPACES[settings.names["space"]]()
-    surrogates = surrogate.load(evaluator, space, of_saved)
-    rows = known.in_units(
-        surrogate.predict_rows(surrogates, space, surrogate.drawn_from(space)), unit
-    )
-    predictors = tuple(each.predictor for each in (surrogates.accuracy, *surrogates.costs))
-    make = functools.partial(
-        surrogate.make_surrogate, predictors=predictors, space=space, config=evaluator
-    )
-    seen = surrogate.seen_of(surrogates, unit)
-    return _known_parts(settings, space, rows, evaluator.costs, make, seen)
+def digest_of(predicted: Iterable[str], initial: Iterable[str]) -> str | None:
+    """A digest of saved predictors and of what other searches have learned; None without any.
 
-
-def _known_parts(
-    settings: Settings,
-    space: SlotSpace,
-    rows: Rows,
-    asked: tuple[str, ...],
-    evaluator_of: Callable[[Any], Evaluator],
-    seen: Any = None,
-) -> TableParts:
-    """See `TableParts`; `asked`: names of the rows' costs."""
-    can_run = np.isfinite(rows.costs).all(1) & ~np.isnan(rows.search_accuracy)
-    allowed = "costs that are finite, all of them, for one architecture at least"
-    check(bool(can_run.any()), "evaluator.costs", asked, allowed)
-    costs = known.costs_of(rows, asked)
-    priced = settings.names["reward"] not in ("weighted_product", "weighted_sum") or costs.names
-    of = settings.evaluator.costs
-    check(bool(priced), "evaluator.costs", of, "one name: reward.name asks for a cost")
-    _check_max_cost(settings, costs.names)
-    settings = _with_targets(settings, costs)
-    return TableParts(
-        space=space,
-        rows=rows,
-        controller=_controller(settings, space, _counts_of(settings.evaluator), costs),
-        evaluator_of=evaluator_of,
-        reward=REWARDS[settings.names["reward"]][1](settings.reward),
-        seen=seen,
-    )
-
-
-def _check_max_cost(settings: Settings, costs: tuple[str, ...]) -> None:
-    most = settings.search.max_cost
-    allowed = "None: config.evaluator.costs and .predicted name no cost"
-    check(most is None or bool(costs), "search.max_cost", most, allowed)
-
-
-def _with_targets(settings: Settings, costs: Costs) -> Settings:
-    """Targets of the first cost that are None become `search.max_cost`."""
-    most, controller, reward = settings.search.max_cost, settings.controller, settings.reward
-    if most is None:
-        return settings
-    is_open = isinstance(controller, AutocometConfig) and controller.target is None
-    if is_open and limited_cost(controller, costs) == costs.names[0]:
-        controller = dataclasses.replace(controller, target=most)
-    if hasattr(reward, "target") and reward.target is None:
-        reward = dataclasses.replace(reward, target=most)
-    return settings._replace(controller=controller, reward=reward)
-
-
-def _controller(settings: Settings, space: Any, counts_of: int | None, costs: Costs) -> Controller:
-    request = Request(
-        space=space,
-        performance_size=settings.evaluator.validation_batches,
-        counts_of=counts_of,
-        invalid_reward=settings.reward.invalid,
-        rounds=settings.search.rounds,
-        max_queries=settings.search.max_queries,
-        costs=costs,
-    )
-    return CONTROLLERS[settings.names["controller"]][1](settings.controller, request)
-
-
-def _counts_of(evaluator: TableConfig | surrogate.SurrogateConfig) -> int | None:
-    return evaluator.validation_batch_size if evaluator.noise else None
-
-
-def remember_records(evaluator: TrainedEvaluator, rows: Iterable[Any], images: int) -> None:
-    """Takes what was measured from rows of `events.jsonl`; `images`: of the validation split."""
-    for row in rows:
-        if row["event"] == "candidate" and row["status"] in (*MEASURED, "diverged"):
-            counts = np.array(row["counts"], np.uint8)
-            correct = round(row["accuracy"] * images)
-            result = Result(STATUSES.index(row["status"]), counts, correct, 0.0)
-            evaluator.remember(np.array(row["encoding"], np.int32), result)
-
-
-def _train_once(
-    settings: Settings,
-    space: LayerChain,
-    root_key: jax.Array,
-    architecture: np.ndarray,
-    train: Split,
-    test: Split,
-) -> float:
-    """Accuracy on `test` of one candidate trained on `train` by the search's recipe."""
-    config = dataclasses.replace(
-        settings.evaluator,
-        lanes=1,
-        conv_widths=(),
-        fc_widths=(),
-        stop_below=(),
-        validation_batches=1,
-        validation_batch_size=1,
-    )
-    data = SearchData(train, test, space.num_classes, fingerprint="final test")
-    evaluator = TrainedEvaluator(config, space, data)
-    result = evaluator.measure(stream(root_key, "final test"), np.asarray(architecture, np.int32))
-    if STATUSES[result.status] != "ok":
-        raise UserError(
-            f"the final training of {space.to_text(architecture)} ended as "
-            f"{STATUSES[result.status]}; try another seed"
-        )
-    return result.correct / len(test.labels)
+    Raises:
+      UserError: one is missing or damaged.
+    """
+    found = {path: learned.fingerprint(path) for path in initial}
+    return predicted_costs.digest(predicted, found)

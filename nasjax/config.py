@@ -1,45 +1,90 @@
-"""Sections of a config become frozen dataclasses; a typo stops the run with one line."""
+"""Settings that check themselves: a section of a config becomes a frozen dataclass.
+
+pydantic checks types and bounds; every mistake is one line that names key, value and what is
+allowed. A settings class states both in one place:
+
+    @settings("search")
+    class SearchConfig:
+        rounds: PositiveInt
+        max_cost: PositiveFloat | None = None  # in the first cost's unit; None: no constraint
+"""
 
 import dataclasses
-import math
+import functools
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+from pydantic import Field
 
 from nasjax.errors import UserError
 
 T = TypeVar("T")
 
+PositiveInt = Annotated[int, Field(ge=1)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+NonNegativeFloat = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
-def parse_section(cls: type[T], section: Mapping[str, Any], path: str) -> T:
-    """Builds the dataclass `cls` from plain data.
+_STRICT = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+@typing.dataclass_transform(frozen_default=True)
+def settings(section: str) -> Callable[[type[T]], type[T]]:
+    """Makes a class a frozen dataclass whose values are checked when it is constructed.
+
+    Fields are of type bool, int, float, str, a Literal, a tuple of these, or one of these `| None`.
+    A list is accepted for a tuple and an int for a float; a bool is no int. Conditions on several
+    fields go into `__post_init__`, with `check`.
 
     Args:
-      cls: a frozen dataclass with fields of type bool, int, float, str, a Literal, a tuple of
-        these, or one of these `| None`. Fields with a default may be left out.
+      section: the section of a config that it is, for messages.
+
+    Raises (the class, when constructed):
+      UserError: a key is unknown or missing, a value has another type or is not allowed.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        checked: Any = pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)(cls)
+        construct = checked.__init__
+        names = [field.name for field in dataclasses.fields(checked)]
+
+        @functools.wraps(construct)
+        def __init__(self: Any, *args: Any, **given: Any) -> None:
+            given |= zip(names, args, strict=False)
+            try:
+                construct(self, **{name: _with_tuples(value) for name, value in given.items()})
+            except pydantic.ValidationError as error:
+                raise _user_error(error, checked, given, f"config.{section}") from None
+
+        checked.__init__ = __init__
+        return checked
+
+    return decorate
+
+
+def parse_section(cls: type[T], section: Mapping[str, Any], path: str) -> T:
+    """Builds a settings class, or a plain frozen dataclass, from plain data.
+
+    Args:
+      cls: see `settings`.
       section: the keys and values, plain data.
       path: the section's name, for messages, e.g. "controller".
 
     Raises:
-      UserError: a key is unknown or missing, a value has another type or is not allowed.
+      UserError: see `settings`.
     """
     if not isinstance(section, Mapping):
         raise UserError(f"config.{path} is {section!r}; it must be a section of keys and values")
-    hints = typing.get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for key in section:
-        if key not in fields:
-            raise UserError(unknown(f"key config.{path}.{key}", key, list(fields)))
-    values = {}
-    for name, field in fields.items():
-        if name in section:
-            values[name] = _checked(section[name], hints[name], f"config.{path}.{name}")
-        elif field.default is dataclasses.MISSING:
-            raise UserError(f"config.{path}.{name} is missing; it is a {_spell(hints[name])}")
-    return cls(**values)
+    if hasattr(cls, "__pydantic_validator__"):
+        return cls(**section)
+    return cls(**vars(settings(path)(cls)(**section)))
 
 
 def check_sections(config: Mapping[str, Any], sections: Sequence[str], what: str) -> None:
@@ -56,6 +101,12 @@ def check_label(path: str, label: str) -> None:
     check(plain, path, label, "labels of letters, digits and _ . , = + -")
 
 
+def check(condition: bool, path: str, value: Any, allowed: str) -> None:
+    """Raises a UserError unless the condition holds, e.g. check(x > 0, "data.std", x, "> 0")."""
+    if not condition:
+        raise UserError(f"config.{path}={value!r}; it must be {allowed}")
+
+
 def unknown(what: str, name: str, known: list[str]) -> str:
     """One line that says a name is not known, with the closest known one and all of them."""
     close = get_close_matches(str(name), known, n=1)
@@ -63,39 +114,72 @@ def unknown(what: str, name: str, known: list[str]) -> str:
     return f"unknown {what}{hint}; known: {', '.join(sorted(known))}"
 
 
-def _checked(value: Any, hint: Any, path: str) -> Any:
-    """The value, converted only where nothing is lost (int to float, list to tuple)."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        if value is None and type(None) in arguments:
-            return None
-        (inner,) = [argument for argument in arguments if argument is not type(None)]
-        return _checked(value, inner, path)
-    if origin is typing.Literal:
-        if value not in arguments:
-            raise UserError(f"{path}={value!r}; allowed: {', '.join(map(repr, arguments))}")
-        return value
-    if origin is tuple and isinstance(value, (tuple, list)):
-        if arguments[-1] is Ellipsis:
-            arguments = (arguments[0],) * len(value)
-        if len(arguments) == len(value):
-            pairs = enumerate(zip(value, arguments, strict=True))
-            return tuple(_checked(item, kind, f"{path}[{i}]") for i, (item, kind) in pairs)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{path}={value!r}; it must be a finite number")
-    fits = isinstance(hint, type) and isinstance(value, hint)
-    if fits and not (isinstance(value, bool) and hint is int):
-        return value
-    raise UserError(f"{path}={value!r} is a {type(value).__name__}; it must be a {_spell(hint)}")
+def _with_tuples(value: Any) -> Any:
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+def _user_error(
+    error: pydantic.ValidationError, cls: type, given: Mapping[str, Any], path: str
+) -> UserError:
+    """The first mistake in one line; an unknown key explains a missing one, so it comes first."""
+    mistake = min(error.errors(), key=lambda found: found["type"] != "unexpected_keyword_argument")
+    kind = mistake["type"]
+    if kind == "value_error":  # of a `__post_init__`
+        return UserError(str(mistake["ctx"]["error"]))
+    name = str(mistake["loc"][0])
+    hints, key = typing.get_type_hints(cls), f"{path}.{name}"
+    if kind == "unexpected_keyword_argument":
+        return UserError(unknown(f"key {key}", name, list(hints)))
+    hint = hints[name]
+    if name not in given:
+        return UserError(f"{key} is missing; it is a {_spell(hint)}")
+    value = given[name]
+    if isinstance(place := mistake["loc"][-1], int) and kind != "missing":  # missing: one too few
+        value, hint, key = value[place], typing.get_args(_inner(hint))[0], f"{key}[{place}]"
+    if kind == "literal_error":
+        allowed = ", ".join(map(repr, typing.get_args(_inner(hint))))
+        return UserError(f"{key}={value!r}; allowed: {allowed}")
+    if kind == "finite_number":
+        return UserError(f"{key}={value!r}; it must be a finite number")
+    if kind == "too_short" and not value:
+        return UserError(f"{key}={value!r}; it must be one or more")
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        or_none = " or None" if type(None) in typing.get_args(hint) else ""
+        allowed = _range(typing.get_type_hints(cls, include_extras=True)[name])
+        return UserError(f"{key}={value!r}; it must be {allowed}{or_none}")
+    wanted = _spell(_inner(hint))
+    return UserError(f"{key}={value!r} is a {type(value).__name__}; it must be a {wanted}")
+
+
+def _inner(hint: Any) -> Any:
+    """The type in `type | None`."""
+    if typing.get_origin(hint) not in (types.UnionType, typing.Union):
+        return hint
+    return next(kind for kind in typing.get_args(hint) if kind is not type(None))
 
 
 def _spell(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
 
 
-def check(condition: bool, path: str, value: Any, allowed: str) -> None:
-    """Raises a UserError unless the condition holds, e.g. check(x > 0, "data.std", x, "> 0")."""
-    if not condition:
-        raise UserError(f"config.{path}={value!r}; it must be {allowed}")
+def _bounds(hint: Any) -> dict[str, float]:
+    """What a type, or what it is made of, is annotated with, e.g. {"ge": 0, "lt": 1}."""
+    found: dict[str, float] = {}
+    for part in typing.get_args(hint):
+        for constraint in getattr(part, "metadata", ()):
+            names = [name for name in ("ge", "gt", "le", "lt") if hasattr(constraint, name)]
+            found |= {name: getattr(constraint, name) for name in names}
+        found |= _bounds(part)
+    return found
+
+
+def _range(hint: Any) -> str:
+    """The numbers that a type allows, e.g. ">= 1" or "above 0, at most 1"."""
+    bounds = _bounds(hint)
+    if len(bounds) == 1:
+        ((name, bound),) = bounds.items()
+        return f"{dict(ge='>=', gt='>', le='<=', lt='<')[name]} {bound}"
+    lower = f"from {bounds['ge']} to" if "ge" in bounds else f"above {bounds['gt']},"
+    if "lt" in bounds:
+        return f"{lower} below {bounds['lt']}"
+    return f"{lower} {bounds['le']}" if "ge" in bounds else f"{lower} at most {bounds['le']}"

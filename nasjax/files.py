@@ -60,3 +60,13 @@ def digest(*contents: bytes) -> str:
 def digest_of_json(value: Any) -> str:
     """The SHA-256 of plain data, whatever the order of its keys."""
     return digest(json.dumps(value, sort_keys=True).encode())
+
+
+def shipped(name: str) -> pathlib.Path:
+    """A folder that comes with nasjax: inside the package once installed, beside it in a clone.
+
+    Args:
+      name: "configs" or "third_party".
+    """
+    package = pathlib.Path(__file__).parent
+    return package / name if (package / name).is_dir() else package.parent / name

@@ -1,17 +1,19 @@
-"""Every concrete space, controller, evaluator, reward and predictor by its name in a config.
+"""Every space, controller, evaluator, reward and predictor by its name in a config: one entry each.
 
-Adding a member is one entry here: its name, its settings, and who builds it.
+Adding a member is one entry here. A member outside the project needs none: in a config, `name` may
+also be "package.module:ATTRIBUTE", whose value is an entry, or (in Python) the entry itself.
 """
 
-import dataclasses
+import functools
+import importlib
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from nasjax.config import check, parse_section, unknown
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.controller import make_autocomet
-from nasjax.controllers.autocomet.rewards import Costs
+from nasjax.controllers.autocomet.rewards import with_max_cost as with_autocomets_max_cost
 from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
 from nasjax.controllers.metaqnn.controller import MetaqnnConfig, make_metaqnn
 from nasjax.controllers.multi_agent.controller import MultiAgentConfig, make_multi_agent
@@ -23,9 +25,20 @@ from nasjax.controllers.regularized_evolution.controller import (
 from nasjax.controllers.reinforce.controller import ReinforceConfig, make_reinforce
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
+from nasjax.data import tables
+from nasjax.entries import (
+    ControllerEntry,
+    EvaluatorEntry,
+    Images,
+    PredictorEntry,
+    Request,
+    RewardEntry,
+    SpaceEntry,
+)
 from nasjax.errors import UserError
-from nasjax.evaluation.surrogate import SurrogateConfig
-from nasjax.evaluation.table import TableConfig
+from nasjax.evaluation import surrogate, table
+from nasjax.evaluation.evaluation import Rows, Tables
+from nasjax.evaluation.trained.evaluation import evaluate_by_training
 from nasjax.evaluation.trained.evaluator import TrainedConfig
 from nasjax.predictors.bag_of_boosted_mlps import (
     BagOfBoostedMlpsConfig,
@@ -45,43 +58,28 @@ from nasjax.predictors.transfer import make_transfer
 from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
+from nasjax.rewards.target import with_max_cost
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
 from nasjax.rewards.weighted_sum import WeightedSumConfig, make_weighted_sum
 from nasjax.runs.learned import load as load_learned
-from nasjax.spaces.layer_chain import LayerChainConfig
+from nasjax.spaces.fbnet import OF_SMALL_IMAGES
+from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
 from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
+from nasjax.spaces.ofa_mobilenet_v3 import OfaMobileNetV3
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import Controller, Reward
+from nasjax.types import Controller
 
-
-class Request(NamedTuple):
-    """What a controller may need to know of the other parts.
-
-    Attributes:
-      performance_size: P; counts_of: images per validation batch, None if accuracies are no counts.
-      invalid_reward: what a row earns that cannot be built.
-      rounds, max_queries: of the search; it ends with whichever comes first.
-      costs: what the evaluator gives besides accuracies.
-    """
-
-    space: Any
-    performance_size: int
-    counts_of: int | None
-    invalid_reward: float
-    rounds: int
-    max_queries: int | None
-    costs: Costs = Costs()
-
-    def queries(self, per_round: int) -> int:
-        """Of the whole search, where every round makes so many."""
-        most = self.rounds * per_round
-        return min(most, self.max_queries or most)
+Entry = TypeVar("Entry", SpaceEntry, ControllerEntry, EvaluatorEntry, RewardEntry, PredictorEntry)
 
 
 def _trl_hpo(config: TrlHpoConfig, request: Request) -> Controller:
     grown = config.models_per_episode * request.space.num_layers
+    least, best = config.min_accuracy, request.best_accuracy
+    if least is not None and best is not None:
+        allowed = f"at most {best:.4f}, the best of the table, or None"
+        check(least <= best, "controller.min_accuracy", least, allowed)
     return make_trl_hpo(
         config,
         request.space,
@@ -109,8 +107,11 @@ def _autocomet(config: AutocometConfig, request: Request) -> Controller:
     )
 
 
-def _random_search(config: RandomSearchConfig, request: Request) -> Controller:
-    return make_random_search(config, request.space, performance_size=request.performance_size)
+def _sized(make: Callable[..., Controller]) -> Callable[[Any, Request], Controller]:
+    """For controllers that need to know of the space and P alone."""
+    return lambda config, request: make(
+        config, request.space, performance_size=request.performance_size
+    )
 
 
 def _local_search(config: LocalSearchConfig, request: Request) -> Controller:
@@ -118,15 +119,6 @@ def _local_search(config: LocalSearchConfig, request: Request) -> Controller:
     allowed = "another one in this space: its neighbours cannot be listed"
     check(listed, "controller.name", "local_search", allowed)
     return make_local_search(config, request.space, performance_size=request.performance_size)
-
-
-def _regularized_evolution(config: RegularizedEvolutionConfig, request: Request) -> Controller:
-    size = request.performance_size
-    return make_regularized_evolution(config, request.space, performance_size=size)
-
-
-def _reinforce(config: ReinforceConfig, request: Request) -> Controller:
-    return make_reinforce(config, request.space, performance_size=request.performance_size)
 
 
 def _metaqnn(config: MetaqnnConfig, request: Request) -> Controller:
@@ -139,116 +131,264 @@ def _multi_agent(config: MultiAgentConfig, request: Request) -> Controller:
     return make_multi_agent(config, request.space, performance_size=size, budget=budget)
 
 
+def _any(make: Callable[[Any], Predictor]) -> Callable[[Any, Any], Predictor]:
+    """For predictors of any space."""
+    return lambda config, space: make(config)
+
+
 def _graph_convolution(config: GraphConvolutionConfig, space: Any) -> Predictor:
     is_cell = isinstance(space, NasBench201)
     check(is_cell, "predictors", "graph_convolution", "another one: this space has no cells")
     return make_graph_convolution(config, EDGES, len(space.operations))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Nothing:
-    """A section with nothing but a name."""
+def _layer_chain(config: LayerChainConfig, images: Images | None) -> LayerChain:
+    assert images is not None
+    return LayerChain(images[0], images[1], config)
 
 
-TABLE_SPACES: dict[str, Callable[[], SlotSpace]] = {
-    "nas_bench_201": NasBench201,
-    "nas_bench_macro": NasBenchMacro,
-}
-# Too large for a table: surrogates predict what their networks would have.
-SURROGATE_SPACES: dict[str, Callable[[], SlotSpace]] = {"mnasnet": MnasNet}
-SPACES: dict[str, type] = {
-    "layer_chain": LayerChainConfig,
-    **dict.fromkeys((*TABLE_SPACES, *SURROGATE_SPACES), _Nothing),
-}
-CONTROLLERS: dict[str, tuple[type, Callable[[Any, Request], Controller]]] = {
-    "autocomet": (AutocometConfig, _autocomet),
-    "local_search": (LocalSearchConfig, _local_search),
-    "metaqnn": (MetaqnnConfig, _metaqnn),
-    "multi_agent": (MultiAgentConfig, _multi_agent),
-    "random_search": (RandomSearchConfig, _random_search),
-    "regularized_evolution": (RegularizedEvolutionConfig, _regularized_evolution),
-    "reinforce": (ReinforceConfig, _reinforce),
-    "trl_hpo": (TrlHpoConfig, _trl_hpo),
-}
-EVALUATORS: dict[str, type] = {
-    "surrogate": SurrogateConfig,
-    "table": TableConfig,
-    "trained": TrainedConfig,
-}
-REWARDS: dict[str, tuple[type, Callable[[Any], Reward]]] = {
-    "accuracy": (AccuracyConfig, make_accuracy),
-    "accuracy_gain": (AccuracyGainConfig, make_accuracy_gain),
-    "final_accuracy": (FinalAccuracyConfig, make_final_accuracy),
-    "weighted_product": (WeightedProductConfig, make_weighted_product),
-    "weighted_sum": (WeightedSumConfig, make_weighted_sum),
-}
-PREDICTORS: dict[str, tuple[type, Callable[[Any, Any], Predictor]]] = {
-    "bag_of_boosted_mlps": (
-        BagOfBoostedMlpsConfig,
-        lambda config, space: make_bag_of_boosted_mlps(config),
+def _operation(space: SlotSpace, layer: Sequence[int]) -> str:
+    return "".join(filled["operation"] for filled in space.to_layers([layer]))
+
+
+def _slot_space(name: str, space: SlotSpace, evaluator: str | None, **more: Any) -> SpaceEntry:
+    """An entry of a space without settings, whose networks nobody trains."""
+    more = {"layer_text": _operation, **more}
+    return SpaceEntry(name, lambda config, images: space, evaluator=evaluator, **more)
+
+
+def _published(name: str, space: SlotSpace) -> Tables:
+    def load(data_set: str, costs: Sequence[str]) -> Rows:
+        return table.in_order(tables.load_table(name, data_set, costs), space)
+
+    return Tables(tables.data_sets(name), functools.partial(tables.cost_names, name), load)
+
+
+def _named(*entries: Entry) -> dict[str, Entry]:
+    return {entry.name: entry for entry in entries}
+
+
+SPACES: dict[str, SpaceEntry] = _named(
+    SpaceEntry(
+        "layer_chain",
+        _layer_chain,
+        LayerChainConfig,
+        profile="nasjax.profiling.chains:LAYER_CHAIN",
     ),
-    "bag_of_boosted_trees": (
-        BagOfBoostedTreesConfig,
-        lambda config, space: make_bag_of_boosted_trees(config),
+    _slot_space(
+        "nas_bench_201",
+        NasBench201(),
+        "table",
+        tables=_published("nas_bench_201", NasBench201()),
+        profile="nasjax.profiling.cells:NAS_BENCH_201",
+        measured_networks=("one_proxy",),
     ),
-    "graph_convolution": (GraphConvolutionConfig, _graph_convolution),
-    "random_forest": (RandomForestConfig, lambda config, space: make_random_forest(config)),
-    "support_vectors": (SupportVectorsConfig, lambda config, space: make_support_vectors(config)),
+    _slot_space(
+        "nas_bench_macro",
+        NasBenchMacro(),
+        "table",
+        tables=_published("nas_bench_macro", NasBenchMacro()),
+        profile="nasjax.profiling.blocks:NAS_BENCH_MACRO",
+    ),
+    # Too large for a table: surrogates predict what its networks would have.
+    _slot_space("mnasnet", MnasNet(), "surrogate", measured_networks=("accel_nasbench",)),
+    _slot_space("fbnet", OF_SMALL_IMAGES, None, measured_networks=("help_fbnet",)),
+    _slot_space("ofa_mobilenet_v3", OfaMobileNetV3(), None, measured_networks=("help_ofa",)),
+)
+CONTROLLERS: dict[str, ControllerEntry] = _named(
+    ControllerEntry("autocomet", _autocomet, AutocometConfig, with_autocomets_max_cost),
+    ControllerEntry("local_search", _local_search, LocalSearchConfig),
+    ControllerEntry("metaqnn", _metaqnn, MetaqnnConfig),
+    ControllerEntry("multi_agent", _multi_agent, MultiAgentConfig),
+    ControllerEntry("random_search", _sized(make_random_search), RandomSearchConfig),
+    ControllerEntry(
+        "regularized_evolution", _sized(make_regularized_evolution), RegularizedEvolutionConfig
+    ),
+    ControllerEntry("reinforce", _sized(make_reinforce), ReinforceConfig),
+    ControllerEntry("trl_hpo", _trl_hpo, TrlHpoConfig),
+)
+STUDIED = "table"  # the evaluator of a study that names none
+EVALUATORS: dict[str, EvaluatorEntry] = _named(
+    EvaluatorEntry(
+        "surrogate",
+        surrogate.evaluate_by_surrogates,
+        surrogate.SurrogateConfig,
+        with_digest=surrogate.with_digest,
+        test_text="predicted",
+    ),
+    EvaluatorEntry(
+        "table",
+        table.evaluate_from_table,
+        table.TableConfig,
+        with_digest=table.with_digest,
+        test_text="from the table",
+    ),
+    EvaluatorEntry(
+        "trained",
+        evaluate_by_training,
+        TrainedConfig,
+        trains=True,
+        test_text="retrained on train + validation",
+    ),
+)
+REWARDS: dict[str, RewardEntry] = _named(
+    RewardEntry("accuracy", make_accuracy, AccuracyConfig),
+    RewardEntry("accuracy_gain", make_accuracy_gain, AccuracyGainConfig),
+    RewardEntry("final_accuracy", make_final_accuracy, FinalAccuracyConfig),
+    RewardEntry(
+        "weighted_product", make_weighted_product, WeightedProductConfig, True, with_max_cost
+    ),
+    RewardEntry("weighted_sum", make_weighted_sum, WeightedSumConfig, True, with_max_cost),
+)
+PREDICTORS: dict[str, PredictorEntry] = _named(
+    PredictorEntry("bag_of_boosted_mlps", _any(make_bag_of_boosted_mlps), BagOfBoostedMlpsConfig),
+    PredictorEntry(
+        "bag_of_boosted_trees", _any(make_bag_of_boosted_trees), BagOfBoostedTreesConfig
+    ),
+    PredictorEntry("graph_convolution", _graph_convolution, GraphConvolutionConfig),
+    PredictorEntry("random_forest", _any(make_random_forest), RandomForestConfig),
+    PredictorEntry("support_vectors", _any(make_support_vectors), SupportVectorsConfig),
+)
+_KINDS: dict[str, tuple[type, Mapping[str, Any]]] = {
+    "space": (SpaceEntry, SPACES),
+    "controller": (ControllerEntry, CONTROLLERS),
+    "evaluator": (EvaluatorEntry, EVALUATORS),
+    "reward": (RewardEntry, REWARDS),
+    "predictor": (PredictorEntry, PREDICTORS),
 }
+
+
+class Member(NamedTuple):
+    """A checked section: the name that it has in a config, its entry, its settings."""
+
+    name: str
+    entry: Any
+    settings: Any
+
+
+def find(section: str, name: Any) -> Any:
+    """The entry that `config.SECTION.name` means.
+
+    Args:
+      section: "space", "controller", "evaluator", "reward" or "predictor".
+      name: a name in the registry, "package.module:ATTRIBUTE", or the entry itself.
+
+    Raises:
+      UserError: there is no such entry, or it is of another kind.
+    """
+    kind, known = _KINDS[section]
+    key = f"config.{section}.name={name!r}"
+    if isinstance(name, str) and ":" in name:
+        return _imported(name, kind, key)
+    if isinstance(name, kind):
+        return name
+    if not isinstance(name, str) or name not in known:
+        raise UserError(unknown(key, str(name), list(known)) + ', or "package.module:ATTRIBUTE"')
+    return known[name]
+
+
+def _imported(name: str, kind: type, key: str) -> Any:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # a module may raise anything when it is imported
+        raise UserError(f"{key}: cannot import {module_name!r}: {error!r}") from error
+    if not hasattr(module, attribute):
+        raise UserError(f"{key}: {module_name!r} has no attribute {attribute!r}")
+    found = getattr(module, attribute)
+    if not isinstance(found, kind):
+        is_of = type(found).__name__
+        raise UserError(f"{key}: it is of type {is_of}; it must be a {kind.__name__}")
+    return found
+
+
+def parse_member(section: str, values: Any) -> Member:
+    """A section `space`, `controller` and so on, checked.
+
+    Raises:
+      UserError: the name or a key is unknown or missing, a value is not allowed.
+    """
+    known = ", ".join(sorted(_KINDS[section][1]))
+    if not isinstance(values, Mapping) or "name" not in values:
+        raise UserError(f"config.{section}.name is missing; known: {known}")
+    name, entry = values["name"], find(section, values["name"])
+    rest = {key: value for key, value in values.items() if key != "name"}
+    settings = parse_section(entry.settings, rest, section)
+    return Member(name if isinstance(name, str) else entry.name, entry, settings)
 
 
 def slot_space(name: str) -> SlotSpace:
-    """A space whose outcomes are looked up or predicted."""
-    return (TABLE_SPACES | SURROGATE_SPACES)[name]()
+    """A space whose architectures are not trained but looked up or predicted.
+
+    Raises:
+      UserError: the space is unknown, or its candidates are trained.
+    """
+    entry = find("space", name)
+    is_trained = fitting_evaluator(name).trains
+    check(not is_trained, "space.name", name, "a space whose results are looked up or predicted")
+    found: SlotSpace = entry.make(entry.settings(), None)
+    return found
 
 
-def fitting_evaluator(space: Any) -> str:
-    """The name of the evaluator that a space of that name has."""
-    if space in TABLE_SPACES:
-        return "table"
-    return "surrogate" if space in SURROGATE_SPACES else "trained"
+def fitting_evaluator(name: Any) -> EvaluatorEntry:
+    """The evaluator of a space.
+
+    Raises:
+      UserError: the space is unknown, or nothing evaluates its architectures.
+    """
+    evaluator = find("space", name).evaluator
+    allowed = "a space that can be searched: its networks serve studies of predictors alone"
+    check(evaluator is not None, "space.name", name, allowed)
+    found: EvaluatorEntry = find("evaluator", evaluator)
+    return found
+
+
+def layer_text(layer: Sequence[int], name: str) -> str:
+    """One layer [F] of a space in words, e.g. "conv 16 k3 s1"; of a space unknown here, numbers.
+
+    Args:
+      name: the space's, in a config.
+    """
+    try:
+        entry = find("space", name)
+    except UserError:  # a run of a space that is gone still has a report
+        return " ".join(map(str, layer))
+    return entry.layer_text(_with_any_images(entry), layer)
+
+
+def slot_names(name: str) -> tuple[str, ...]:
+    """The slots of a space in order; none where it has no slots, or is unknown here."""
+    try:
+        return getattr(_with_any_images(find("space", name)), "slot_names", ())
+    except UserError:
+        return ()
+
+
+def _with_any_images(entry: SpaceEntry) -> Any:
+    return entry.make(entry.settings(), ((1, 1, 1), 1))
 
 
 TRANSFER = "transfer"  # method of a saved one; its settings are those of the known devices'
 
 
-def _predictor(values: Mapping[str, Any], space: Any) -> Predictor:
-    name, settings = parse_member("predictor", values)
-    return PREDICTORS[name][1](settings, space)
+def make_predictor(values: Mapping[str, Any], space: Any) -> Predictor:
+    """The predictor of a section with `name` and settings.
+
+    Raises:
+      UserError: the name or a key is unknown, a value is not allowed, or the space does not fit.
+    """
+    member = parse_member("predictor", values)
+    made: Predictor = member.entry.make(member.settings, space)
+    return made
 
 
 def of_saved(saved: Saved, space: Any) -> Predictor:
-    """The predictor that a saved one's params are of.
+    """The predictor that the params of a saved one are of.
 
     Raises:
       UserError: its method or settings are unknown here.
     """
     if saved.method == TRANSFER:
-        return make_transfer(_predictor(saved.settings, space))
-    predictor = _predictor({"name": saved.method, **saved.settings}, space)
+        return make_transfer(make_predictor(saved.settings, space))
+    predictor = make_predictor({"name": saved.method, **saved.settings}, space)
     return make_piecewise(predictor) if COST in saved.params else predictor
-
-
-def parse_member(section: str, values: Any) -> tuple[str, Any]:
-    """The name and the settings of a section `space`, `controller` and so on.
-
-    Raises:
-      UserError: the name or a key is unknown or missing, a value is not allowed.
-    """
-    known = _SETTINGS[section]
-    if not isinstance(values, Mapping) or "name" not in values:
-        raise UserError(f"config.{section}.name is missing; known: {', '.join(sorted(known))}")
-    name = values["name"]
-    if name not in known:
-        raise UserError(unknown(f"config.{section}.name={name!r}", str(name), list(known)))
-    rest = {key: value for key, value in values.items() if key != "name"}
-    return name, parse_section(known[name], rest, section)
-
-
-_SETTINGS: dict[str, dict[str, type]] = {
-    "space": SPACES,
-    "controller": {name: settings for name, (settings, _) in CONTROLLERS.items()},
-    "evaluator": EVALUATORS,
-    "reward": {name: settings for name, (settings, _) in REWARDS.items()},
-    "predictor": {name: settings for name, (settings, _) in PREDICTORS.items()},
-}

@@ -29,6 +29,9 @@ OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED, INFEASIBLE = range(6)
 STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped", "infeasible")
 MEASURED = ("ok", "stopped")  # those that hold accuracies
 
+# A learner with fewer updates is marked as untrained: its results say nothing about its learning.
+UNTRAINED_BELOW_UPDATES = 100
+
 
 class Proposal(NamedTuple):
     """The architectures of one exchange.
@@ -179,6 +182,18 @@ class Evaluator(NamedTuple):
     cost_names: tuple[str, ...] = ()
 
 
+class Costs(NamedTuple):
+    """The costs of an evaluator's outcomes, in the order of their columns.
+
+    Attributes:
+      names: [S], the unit at the end of each.
+      medians: [S], each over the architectures that the device can run.
+    """
+
+    names: tuple[str, ...] = ()
+    medians: tuple[float, ...] = ()
+
+
 Reward = Callable[[Proposal, Outcome], jax.Array]
 
 
@@ -209,7 +224,7 @@ class SearchState(flax.struct.PyTreeNode):
 
 
 class Exchange(NamedTuple):
-    """What happened in one exchange, for records and progress."""
+    """What happened in one exchange, for records and progress; `best`: the incumbent after it."""
 
     round: int
     phase: str
@@ -218,6 +233,7 @@ class Exchange(NamedTuple):
     outcome: Outcome
     rewards: jax.Array
     metrics: Metrics
+    best: Best | None = None
 
 
 class Observer(Protocol):

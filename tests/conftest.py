@@ -27,7 +27,7 @@ LONGEST = (
     "launch/test_bad_input.py",
     "studies/test_trl_hpo_against_torch.py",
     "studies/test_against_plain.py",
-    "launch/test_profile_device.py",
+    "launch/test_profile.py",
 )
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.entries import SpaceEntry
 from nasjax.predictors import saved
 from nasjax.predictors.saved import Saved
 from nasjax.predictors.trees import Trees
@@ -27,6 +28,9 @@ class Sums(SlotSpace):
 
     def features(self, architecture: jax.Array, **task: int) -> jax.Array:
         return self.ops(architecture).astype(jnp.float32)
+
+
+SUMS = SpaceEntry("sums", lambda settings, images: Sums(), evaluator="surrogate")
 
 
 def weights(seed: int) -> np.ndarray:

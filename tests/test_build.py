@@ -10,6 +10,7 @@ from nasjax.errors import UserError
 from nasjax.predictors import saved
 from nasjax.predictors.saved import Saved
 from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.types import Costs
 
 LATENCY, PARAMS = "hw_nas_bench/pixel3_latency_ms", "network/params_m"
 
@@ -27,23 +28,32 @@ def settings(controller, reward="accuracy", costs=(LATENCY, PARAMS), **search):
     )
 
 
-COSTS = build.Costs((LATENCY, PARAMS), (10.0, 1.0))
+COSTS = Costs((LATENCY, PARAMS), (10.0, 1.0))
 
 
-def targets(*arguments, **search):
-    """Of controller and reward, once the limit is known."""
-    found = build._with_targets(settings(*arguments, **search), COSTS)
-    return getattr(found.controller, "target", None), getattr(found.reward, "target", None)
+def targets(*arguments, max_cost):
+    """Of controller and reward, once the bound is known."""
+    found = settings(*arguments, max_cost=max_cost)
+    filled = [
+        found.members[section].entry.with_max_cost(getattr(found, section), max_cost, COSTS)
+        for section in ("controller", "reward")
+    ]
+    return tuple(getattr(config, "target", None) for config in filled)
 
 
 @pytest.mark.parametrize("reward", ["weighted_product", "weighted_sum"])
 def test_open_targets_are_the_limit(reward):
     autocomet = {"name": "autocomet"}
     assert targets(autocomet, reward, max_cost=7.0) == (7.0, 7.0)
-    assert targets(autocomet, reward) == (None, None)
     given = {**autocomet, "target": 3.0}, {"name": reward, "target": 4.0}
     assert targets(*given, max_cost=7.0) == (3.0, 4.0)
     assert targets({"name": "random_search"}, max_cost=7.0) == (None, None)
+
+
+@pytest.mark.parametrize("reward", ["weighted_product", "weighted_sum"])
+def test_without_a_bound_an_open_target_stays_open_and_is_refused(reward):
+    with pytest.raises(UserError, match="reward.target=None; it must be a number"):
+        build.assemble(settings({"name": "random_search"}, reward))
 
 
 @pytest.mark.parametrize(
@@ -104,4 +114,4 @@ def test_costs_that_no_search_can_use_are_one_line(tmp_path, cost, words):
     predicted = (predictor(tmp_path / "predictor", cost),)
     evaluator = dataclasses.replace(made.evaluator, predicted=predicted)
     with pytest.raises(UserError, match=words):
-        build._table_parts(made._replace(evaluator=evaluator))
+        build.assemble(made._replace(evaluator=evaluator))

@@ -1,12 +1,23 @@
 """Sections of a config: what is accepted, and that every mistake is one helpful line."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import ml_collections
 import pytest
+from pydantic import Field
 
-from nasjax.config import check, parse_section, unknown
+from nasjax.config import (
+    Fraction,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveFraction,
+    PositiveInt,
+    check,
+    parse_section,
+    settings,
+    unknown,
+)
 from nasjax.errors import UserError
 
 
@@ -149,3 +160,86 @@ def test_known_names_are_listed_in_order() -> None:
     assert unknown("controller 'ddgp'", "ddgp", ["trl_hpo", "ddpg"]) == (
         "unknown controller 'ddgp' (did you mean 'ddpg'?); known: ddpg, trl_hpo"
     )
+
+
+@settings("net")
+class Net:
+    width: PositiveInt
+    skips: NonNegativeInt = 0
+    rate: PositiveFloat = 0.1
+    limit: PositiveFloat | None = None
+    share: Fraction = 0.5
+    sample: PositiveFraction = 1.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    within: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    exponent: Annotated[float, Field(le=0)] = 0.0
+    grid: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (1.0,)
+    decay: tuple[Fraction, Fraction] | None = None
+
+    def __post_init__(self) -> None:
+        check(self.skips < self.width, "net.skips", self.skips, f"below net.width={self.width}")
+
+
+@settings("net")
+class WiderNet(Net):
+    lanes: PositiveInt = 4
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("width", 0, ">= 1"),
+        ("skips", -1, ">= 0"),
+        ("rate", 0.0, "> 0"),
+        ("limit", 0, "> 0 or None"),
+        ("share", 1.5, "from 0 to 1"),
+        ("share", -0.5, "from 0 to 1"),
+        ("sample", 0.0, "above 0, at most 1"),
+        ("sample", 2, "above 0, at most 1"),
+        ("dropout", 1.0, "from 0 to below 1"),
+        ("within", 1.0, "above 0, below 1"),
+        ("exponent", 0.5, "<= 0"),
+        ("grid", (), "one or more"),
+        ("rate", float("nan"), "a finite number"),
+        ("limit", float("inf"), "a finite number"),
+        ("skips", 4, "below net.width=4"),
+    ],
+)
+@pytest.mark.parametrize("cls", [Net, WiderNet])
+def test_a_value_out_of_bounds_is_named_with_all_that_is_allowed(
+    cls: type, key: str, value: Any, allowed: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        cls(**{"width": 4, key: value})
+    assert str(error.value) == f"config.net.{key}={value!r}; it must be {allowed}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "where"),
+    [("grid", [1, 0], "grid[1]=0"), ("decay", (0.5, -1.0), "decay[1]=-1.0")],
+)
+def test_an_element_out_of_bounds_is_named_with_its_place(key: str, value: Any, where: str) -> None:
+    with pytest.raises(UserError, match="it must be") as error:
+        Net(**{"width": 4, key: value})
+    assert str(error.value).startswith(f"config.net.{where}; it must be")
+
+
+def test_types_are_spelled_without_their_bounds() -> None:
+    with pytest.raises(UserError, match=r"it must be a tuple\[float, \.\.\.\]$"):
+        parse_section(Net, {"width": 4, "grid": 1.0}, "net")
+
+
+def test_settings_are_checked_however_they_are_constructed() -> None:
+    net = Net(4, grid=[1, 2])  # type: ignore[arg-type]
+    assert net == Net(width=4, grid=(1.0, 2.0)) and hash(net) == hash(Net(4, grid=(1.0, 2.0)))
+    assert parse_section(Net, dataclasses.asdict(net), "net") == net
+    assert dataclasses.replace(net, width=5).width == 5
+    with pytest.raises(UserError, match="config.net.width=0; it must be >= 1"):
+        dataclasses.replace(net, width=0)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        net.width = 5  # type: ignore[misc]
+
+
+def test_an_unknown_key_is_reported_before_the_missing_key_it_was_meant_for() -> None:
+    with pytest.raises(UserError, match="unknown key config.net.widht .did you mean 'width'"):
+        parse_section(Net, {"widht": 4}, "net")

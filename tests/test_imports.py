@@ -15,7 +15,7 @@ SEARCH_PATH = (
     "nasjax.evaluation",
     "nasjax.predictors",
     "nasjax.rewards",
-    "nasjax.search",
+    "nasjax.loop",
     "nasjax.spaces",
 )
 

@@ -2,7 +2,7 @@
 
 import jax
 
-from nasjax import search
+from nasjax import loop
 
 
 class Witness:
@@ -21,13 +21,13 @@ class Witness:
 def asked_by_the_host_loop(made, seed, budget):
     """(phase, architecture) of every row that counts, as a user of the host loop would see them."""
     root_key, witness = jax.random.key(seed), Witness()
-    search.run(
+    loop.run(
         controller=made.controller,
         evaluator=made.evaluator,
         reward=made.reward,
         root_key=root_key,
-        state=search.init(made.controller, made.space, root_key),
-        config=search.SearchConfig(rounds=1000, max_queries=budget),
+        state=loop.init(made.controller, made.space, root_key),
+        config=loop.SearchConfig(rounds=1000, max_queries=budget),
         observer=witness,
     )
     return [

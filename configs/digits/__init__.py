@@ -1,1 +1,1 @@
-"""The compared methods on scikit-learn's digits, with trained candidates."""
+"""Searches by the compared methods on scikit-learn's digits, with trained candidates."""

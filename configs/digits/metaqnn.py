@@ -1,18 +1,19 @@
 """MetaQNN on digits: candidates are trained.
 
-    python -m launch.search --config=configs/digits/metaqnn.py \\
-        --workdir=runs/metaqnn
+    nasjax search --config=digits/metaqnn \\
+        --directory=runs/metaqnn
 
-Same space, training and data as the learner's, 320 queries. No run is recorded yet.
+Space, training and data are those of configs/trl_hpo/digits.py; the budget is 320 queries. No run
+is recorded yet.
 """
 
 import ml_collections
 
-from configs.trl_hpo import digits
+from ..trl_hpo import digits
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The learner's config with another controller, rewarded with the accuracy itself."""
+    """TRL-HPO's config with another controller, rewarded with the accuracy itself."""
     c = digits.get_config()
     del c.controller
     del c.reward

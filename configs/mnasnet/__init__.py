@@ -1,1 +1,1 @@
-"""Searches in MnasNet's space, on surrogates."""
+"""Searches in MnasNet's space, whose outcomes are predicted by surrogates."""

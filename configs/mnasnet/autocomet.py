@@ -1,26 +1,27 @@
 """AUTOCoMET in MnasNet's space for ImageNet, at most 5.7 ms on a ZCU102: 300 queries.
 
-    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+    nasjax predictor --config=predictors/accel_nasbench \\
         --directory=predictors/accel_nasbench
-    python -m launch.search --config=configs/mnasnet/autocomet.py --workdir=runs/mnasnet
+    nasjax search --config=mnasnet/autocomet --directory=runs/mnasnet
 
 The first command fits the surrogates that stand for training and measuring. The search sees the
-accuracies of one, its answer is tested with another, fitted on other networks. Random search:
+accuracies of one surrogate; the best architecture is tested with another one, which was fitted on
+other networks. Random search instead:
 `--config.controller="{'name': 'random_search', 'models_per_round': 1}"`.
 
 Expected: with seed 0 a network of 66.58 % (test 66.88 %) and 5.68 ms, in a quarter of a minute on 2
-CPU cores (commit dee1849); random search has 64.88 % (65.13 %, commit 6864845). These are
+CPU cores (commit dee1849); random search has 64.88 % (65.13 %, commit 6864845). These are the
 accuracies of Accel-NASBench's proxy training, 16 epochs on small images; its best measured network
 has 67.05 %.
 
-5.7 ms is the median of the measured networks. With another target: --config.search.max_cost=4.
+5.7 ms is the median of the measured networks. Another bound: --config.search.max_cost=4.
 """
 
 import ml_collections
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The method's default settings."""
+    """AUTOCoMET with its default settings."""
     c = ml_collections.ConfigDict()
     c.seed = 0
     c.space = dict(name="mnasnet")

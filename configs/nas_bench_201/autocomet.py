@@ -1,19 +1,19 @@
 """AUTOCoMET on the table NAS-Bench-201, CIFAR-100: the best cell that a Pixel 3 runs within 12 ms.
 
-    python -m launch.search --config=configs/nas_bench_201/autocomet.py --workdir=runs/autocomet
+    nasjax search --config=nas_bench_201/autocomet --directory=runs/autocomet
 
 Expected (commit f2f42a3): with seed 0 a cell of 71.63 % test accuracy and 10.7 ms after 300
-queries, in half a minute on 2 CPU cores; of the cells within 12 ms, half of all, it has the second
-best validation accuracy, 71.10 %. Many seeds at a time: launch.study.
+queries, in half a minute on 2 CPU cores; of the cells within 12 ms, which are half of all cells, it
+has the second best validation accuracy, 71.10 %. `launch.study` runs many seeds at a time.
 
-The latency is measured (HW-NAS-Bench), its median over the cells 11.8 ms. Another device:
+The latency was measured (HW-NAS-Bench); its median over the cells is 11.8 ms. Another device:
 
     --config.evaluator.costs="('hw_nas_bench/raspi4_latency_ms',)" \\
     --config.controller.secondaries="('hw_nas_bench/raspi4_latency_ms',)" \\
     --config.search.max_cost=30
 
-A name that is not known is answered with all that are. The number of parameters is recorded, but
-not searched by.
+An unknown name is answered with all known ones. The number of parameters is recorded, but the
+search does not use it.
 """
 
 import ml_collections
@@ -22,7 +22,7 @@ PIXEL_3 = "hw_nas_bench/pixel3_latency_ms"
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The controller's defaults; its target is `search.max_cost`."""
+    """AUTOCoMET with its default settings; its target is `search.max_cost`."""
     c = ml_collections.ConfigDict()
     c.seed = 0
     c.space = dict(name="nas_bench_201")

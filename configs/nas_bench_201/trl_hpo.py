@@ -1,21 +1,21 @@
 """TRL-HPO on the table NAS-Bench-201, CIFAR-10: one search, with its records and its report.
 
-    python -m launch.search --config=configs/nas_bench_201/trl_hpo.py --workdir=runs/table
+    nasjax search --config=nas_bench_201/trl_hpo --directory=runs/table
 
 Expected: with seed 0 a cell of 93.76 % test accuracy (94.37 % is the table's best) after 20
-episodes, in half a minute on 2 CPU cores. Many seeds at a time: launch.study.
+episodes, in half a minute on 2 CPU cores. `launch.study` runs many seeds at a time.
 
-All slots are filled (`min_gain` and `min_accuracy` are off: a skip gains exactly 0), and learning
-starts after the first episode.
+All slots are filled: `min_gain` and `min_accuracy` are off, because a skip gains exactly 0.
+Learning starts after the first episode.
 """
 
 import ml_collections
 
-from configs.trl_hpo import mnist_paper
+from ..trl_hpo import mnist_paper
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The paper's settings, but for what is said above."""
+    """The paper's settings, with the changes named above."""
     c = mnist_paper.get_config()
     for section in ("data", "space", "evaluator"):
         del c[section]

@@ -1,1 +1,1 @@
-"""Configs of launch/predictor.py."""
+"""Studies of predictors, for the command launch/predictor.py."""

@@ -1,24 +1,24 @@
-"""What makes the bag of boosted trees good: its form, its size, its trees.
+"""An ablation of the bag of boosted trees: its form, its size, its trees.
 
-    python -m launch.predictor --config=configs/predictors/ablation.py \\
+    nasjax predictor --config=predictors/ablation \\
         --directory=predictors/ablation
 
-The data and the splits of `table2.py`; every row changes one setting of the bag (with the number of
-rounds the learning rate, so that their product stays).
+Data and splits are those of `table2.py`. Every row changes one setting of the bag; where it changes
+the number of rounds, the learning rate changes too, so that their product stays.
 
-Expected (commit 8517e45, one core): mean R2 0.9773 as it is, 0.9734 of one member, 0.9752 of
-trees alone, 0.9684 of depth 2.
+Expected (commit 8517e45, one core): mean R2 0.9773 with the default settings, 0.9734 with one
+member, 0.9752 with trees alone, 0.9684 with depth 2.
 """
 
 from typing import Any
 
 import ml_collections
 
-from configs.predictors import table2
+from . import table2
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Rows are named as what they change."""
+    """A row is labelled with the setting that it changes."""
     c = ml_collections.ConfigDict()
     c.comparison = dict(
         data_set="cifar10", costs=table2.get_config().comparison.costs, train=900, seeds=5

@@ -1,16 +1,18 @@
 """Surrogates of MnasNet's space: accuracy on ImageNet and six devices, from 5,138 networks.
 
-    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+    nasjax predictor --config=predictors/accel_nasbench \\
         --directory=predictors/accel_nasbench
 
-Searches and studies in the space `mnasnet` read what it keeps in predictors/accel_nasbench/saved/.
-The networks of Accel-NASBench fall into two halves by `surrogates.seed`: accuracies that a search
-sees are predicted from one, those that are reported from the other.
+Searches and studies in the space `mnasnet` read the fitted surrogates from
+predictors/accel_nasbench/saved/. `surrogates.seed` divides the networks of Accel-NASBench into two
+halves: the accuracies that a search sees are predicted from one half, the reported ones from the
+other.
 
 Expected (commit 649dd88, 3 minutes on one core), on networks not fitted: top-1 of both halves R2
 0.979 and 0.980, Kendall's tau 0.908 and 0.914, mean absolute error 0.36 points; costs 1.4 to 2.8 %,
-R2 0.9885 (TPUv3) to 0.998 (A100). No other method has a greater R2, but XGBoost alone on the ZCU102
-(0.9955, 0.9953). A bag of boosted MLPs had 0.974 where this one had 0.977 (top-1, one split).
+R2 0.9885 (TPUv3) to 0.998 (A100). No other method has a greater R2, except XGBoost alone on the
+ZCU102 (0.9955, 0.9953). A bag of boosted MLPs had 0.974 where this one had 0.977 (top-1, one
+split).
 """
 
 import ml_collections
@@ -22,7 +24,7 @@ DEVICES = (
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The bag of boosted trees is kept; others stand beside it."""
+    """The bag of boosted trees is kept for searches; the other methods are compared with it."""
     c = ml_collections.ConfigDict()
     c.surrogates = dict(
         networks="accel_nasbench",

@@ -1,11 +1,11 @@
-"""A new device, profiled: what ten measurements say of it, and a predictor for searches.
+"""A profiled device: predictions after ten measurements, and a predictor for searches.
 
-    python -m launch.profile_device --space=nas_bench_201 --directory=measurements/mine
-    python -m launch.predictor --config=configs/predictors/profiled_device.py \\
+    nasjax profile --space=nas_bench_201 --directory=measurements/mine
+    nasjax predictor --config=predictors/profiled_device \\
         --config.splits.profiled.folder=measurements/mine --directory=predictors/mine
 
-All devices of HELP are known, 900 cells of NAS-Bench-201 each. Some of the profiled cells are
-samples, the others test. `DIRECTORY/saved/` holds a predictor of all of them, for
+All devices of HELP are known, with 900 cells of NAS-Bench-201 each. Some of the profiled cells are
+samples, the others test. `DIRECTORY/saved/` holds a predictor fitted on all of them, for
 `--config.evaluator.predicted`.
 
 Expected (commit bf45ce1, 2 cores of a shared server, 2 minutes): rank correlation on the other
@@ -22,7 +22,7 @@ OTHERS = (
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """Splits of the profiled cells into samples and others, three times."""
+    """Three splits of the profiled cells into samples and test cells."""
     c = ml_collections.ConfigDict()
     c.unseen = dict(main="profiled", samples=(0, 5, 10), train=900, seeds=3)
     batches = (f"{gpu}_{batch}" for gpu in GPUS for batch in (1, 32, 256))

@@ -1,24 +1,25 @@
-"""A profiled device alone: which predictor orders a space's other networks best, kept for searches.
+"""Predictors from one device's profile alone: the best one is kept for searches.
 
-    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
-    python -m launch.predictor --config=configs/predictors/profiled_space.py \\
+    nasjax profile --space=nas_bench_macro --directory=measurements/macro
+    nasjax predictor --config=predictors/profiled_space \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
 
 No other device is known and nothing is transferred (`profiled_device.py` does that). Of 200
-profiled networks 160 are fitted and 40 test, ten times; the curve says what fewer would do.
-`DIRECTORY/saved/` has a predictor of each of `comparison.costs`, fitted on all networks, for
-`--config.evaluator.predicted` and for `autocomet_macro_device.py` among the studies. Of cells:
-`--config.comparison.space=nas_bench_201`; where fewer were profiled, a smaller `comparison.train`.
+profiled networks 160 are fitted and 40 test, ten times; the curve has the results with fewer
+networks. `DIRECTORY/saved/` has a predictor for each of `comparison.costs`, fitted on all networks,
+for `--config.evaluator.predicted` and for the study `autocomet_macro_device.py`. For cells:
+`--config.comparison.space=nas_bench_201`. Where fewer networks were profiled, `comparison.train`
+has to be smaller.
 
 Expected (commit f2f42a3, one core of an AMD EPYC, a minute): R2 of the bag of boosted trees 0.957,
-XGBoost alone 0.941, support vectors 0.937; with 20 networks 0.870, 0.803 and 0.671.
+XGBoost alone 0.941, support vectors 0.937; with 20 networks they have 0.870, 0.803 and 0.671.
 """
 
 import ml_collections
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The bag of boosted trees is kept; XGBoost alone and support vectors stand beside it."""
+    """The bag of boosted trees is kept; XGBoost alone and support vectors are compared with it."""
     c = ml_collections.ConfigDict()
     c.comparison = dict(
         data_set="cifar10",

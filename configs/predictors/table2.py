@@ -1,14 +1,14 @@
 """AUTOCoMET's Table II on measured devices: which predictor of latency is best?
 
-    python -m launch.predictor --config=configs/predictors/table2.py --directory=predictors/table2
+    nasjax predictor --config=predictors/table2 --directory=predictors/table2
 
 NAS-Bench-201's cells (CIFAR-10) on the six devices of HW-NAS-Bench, one predictor each, fitted on
 900 cells and tested on all others, five splits. Two of the devices, Eyeriss and FPGA, are simulated
-by formulas and easy; the report averages them apart.
+by formulas and easy to predict; the report averages them separately.
 
-Expected (commit 50d6c2a, 12 minutes on one core): mean R2 of the bag of boosted trees 0.9773,
-worst device 0.944; XGBoost 0.9751, SVR 0.9715, random forest 0.9693, GCN 0.9691, MLP 0.9638. What
-can run: 99.4 % after 12,500 cells. All cells on all devices inside jit: 0.11 s.
+Expected (commit 50d6c2a, 12 minutes on one core): mean R2 of the bag of boosted trees 0.9773, worst
+device 0.944; XGBoost 0.9751, SVR 0.9715, random forest 0.9693, GCN 0.9691, MLP 0.9638. Whether the
+Edge TPU can run a cell: 99.4 % after 12,500 cells. All cells on all devices inside jit: 0.11 s.
 """
 
 import ml_collections
@@ -17,7 +17,7 @@ DEVICES = ("edgegpu", "raspi4", "edgetpu", "pixel3", "eyeriss", "fpga")
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The paper's methods; XGBoost, MLP and SVR alone are bags of one."""
+    """The methods of the paper; XGBoost, MLP and SVR alone are bags of one."""
     c = ml_collections.ConfigDict()
     c.comparison = dict(
         data_set="cifar10",

@@ -1,6 +1,6 @@
-"""What a network costs on a device that was never or hardly measured, from those that were.
+"""Predicted costs on devices with few measurements or none, from devices with many.
 
-    python -m launch.predictor --config=configs/predictors/unseen_devices.py \\
+    nasjax predictor --config=predictors/unseen_devices \\
         --directory=predictors/unseen_devices
 
 Split `help` is that of HELP (Lee et al., 2021): nine settings of known devices, 900 cells of
@@ -10,8 +10,8 @@ new ones. `n1` to `n4` and `f1` to `f4` are the hard splits of NASFLAT (Akhauri 
 devices instead of five, n4 eight instead of ten, n2 has four new ones instead of five.
 
 Expected (commit 8517e45, 18 minutes on one core), mean rank correlation on HELP's new devices:
-0.879 without samples (FLOPs 0.846), 0.958 with 10, 0.972 with 100. All of it:
-docs/unseen_devices.md.
+0.879 without samples (FLOPs 0.846), 0.958 with 10, 0.972 with 100. All figures are in
+docs/results/unseen_devices.md.
 """
 
 import ml_collections
@@ -45,7 +45,7 @@ HELP = (
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """What is believed before the first sample was chosen as docs/unseen_devices.md says."""
+    """The prior of `transfer` was chosen as docs/results/unseen_devices.md says."""
     c = ml_collections.ConfigDict()
     c.unseen = dict(main="help", samples=(0, 10, 20, 100), train=900, seeds=5)
     c.splits = dict(

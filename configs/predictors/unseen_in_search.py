@@ -1,16 +1,16 @@
 """Predictors of HELP's new devices for searches: without a sample of them, and with ten.
 
-    python -m launch.predictor --config=configs/predictors/unseen_in_search.py \\
+    nasjax predictor --config=predictors/unseen_in_search \\
         --directory=predictors/unseen_in_search
 
-It keeps `DIRECTORY/saved/help--raspi4_ms--10` and the like, with which searches
-configs/studies/autocomet_unseen.py. Nine devices are known, 900 cells of NAS-Bench-201 each; one
-draw of cells.
+It keeps `DIRECTORY/saved/help--raspi4_ms--10` and the like, which the searches of
+configs/studies/autocomet_unseen.py use. Nine devices are known, with 900 cells of NAS-Bench-201
+each; there is one draw of cells.
 """
 
 import ml_collections
 
-from configs.predictors import unseen_devices
+from . import unseen_devices
 
 
 def get_config() -> ml_collections.ConfigDict:

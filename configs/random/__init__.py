@@ -1,1 +1,1 @@
-"""Random search."""
+"""Random search with trained candidates."""

@@ -1,19 +1,19 @@
 """Random search on digits: the yardstick of configs/trl_hpo/digits.py.
 
-    python -m launch.search --config=configs/random/digits.py --workdir=runs/random_digits
+    nasjax search --config=random/digits --directory=runs/random_digits
 
-Same space, training and data; 32 rounds of 10 are about the queries that the learner makes (repeats
-and invalid ones included). README's table names the run. As nearly all of them are different, it
-takes longer than the learner.
+Space, training and data are the same. 32 rounds of 10 are about as many queries as TRL-HPO makes,
+repeats and invalid ones included. Nearly all of them ask for different architectures, so the search
+takes longer than TRL-HPO's. The run is in docs/results/trl_hpo.md.
 """
 
 import ml_collections
 
-from configs.trl_hpo import digits
+from ..trl_hpo import digits
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The learner's config with another controller and as many queries."""
+    """TRL-HPO's config with another controller and about as many queries."""
     c = digits.get_config()
     del c.controller
     c.controller = dict(name="random_search", models_per_round=10)

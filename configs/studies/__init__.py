@@ -1,1 +1,1 @@
-"""Studies on published tables."""
+"""Studies of searches, on published tables and on surrogates."""

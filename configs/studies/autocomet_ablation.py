@@ -1,23 +1,23 @@
-"""What AUTOCoMET owes to what, under targets of latency, NAS-Bench-201.
+"""An ablation of AUTOCoMET on NAS-Bench-201, under constraints on latency.
 
-    python -m launch.study --config=configs/studies/autocomet_ablation.py \
+    nasjax study --config=studies/autocomet_ablation \
         --directory=studies/autocomet_ablation
 
-Every arm changes one thing of the defaults, or of what the paper prints (`printed...`).
+Every arm changes one of the default settings, or one of the paper's (`printed...`).
 
 Expected (commits e574b09 and dd392e6, when the default schedule was `dual` with two updates; 25
 minutes on 2 busy CPU cores for a data set and device): no arm is better than the defaults in
-accuracy; what the paper prints is below random search (69.3 against 69.8 % on CIFAR-100, 43.3
-against 44.3 % on ImageNet16-120). All of it: docs/autocomet_ablation.md.
+accuracy; the paper's settings are below random search (69.3 against 69.8 % on CIFAR-100, 43.3
+against 44.3 % on ImageNet16-120). All figures are in docs/results/autocomet_ablation.md.
 """
 
 from typing import Any
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
-# label -> what it changes of the defaults
+# label -> changes to the defaults
 ARMS: dict[str, dict[str, Any]] = {
     "no_shaping": dict(secondaries=()),
     "constant_1": dict(schedule="constant", epsilon=(1.0,)),
@@ -44,7 +44,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "eight_updates": dict(updates=8),
     "discount_1": dict(discount=1.0),
 }
-# label -> what it changes of what is printed
+# label -> changes to the paper's settings
 PRINTED: dict[str, dict[str, Any]] = {
     "printed": {},
     "printed_no_shaping": dict(secondaries=()),
@@ -68,10 +68,10 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    arms = {label: settings.autocomet(**changes) for label, changes in ARMS.items()}
+    arms = {label: methods.autocomet(**changes) for label, changes in ARMS.items()}
     printed = {
-        label: settings.autocomet(**settings.AS_PRINTED | changes)
+        label: methods.autocomet(**methods.AS_PRINTED | changes)
         for label, changes in PRINTED.items()
     }
-    c.controllers = settings.UNDER_TARGET | dict(autocomet=settings.autocomet()) | arms | printed
+    c.controllers = methods.UNDER_TARGET | dict(autocomet=methods.autocomet()) | arms | printed
     return c

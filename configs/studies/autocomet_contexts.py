@@ -1,22 +1,23 @@
 """Is AUTOCoMET faster at equal quality? 27 contexts, baselines at several weights.
 
-    python -m launch.study --config=configs/studies/autocomet_contexts.py \
+    nasjax study --config=studies/autocomet_contexts \
         --directory=studies/contexts
 
 NAS-Bench-201's three data sets, three devices of HW-NAS-Bench (types 1 to 3: Pixel 3, Jetson TX2,
-Raspberry Pi 4), targets at the 25, 50 and 75 % quantiles of the latency. The report says how many
-queries each method needs for 99.5 % of the best feasible accuracy, and the ratios; a baseline is
-best judged by the weight that was best in a context, which it could not have known.
+Raspberry Pi 4), bounds at the 25, 50 and 75 % quantiles of the latency. The report has the number
+of queries that each method needs for 99.5 % of the best feasible accuracy, and the ratios. A
+baseline is best judged by the weight that was best in a context, which nobody could have known
+before.
 
 Expected (commit f2f42a3, 27 minutes on 2 CPU cores, `--share=0/2` and `1/2` side by side):
-AUTOCoMET comes there in 79 % of the seeds, NAS+Predictor in 66 to 80 % at one weight and 83 % at
-the best of each context, MnasNet's reward in 42 % at the best. All of it:
-docs/autocomet_contexts.md.
+AUTOCoMET comes there in 79 % of the seeds, NAS+Predictor in 66 to 80 % at one weight and in 83 % at
+the best weight of each context, MnasNet's reward in 42 % at its best weight. All figures are in
+docs/results/autocomet_contexts.md.
 """
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -33,5 +34,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = settings.ALL_UNDER_TARGET
+    c.controllers = methods.ALL_UNDER_TARGET
     return c

@@ -1,23 +1,24 @@
-"""Which of the variants that the ablation does not tell apart should be the default?
+"""A choice of AUTOCoMET's defaults among the variants that the ablation does not tell apart.
 
-    python -m launch.study --config=configs/studies/autocomet_defaults.py \
+    nasjax study --config=studies/autocomet_defaults \
         --directory=studies/autocomet_defaults
 
-Eighteen contexts on devices that Table I, the ablations and the 27 contexts do not have:
+There are eighteen contexts on devices that Table I, the ablations and the 27 contexts do not have:
 NAS-Bench-201's three data sets, HW-NAS-Bench's Edge TPU (which cannot run all cells), Eyeriss and
 FPGA, at most the 25 and 50 % quantile of the latency.
 
 Expected (commit 24f6a19, 17 minutes on 2 CPU cores): 74 % of the seeds of `equation_3_four_updates`
-come to within 0.5 % of the best feasible accuracy, 69 to 70 % of the others'. So it is the default.
+come to within 0.5 % of the best feasible accuracy, 69 to 70 % of the seeds of the other variants.
+So it is the default.
 """
 
 from typing import Any
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
-# label -> all in which these differ
+# label -> the settings in which the variants differ
 ARMS: dict[str, dict[str, Any]] = {
     "equation_3": dict(schedule="equation_3", replays=16, updates=2),
     "equation_3_four_updates": dict(schedule="equation_3", replays=16, updates=4),
@@ -41,5 +42,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="equation_3",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = {label: settings.autocomet(**arm) for label, arm in ARMS.items()}
+    c.controllers = {label: methods.autocomet(**arm) for label, arm in ARMS.items()}
     return c

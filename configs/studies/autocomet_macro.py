@@ -1,14 +1,14 @@
-"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), at most so many multiply-adds.
+"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), multiply-adds bounded.
 
-    python -m launch.study --config=configs/studies/autocomet_macro.py --directory=studies/macro
+    nasjax study --config=studies/autocomet_macro --directory=studies/macro
 
-The table has no device costs; `autocomet_macro_device.py` limits what a predictor, fitted to this
-machine's measurements, says of them.
+The table has no device costs. `autocomet_macro_device.py` bounds the latency that a predictor,
+fitted to measurements of this machine, gives for its networks.
 """
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -24,5 +24,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = settings.ALL_UNDER_TARGET
+    c.controllers = methods.ALL_UNDER_TARGET
     return c

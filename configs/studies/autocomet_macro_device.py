@@ -1,14 +1,14 @@
-"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), at most so many ms on this machine.
+"""AUTOCoMET and its baselines on NAS-Bench-Macro (CIFAR-10), ms on this machine bounded.
 
-    python -m launch.profile_device --space=nas_bench_macro --directory=measurements/macro
-    python -m launch.predictor --config=configs/predictors/profiled_space.py \\
+    nasjax profile --space=nas_bench_macro --directory=measurements/macro
+    nasjax predictor --config=predictors/profiled_space \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
-    python -m launch.study --config=configs/studies/autocomet_macro_device.py \\
+    nasjax study --config=studies/autocomet_macro_device \\
         --directory=studies/macro_device
 
-The table has no device's latency: the limited one is what the second command's predictor says of
-all 6,561 networks, and the report says that it is predicted. What is kept elsewhere: name its
-directory in both `study.costs` and `evaluator.predicted`.
+The table has no device's latency. The constrained latency is the one that the second command's
+predictor gives for all 6,561 networks, and the report says that it is predicted. A predictor in
+another directory has to be named in both `study.costs` and `evaluator.predicted`.
 
 Expected (commit f2f42a3, one core of an AMD EPYC, 8 minutes): AUTOCoMET 91.82, 92.78 and 92.90 %
 within the 25, 50 and 75 % quantile, random search 91.69, 92.41 and 92.59 %.
@@ -16,7 +16,7 @@ within the 25, 50 and 75 % quantile, random search 91.69, 92.41 and 92.59 %.
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 LATENCY = "predictors/macro/saved/latency_ms"
 
@@ -34,5 +34,5 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False, predicted=(LATENCY,))
-    c.controllers = settings.ALL_UNDER_TARGET
+    c.controllers = methods.ALL_UNDER_TARGET
     return c

@@ -1,10 +1,10 @@
 """The comparison of AUTOCoMET's Table I: three types of device, all methods, NAS-Bench-201.
 
-    python -m launch.study --config=configs/studies/autocomet_table1.py --directory=studies/table1
+    nasjax study --config=studies/autocomet_table1 --directory=studies/table1
 
 CIFAR-100. Type 1 (flagship): Pixel 3 (Snapdragon 845); type 2 (mid-tier): Samsung Galaxy A50
 (Exynos 9610); type 3 (low-tier): Raspberry Pi 4 (four Cortex-A72, no accelerator), latencies of
-HELP. A target is the median over all cells. Energy is HW-NAS-Bench's of the Jetson TX2.
+HELP. A bound is the median over all cells. Energy is HW-NAS-Bench's for the Jetson TX2.
 
 Expected (commit f2f42a3, 11 minutes on 2 CPU cores): mean test accuracy of AUTOCoMET's best
 feasible cell 70.97, 70.24 and 71.13 %, of NAS+Predictor's 70.90, 70.31 and 71.20 %, of MnasNet's
@@ -13,7 +13,7 @@ feasible cell 70.97, 70.24 and 71.13 %, of NAS+Predictor's 70.90, 70.31 and 71.2
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -29,9 +29,9 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    c.controllers = settings.UNDER_TARGET | dict(
-        mnasnet=settings.mnasnet(-0.07, -0.07),
-        nas_predictor=settings.nas_predictor(0.1, "excess"),
-        autocomet=settings.autocomet(),
+    c.controllers = methods.UNDER_TARGET | dict(
+        mnasnet=methods.mnasnet(-0.07, -0.07),
+        nas_predictor=methods.nas_predictor(0.1, "excess"),
+        autocomet=methods.autocomet(),
     )
     return c

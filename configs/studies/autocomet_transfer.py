@@ -1,22 +1,23 @@
-"""What a trained AUTOCoMET knows on another device: Q does not depend on the device.
+"""AUTOCoMET with nets that were trained on another device: Q does not depend on the device.
 
     for seed in 0 1 2 3 4 5 6 7; do
-        python -m launch.search --config=configs/nas_bench_201/autocomet.py \
-            --config.seed=$seed --workdir=runs/autocomet_$seed
+        nasjax search --config=nas_bench_201/autocomet \
+            --config.seed=$seed --directory=runs/autocomet_$seed
     done
-    python -m launch.study --config=configs/studies/autocomet_transfer.py \
+    nasjax study --config=studies/autocomet_transfer \
         --directory=studies/transfer
 
-The searches (Pixel 3, CIFAR-100) leave `learned.npz`; the study goes on with their nets on other
-devices, and on other data sets, beside searches that begin anew. A seed draws one of the eight.
+The searches (Pixel 3, CIFAR-100) leave `learned.npz`. The study starts from their nets on other
+devices and on other data sets, and compares with searches that start from nothing. A seed draws one
+of the eight nets.
 
 Expected (commit f2f42a3, 6 minutes on one CPU core): on a Raspberry Pi 4, CIFAR-100, 14 queries to
-within 0.5 % of the best feasible cell in 96 % of the seeds, from nothing more than 100 (39 %).
+within 0.5 % of the best feasible cell in 96 % of the seeds; from nothing more than 100 (39 %).
 """
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 SOURCES = tuple(f"runs/autocomet_{seed}/learned.npz" for seed in range(8))
 
@@ -34,8 +35,8 @@ def get_config() -> ml_collections.ConfigDict:
     )
     c.evaluator = dict(noise=False)
     c.controllers = dict(
-        random_search=settings.RANDOM_SEARCH,
-        autocomet=settings.autocomet(),
-        autocomet_transferred=settings.autocomet(initial=SOURCES),
+        random_search=methods.RANDOM_SEARCH,
+        autocomet=methods.autocomet(),
+        autocomet_transferred=methods.autocomet(initial=SOURCES),
     )
     return c

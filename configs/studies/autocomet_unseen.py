@@ -1,23 +1,24 @@
-"""AUTOCoMET for devices that were never or hardly measured: latency predicted in the loop.
+"""AUTOCoMET for devices with few measurements or none: the latency is predicted in the loop.
 
-    python -m launch.predictor --config=configs/predictors/unseen_in_search.py \\
+    nasjax predictor --config=predictors/unseen_in_search \\
         --directory=predictors/unseen_in_search
-    python -m launch.study --config=configs/studies/autocomet_unseen.py --directory=studies/unseen
+    nasjax study --config=studies/autocomet_unseen --directory=studies/unseen
 
 HELP's new devices, NAS-Bench-201, CIFAR-10, at most the median latency. Searches see the measured
-latency, or what is predicted after ten cells were measured, or before any was: then the order is
-known but not how many milliseconds, so `0_samples` cannot work and `0_relative` asks for at most
-the median of what is predicted. An answer is what such a search takes for feasible; the report says
-how many really are.
+latency, or the latency predicted after ten cells were measured, or before any was. In the last case
+the order of cells is known but not their milliseconds: `0_samples` cannot work, and `0_relative`
+asks for at most the median of the predicted latencies. An answer is a cell that the search takes
+for feasible; the report says how many really are.
 
 Expected (commit f2f42a3, 20 minutes on one CPU core): with ten samples about as many queries as
 with all measured, and 96 to 100 % of the answers keep the measured target (60 % on the Pixel 2);
-0_relative comes to the good cells as fast, but 2 to 100 % keep it. docs/autocomet_studies.md.
+0_relative comes to the good cells as fast, but 2 to 100 % keep it. All figures are in
+docs/results/autocomet_studies.md.
 """
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 SAVED = "predictors/unseen_in_search/saved"
 DEVICES = ("titan_rtx_256", "gold_6226", "fpga", "pixel2", "raspi4", "eyeriss")
@@ -35,12 +36,12 @@ def get_config() -> ml_collections.ConfigDict:
         reference="autocomet",
     )
     c.evaluator = dict(noise=False)
-    methods = dict(
-        autocomet=settings.autocomet(),
-        regularized_evolution=settings.UNDER_TARGET["regularized_evolution"],
+    compared = dict(
+        autocomet=methods.autocomet(),
+        regularized_evolution=methods.UNDER_TARGET["regularized_evolution"],
     )
-    c.controllers = dict(random_search=settings.RANDOM_SEARCH)
-    for label, method in methods.items():
+    c.controllers = dict(random_search=methods.RANDOM_SEARCH)
+    for label, method in compared.items():
         c.controllers[label] = method
         for samples in (10, 0):
             predicted = {"predicted": (f"{SAVED}/help--{{cost}}--{samples}",)}

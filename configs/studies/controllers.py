@@ -1,19 +1,19 @@
 """All controllers on NAS-Bench-201 (three data sets) and NAS-Bench-Macro: 300 and 15,000 queries.
 
-    python -m launch.study --config=configs/studies/controllers.py --directory=studies/controllers
+    nasjax study --config=studies/controllers --directory=studies/controllers
 
-Every method with its default settings. A learner with fewer than 100 updates is marked
-untrained: at 300 queries TRL-HPO is. 500 seeds; TRL-HPO at 15,000 queries takes most of the time,
-with --config.study.seeds=50 a tenth of it.
+Every method has its default settings and 500 seeds. A learner with fewer than 100 updates is marked
+untrained, as TRL-HPO is at 300 queries. TRL-HPO at 15,000 queries takes most of the time; with
+--config.study.seeds=50 it takes a tenth of it.
 
 Expected: at 300 queries local search and regularised evolution lead on all tables; at 15,000 random
-search is ahead of TRL-HPO on all but Macro, where they are level. README's tables name the runs
-(500 seeds on one table, 100 on all).
+search is ahead of TRL-HPO on all but Macro, where they are level. The runs are in
+docs/results/studies.md (500 seeds on one table, 100 on all).
 """
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
@@ -32,8 +32,8 @@ def get_config() -> ml_collections.ConfigDict:
         reference="random_search",
     )
     c.evaluator = dict(noise=True)
-    c.controllers = settings.SIMPLE | dict(
+    c.controllers = methods.SIMPLE | dict(
         multi_agent=dict(controller=dict(name="multi_agent")),
-        trl_hpo=settings.trl_hpo(),
+        trl_hpo=methods.trl_hpo(),
     )
     return c

@@ -1,27 +1,27 @@
-"""MnasNet's space under targets of two devices: five methods, 300 queries.
+"""Five methods in MnasNet's space under constraints on two devices, 300 queries.
 
-    python -m launch.predictor --config=configs/predictors/accel_nasbench.py \\
+    nasjax predictor --config=predictors/accel_nasbench \\
         --directory=predictors/accel_nasbench
-    python -m launch.study --config=configs/studies/mnasnet.py --directory=studies/mnasnet
+    nasjax study --config=studies/mnasnet --directory=studies/mnasnet
 
-The first command fits the surrogates that stand for training on ImageNet and for the devices; the
-accuracy that searches see and the one that is reported come from halves of the measured networks.
-The targets are the medians of 10,000 random networks: ms on a ZCU102 (FPGA) and per image on an
-A100.
+The first command fits the surrogates that stand for training on ImageNet and for the devices. The
+accuracy that searches see and the one that is reported come from different halves of the measured
+networks. The bounds are the medians of 10,000 random networks: ms on a ZCU102 (FPGA), and ms per
+image on an A100.
 
-Expected (commit dee1849, 20 seeds, 2.4 minutes on 2 CPU cores): reported top-1 under 6.98 ms on the
-ZCU102: REINFORCE 67.19 %, regularised evolution 67.03 %, AUTOCoMET 66.99 %, local search 66.55 %,
-random search 65.53 %; under 0.134 ms on the A100 67.31, 67.55, 67.45, 66.68 and 65.54 %. Accuracies
-are those of Accel-NASBench's proxy training, as the surrogates predict them.
+Expected (commit dee1849, 20 seeds, 2.4 minutes on 2 CPU cores): reported top-1 within 6.98 ms on
+the ZCU102: REINFORCE 67.19 %, regularised evolution 67.03 %, AUTOCoMET 66.99 %, local search 66.55
+%, random search 65.53 %; within 0.134 ms on the A100 67.31, 67.55, 67.45, 66.68 and 65.54 %.
+Accuracies are those of Accel-NASBench's proxy training, as the surrogates predict them.
 """
 
 import ml_collections
 
-from configs.studies import settings
+from . import methods
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """All see the target; REINFORCE has MnasNet's soft exponents, AUTOCoMET its defaults."""
+    """All methods see the bound; REINFORCE has MnasNet's soft exponents, AUTOCoMET its defaults."""
     c = ml_collections.ConfigDict()
     c.study = dict(
         tables=("mnasnet/imagenet",),
@@ -39,8 +39,8 @@ def get_config() -> ml_collections.ConfigDict:
         reported="top1_reported",
         noise=True,
     )
-    c.controllers = settings.UNDER_TARGET | dict(
-        reinforce=settings.mnasnet(-0.07, -0.07),
-        autocomet=settings.autocomet(),
+    c.controllers = methods.UNDER_TARGET | dict(
+        reinforce=methods.mnasnet(-0.07, -0.07),
+        autocomet=methods.autocomet(),
     )
     return c

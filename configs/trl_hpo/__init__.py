@@ -1,1 +1,1 @@
-"""TRL-HPO."""
+"""TRL-HPO with trained candidates."""

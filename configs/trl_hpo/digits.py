@@ -1,22 +1,23 @@
 """TRL-HPO on scikit-learn's handwritten digits (8x8), the first thing to run.
 
-    python -m launch.search --config=configs/trl_hpo/digits.py --workdir=runs/digits
+    nasjax search --config=trl_hpo/digits --directory=runs/digits
 
-Expected: a CNN of at least 97 % test accuracy, in a few minutes on 2 CPU cores. README's table
-names the run.
+Expected: a CNN of at least 97 % test accuracy, in a few minutes on 2 CPU cores. The run is in
+docs/results/trl_hpo.md.
 
-It departs from the paper where the paper's protocol takes days: fewer and smaller episodes,
-learning from the 16th layer on, 25 updates of 4 rows per episode (100 in all), batches of 32 with a
-decaying learning rate. Much of its time goes into compiling, hence the padded widths.
+It departs from the paper where the paper's protocol takes days: it has fewer and smaller episodes,
+learns from the 16th layer on, makes 25 updates of 4 rows per episode (100 in all), and trains
+candidates with batches of 32 and a decaying learning rate. Much of the time goes into compiling;
+padded widths make it less.
 """
 
 import ml_collections
 
-from configs.trl_hpo import mnist_paper
+from . import mnist_paper
 
 
 def get_config() -> ml_collections.ConfigDict:
-    """The paper's settings, but for what is said above."""
+    """The paper's settings, with the changes named above."""
     c = mnist_paper.get_config()
     c.data.update(name="digits", train_size=928, validation_size=512, mean=0.3049, std=0.3758)
     c.controller.update(models_per_episode=4, updates_per_episode=25, batch_size=4)

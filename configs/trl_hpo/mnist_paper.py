@@ -1,22 +1,22 @@
 """TRL-HPO's published protocol on MNIST, for an accelerator.
 
-    python -m launch.search --config=configs/trl_hpo/mnist_paper.py --workdir=runs/mnist_paper
+    nasjax search --config=trl_hpo/mnist_paper --directory=runs/mnist_paper
 
 Expected: the paper reports a best accuracy of 99.1 % after 99.3 hours on a V100 (Table II). This
 protocol has not been run here to its end; no time is promised.
 
-MNIST is read from tfds, prepared once (see README, "Data sets"), or from its four files with
+MNIST is read from tfds, prepared once (see docs/data.md), or from its four files with
 --config.data.name=idx:DIRECTORY.
 
-Where learning starts: the paper updates "once the ER buffer is full", and its code has 20,000 rows.
+Start of learning: the paper updates "once the ER buffer is full", and its code has 20,000 rows.
 A model stops after about 2 to 3 layers, so an episode of 10 models adds about 25 rows and 500
 episodes about 12,500: the published buffer would never fill. Here the capacity is the published one
 and learning starts at `min_size` = 2,000 rows, about episode 80; from then on the run makes
 5 updates per episode, about 2,100 in all.
 
 Every setting of a TRL-HPO search is listed here, with the paper's value or, where the paper is
-silent, its released code's (but for `actor_state`, see the method's README); the other configs of
-this folder say where they depart.
+silent, its released code's (except `actor_state`, see nasjax/controllers/trl_hpo/README.md). The
+other configs of this folder say where they depart.
 """
 
 import ml_collections

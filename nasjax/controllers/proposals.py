@@ -1,4 +1,4 @@
-"""Proposals of methods that ask for whole architectures."""
+"""Proposals of controllers that propose whole architectures."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from nasjax.types import PROPOSE, Proposal
 def propose_whole(
     architecture: jax.Array, performance_size: int, mask: jax.Array | bool = True
 ) -> Proposal:
-    """[B, L, F] and [B] bool to a proposal without baseline."""
+    """A proposal of architectures [B, L, F] with mask [B] bool, without a baseline."""
     rows = len(architecture)
     return Proposal(
         architecture=architecture,

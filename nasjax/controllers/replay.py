@@ -20,12 +20,12 @@ class Replay(flax.struct.PyTreeNode):
 
     @property
     def capacity(self) -> int:
-        """The most rows it holds; after that the oldest is overwritten."""
+        """The most rows that it holds; a further row overwrites the oldest."""
         return jax.tree.leaves(self.rows)[0].shape[0]
 
     @property
     def size(self) -> jax.Array:
-        """[] int32: rows it holds."""
+        """The number of rows that it holds, [] int32."""
         return jnp.minimum(self.added, self.capacity)
 
 

@@ -10,11 +10,11 @@ from nasjax.types import DiscreteSpace
 
 
 class Sequence(NamedTuple):
-    """One architecture and how it came about.
+    """One architecture and the choices that built it.
 
     Attributes:
-      choices: [L] int32, an option each; K = ended here or before.
-      allowed: [L, K + 1] bool, what could have been chosen; after the end K alone.
+      choices: [L] int32, an option per layer; K = ended here or before.
+      allowed: [L, K + 1] bool, the choices that were allowed; after the end, K alone.
       architecture: [L, F] int32.
     """
 
@@ -27,7 +27,7 @@ Choose = Callable[[int, jax.Array, jax.Array], jax.Array]
 
 
 def build(space: DiscreteSpace, choose: Choose) -> Sequence:
-    """One choice after another.
+    """Builds an architecture, one choice after another.
 
     Args:
       choose: (layer, the choice before or K [] int32, allowed [K + 1]) -> choice [] int32.
@@ -42,7 +42,7 @@ def build(space: DiscreteSpace, choose: Choose) -> Sequence:
         only_end = jnp.arange(end + 1) == end
         mask = jnp.where(ended, only_end, space.allowed(architecture, jnp.int32(i)))
         choice = choose(i, previous, mask).astype(jnp.int32)
-        choice = jnp.where(ended, end, choice)  # whoever chooses need not look at the mask
+        choice = jnp.where(ended, end, choice)  # `choose` may ignore the mask
         ended = choice == end
         layer = jnp.where(ended, 0, options[jnp.minimum(choice, end - 1)])
         architecture = architecture.at[i].set(layer)

@@ -4,10 +4,8 @@ The search uses the source's training images only. `load_test` is the one door t
 and is called once, by `runs/final_test`, when a search is over.
 """
 
-import dataclasses
 import difflib
 import hashlib
-import math
 import pathlib
 import struct
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasjax.config import NonNegativeInt, PositiveFloat, PositiveInt, settings
 from nasjax.data import cache
 from nasjax.data.digits import open_digits
 from nasjax.data.idx import open_idx
@@ -24,7 +23,7 @@ from nasjax.data.tfds_source import open_tfds
 from nasjax.errors import UserError
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("data")
 class DataConfig:
     """Section `data` of a config: which images, how many of them, and how they are scaled.
 
@@ -33,32 +32,17 @@ class DataConfig:
     """
 
     name: str  # digits | idx:DIR | tfds:NAME
-    train_size: int  # images of search-train
-    validation_size: int  # images of search-validation, disjoint from search-train
+    train_size: PositiveInt  # images of search-train
+    validation_size: PositiveInt  # images of search-validation, disjoint from search-train
     mean: float  # inputs are (pixel / largest pixel - mean) / std; MNIST .1307, .3081
-    std: float
-    split_seed: int = 0  # chooses the split, not the search
+    std: PositiveFloat
+    split_seed: NonNegativeInt = 0  # chooses the split, not the search
     data_dir: str = ""  # where tfds keeps prepared data; "": its default, ~/tensorflow_datasets
     manual_dir: str = ""  # folder with the data set's own files, fetched by hand
     download: bool = False  # may tfds use the network
 
     def __post_init__(self) -> None:
         _kind_and_address(self)
-        for key, lowest in (("train_size", 1), ("validation_size", 1), ("split_seed", 0)):
-            value = getattr(self, key)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise UserError(
-                    f"config.data.{key}={value!r}; must be a whole number, {lowest} or more"
-                )
-        for key in ("mean", "std"):
-            value = getattr(self, key)
-            if not isinstance(value, int | float) or not math.isfinite(value):
-                raise UserError(f"config.data.{key}={value!r}; must be a finite number")
-        if self.std <= 0:
-            raise UserError(
-                f"config.data.std={self.std!r}; must be above 0, as inputs are divided by it "
-                f"(MNIST: 0.3081)"
-            )
 
 
 class Split(NamedTuple):

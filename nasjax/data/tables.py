@@ -9,18 +9,18 @@ byte for byte, the one this code was written for.
 
 import hashlib
 import io
-import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from nasjax import files
 from nasjax.config import unknown
 from nasjax.errors import UserError
 
 VERSION = 1  # of the files' layout, see third_party/convert.py
 
-_THIRD_PARTY = pathlib.Path(__file__).parents[2] / "third_party"
+_THIRD_PARTY = files.shipped("third_party")
 
 # Here rather than in a file beside the tables: the code says which data its words are true of.
 _SHA256 = {

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nasjax import files
 from nasjax.config import unknown
 from nasjax.errors import UserError
 
@@ -33,7 +34,7 @@ TASK = ("image_size", "classes")
 CONTEXT = (*(f"is_{kind}" for kind in KINDS), *NUMBERS, *SETTINGS, *TASK)
 NOTES = ("title", "sources", "note")
 
-_PUBLISHED = pathlib.Path(__file__).parents[2] / "third_party" / "devices.json"
+_PUBLISHED = files.shipped("third_party") / "devices.json"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,6 @@ search made the most of in the one is no error of the other.
 
 import dataclasses
 import functools
-import hashlib
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,11 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
-from nasjax.evaluation.table import Rows, check_batches, outcome_of
+from nasjax import files
+from nasjax.config import PositiveInt, check, settings
+from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, PredictorFn, Rows
+from nasjax.evaluation.table import BatchSize, images_of_counts, outcome_of
 from nasjax.predictors import saved
 from nasjax.predictors.predictor import Params, Prediction, Predictor
-from nasjax.predictors.saved import Saved
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import Evaluator, Outcome, Proposal
@@ -30,32 +30,22 @@ _AT_ONCE = 65_536  # architectures predicted together on the host: their feature
 SAMPLED, SAMPLE_SEED = 10_000, 0  # networks that stand for a whole space, see `drawn_from`
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("evaluator")
 class SurrogateConfig:
-    """Section `evaluator` of a config.
+    """Section `evaluator` of a config."""
 
-    Attributes:
-      data_set: that the predictors are of.
-      directory: holds them, a folder each (`launch.predictor` writes it).
-      accuracy: folder of the one whose accuracies a search sees; reported: of the one that is read
-        when the search is over. Both predict from 0 to 1.
-      costs: folders of those whose values outcomes hold as costs, in that order.
-      digest: of the predictors, filled in when a run begins, which goes on with no others.
-      noise, validation_batches, validation_batch_size: as a table's, see `TableConfig`.
-    """
-
-    data_set: str
-    directory: str
+    data_set: str  # the data set of the predicted accuracies
+    directory: str  # holds the predictors, a folder each (`launch.predictor` writes it)
+    # Folder of the predictor whose accuracies a search sees, and of the one that is read when the
+    # search is over. Both predict from 0 to 1.
     accuracy: str = "top1_search"
     reported: str = "top1_reported"
-    costs: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()  # folders of the predictors of the outcomes' costs, in that order
+    # Of the predictors, filled in when a run begins; a run resumes with these predictors only.
     digest: str | None = None
-    noise: bool = True
-    validation_batches: int = 32
-    validation_batch_size: int = 16
-
-    def __post_init__(self) -> None:
-        check_batches(self)
+    noise: bool = True  # this and the batches below: see `TableConfig`
+    validation_batches: PositiveInt = 32
+    validation_batch_size: BatchSize = 16
 
 
 class Surrogate(NamedTuple):
@@ -63,9 +53,6 @@ class Surrogate(NamedTuple):
 
     predictor: Predictor
     params: Params
-
-
-Method = Callable[[Saved, SlotSpace], Predictor]
 
 
 class Surrogates(NamedTuple):
@@ -76,7 +63,7 @@ class Surrogates(NamedTuple):
     costs: tuple[Surrogate, ...]
 
 
-def load(config: SurrogateConfig, space: SlotSpace, method: Method) -> Surrogates:
+def load(config: SurrogateConfig, space: SlotSpace, method: PredictorFn) -> Surrogates:
     """Reads the predictors.
 
     Args:
@@ -98,7 +85,7 @@ def load(config: SurrogateConfig, space: SlotSpace, method: Method) -> Surrogate
 
 @functools.lru_cache(maxsize=64)  # a study assembles every cell some times
 def _read(
-    path: pathlib.Path, fingerprint: str, space: SlotSpace, method: Method
+    path: pathlib.Path, fingerprint: str, space: SlotSpace, method: PredictorFn
 ) -> tuple[Surrogate, Any]:
     """A predictor and the data set that it is of."""
     read = saved.load(path, space.feature_names)
@@ -106,15 +93,14 @@ def _read(
 
 
 def with_digest(config: SurrogateConfig, costs: Sequence[str]) -> SurrogateConfig:
-    """The config, its digest that of the accuracies' predictors and those of these costs.
+    """The config, its digest that of its predictors and of those of more costs.
 
     Raises:
       UserError: one is missing, or they are not those that the config has a digest of.
     """
-    both = hashlib.sha256()
-    for name in (config.accuracy, config.reported, *costs):
-        both.update(f"{name}:{saved.fingerprint(_path(config, name))};".encode())
-    found = both.hexdigest()[:16]
+    names = (config.accuracy, config.reported, *config.costs, *costs)
+    lines = (f"{name}:{saved.fingerprint(_path(config, name))};" for name in names)
+    found = files.digest(*(line.encode() for line in lines))[:16]
     allowed = f"{found!r}, as the predictors in {config.directory} are now, or left out"
     check(config.digest in (None, found), "evaluator.digest", config.digest, allowed)
     return dataclasses.replace(config, digest=found)
@@ -172,6 +158,39 @@ def make_surrogate(
         return of_rows(seed_key, proposal.architecture, jnp.clip(accuracy, 0, 1), stacked)
 
     return Evaluator(jax.jit(evaluate), pure=True, cost_names=config.costs)
+
+
+def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) -> Evaluation:
+    """Reads the saved predictors and makes their evaluator.
+
+    The final test asks the predictor to report. `rows` are those of the sample, see `drawn_from`.
+
+    Raises:
+      UserError: a predictor is missing, damaged, or of another space or data set.
+    """
+    space = request.space
+    surrogates = load(config, space, request.predictor_of)
+    rows = predict_rows(surrogates, space, drawn_from(space)).in_units(request.unit)
+    shown = (surrogates.accuracy, *surrogates.costs)
+
+    def test(architecture: np.ndarray) -> dict[str, Any]:
+        found = predict_rows(surrogates, space, architecture[None])
+        return {"test_accuracy": float(found.reported_accuracy[0])}
+
+    return Evaluation(
+        evaluator_of=functools.partial(
+            make_surrogate,
+            predictors=tuple(each.predictor for each in shown),
+            space=space,
+            config=config,
+        ),
+        source=seen_of(surrogates, request.unit),
+        test=test,
+        validation_batches=config.validation_batches,
+        counts_of=images_of_counts(config),
+        costs=rows.named_costs(config.costs),
+        rows=rows,
+    )
 
 
 def predict_rows(surrogates: Surrogates, space: SlotSpace, architectures: np.ndarray) -> Rows:

@@ -6,15 +6,21 @@ accuracy), once per (seed, data set, architecture), so that a repeated query get
 """
 
 import dataclasses
+import functools
 import math
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import PositiveInt, check, settings, unknown
 from nasjax.data.tables import Table
+from nasjax.errors import UserError
+from nasjax.evaluation import predicted_costs
+from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import INFEASIBLE, INVALID, OK, Evaluator, Outcome, Proposal
@@ -39,50 +45,22 @@ class Batches(Protocol):
         ...
 
 
-def check_batches(config: Batches) -> None:
-    """Raises a UserError unless there are such batches."""
-    count, size = config.validation_batches, config.validation_batch_size
-    check(count >= 1, "evaluator.validation_batches", count, ">= 1")
-    check(1 <= size <= 255, "evaluator.validation_batch_size", size, "1 to 255")
+# Correct images of a batch are counted in one byte.
+BatchSize = Annotated[int, Field(ge=1, le=255)]
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("evaluator")
 class TableConfig:
-    """Section `evaluator` of a config.
+    """Section `evaluator` of a config."""
 
-    Attributes:
-      data_set: one of the table's.
-      costs: names of device costs that outcomes hold, in that order; the table says which it has.
-      predicted: directories of saved predictors, whose costs outcomes hold after those.
-      noise: the batches' accuracies are drawn, as said above; False: all are the table's value.
-      validation_batches: P; validation_batch_size: images of each.
-      digest: of what is `predicted`, filled in when a run begins, which goes on with no others.
-    """
-
-    data_set: str
-    costs: tuple[str, ...] = ()
-    predicted: tuple[str, ...] = ()
-    noise: bool = True
-    validation_batches: int = 32
-    validation_batch_size: int = 16
+    data_set: str  # one of the table's
+    costs: tuple[str, ...] = ()  # device costs of the outcomes, in that order, from the table
+    predicted: tuple[str, ...] = ()  # directories of saved predictors; their costs come after those
+    noise: bool = True  # draw the batches' accuracies, as above; False: all are the table's value
+    validation_batches: PositiveInt = 32  # P
+    validation_batch_size: BatchSize = 16  # images of a batch
+    # Of the predictors in `predicted`, filled in when a run begins; a run resumes with these only.
     digest: str | None = None
-
-    def __post_init__(self) -> None:
-        check_batches(self)
-
-
-class Rows(NamedTuple):
-    """A table in the order of `SlotSpace.index`, on the host; NaN where it has no entry.
-
-    Attributes:
-      search_accuracy: [size] float32 in [0, 1], what a search sees; reported_accuracy: the same
-        architectures' accuracy to report.
-      costs: [size, S] float32, infinite where a device cannot run it.
-    """
-
-    search_accuracy: np.ndarray
-    reported_accuracy: np.ndarray
-    costs: np.ndarray
 
 
 def in_order(table: Table, space: SlotSpace) -> Rows:
@@ -117,6 +95,56 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
         return jax.vmap(one, in_axes=(None, 0))(seed_key, proposal.architecture)
 
     return Evaluator(evaluate, pure=True, cost_names=(*config.costs, *config.predicted))
+
+
+def evaluate_from_table(config: TableConfig, request: EvaluationRequest) -> Evaluation:
+    """Reads the table, the predicted costs beside it, and makes their evaluator.
+
+    The final test reads the accuracy to report.
+
+    Raises:
+      UserError: the space has no such table, the table no such cost, a predictor cannot be used.
+    """
+    space, tables = request.space, request.tables
+    if tables is None or config.data_set not in tables.data_sets:
+        what = f"data set config.evaluator.data_set={config.data_set!r}"
+        raise UserError(unknown(what, config.data_set, list(tables.data_sets if tables else ())))
+    rows = tables.load(config.data_set, config.costs)
+    rows = predicted_costs.append(
+        rows, space, config.predicted, config.data_set, request.predictor_of
+    ).in_units(request.unit)
+
+    def test(architecture: np.ndarray) -> dict[str, Any]:
+        index = int(space.index(jnp.asarray(architecture)))
+        return {"test_accuracy": float(rows.reported_accuracy[index])}
+
+    return Evaluation(
+        evaluator_of=functools.partial(make_table, space=space, config=config),
+        source=rows,
+        test=test,
+        validation_batches=config.validation_batches,
+        counts_of=images_of_counts(config),
+        costs=rows.named_costs((*config.costs, *config.predicted)),
+        best_accuracy=float(np.nanmax(rows.search_accuracy)),
+        rows=rows,
+    )
+
+
+def with_digest(config: TableConfig, costs: Sequence[str]) -> TableConfig:
+    """The config, its digest that of the predictors it names; all of `costs` are among these.
+
+    Raises:
+      UserError: a predictor is missing or damaged, or they are not those that the config names.
+    """
+    found = predicted_costs.digest(config.predicted)
+    allowed = f"{found!r}, as what is predicted is now, or left out"
+    check(config.digest in (None, found), "evaluator.digest", config.digest, allowed)
+    return dataclasses.replace(config, digest=found)
+
+
+def images_of_counts(config: Batches) -> int | None:
+    """Images of a batch if its accuracies are counts of them, else None."""
+    return config.validation_batch_size if config.noise else None
 
 
 def outcome_of(

@@ -26,7 +26,7 @@ class ComparisonConfig:
       costs: targets, e.g. "hw_nas_bench/edgegpu_latency_ms"; one predictor each.
       folder: of measurements of a space's networks on one device, to be fitted on instead of a
         table (see `launch/profile_device.py`); costs are its targets, e.g. "latency_ms".
-      space: of its networks, a key of `registry.TABLE_SPACES`; None without a folder.
+      space: of its networks, a space with tables; None without a folder.
       train: architectures that a predictor is fitted on, of those that the device can run, and at
         most four fifths of them; all others test it.
       seeds: splits, and fits on them.
@@ -71,8 +71,9 @@ class ComparisonConfig:
         if self.folder is None:
             check(self.space is None, "comparison.space", self.space, "None: there is no folder")
             return
-        known = f"one of {', '.join(registry.TABLE_SPACES)}, whose networks the folder has"
-        check(self.space in registry.TABLE_SPACES, "comparison.space", self.space, known)
+        tabled = [name for name, entry in registry.SPACES.items() if entry.tables]
+        known = f"one of {', '.join(tabled)}, whose networks the folder has"
+        check(self.space in tabled, "comparison.space", self.space, known)
         sets = data_sets(self.space or "")
         check(self.data_set in sets, "comparison.data_set", self.data_set, f"of {', '.join(sets)}")
         for name in ("executability", "in_jit"):
@@ -111,7 +112,7 @@ def parse(config: Mapping[str, Any]) -> PredictorStudy:
         check(label is None or label in labels, f"comparison.{key}", label, f"None or {known}")
     strange = [label for label in comparison.curve_of if label not in labels]
     check(not strange, "comparison.curve_of", strange, known)
-    space = registry.TABLE_SPACES[comparison.space or "nas_bench_201"]()
+    space = registry.slot_space(comparison.space or "nas_bench_201")
     predictors, settings = parse_predictors(labels, space)
     plain = dataclasses.asdict(comparison)
     if comparison.folder is not None:  # measured anew, it is another study
@@ -133,9 +134,9 @@ def parse_predictors(
     for label, values in section.items():
         check_label("predictors", label)
         try:
-            name, parsed = registry.parse_member("predictor", values)
-            predictors[label] = registry.PREDICTORS[name][1](parsed, space)
+            member = registry.parse_member("predictor", values)
+            predictors[label] = member.entry.make(member.settings, space)
         except UserError as error:
             raise UserError(f"config.predictors.{label}: {error}") from None
-        settings[label] = {"name": name, **dataclasses.asdict(parsed)}
+        settings[label] = {"name": member.name, **dataclasses.asdict(member.settings)}
     return predictors, settings

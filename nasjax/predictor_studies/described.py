@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from nasjax import files
 from nasjax.config import check, check_sections, parse_section
 from nasjax.devices import measurements
 from nasjax.devices.measurements import Measurements
@@ -26,7 +27,7 @@ from nasjax.runs.workdir import write_json
 
 SECTIONS = ("described", "predictors")
 WAYS = ("rows", "networks", "devices")
-_PUBLISHED = pathlib.Path(__file__).parents[3] / "third_party"
+_PUBLISHED = files.shipped("third_party")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.build import TableParts, assemble_table
+from nasjax.build import Search, assemble_table
 from nasjax.data.tables import load_table
 from nasjax.predictor_studies.config import PredictorStudy
 from nasjax.predictor_studies.fits import Measured, compiled, seconds, split
@@ -109,7 +109,7 @@ def _in_search(study: PredictorStudy, predictor: Predictor, params: Params) -> f
     return (with_it - without) / (_SEARCHES * _QUERIES) * 1e6
 
 
-def _predicting(parts: TableParts, predictor: Predictor, params: Params) -> TableParts:
+def _predicting(parts: Search, predictor: Predictor, params: Params) -> Search:
     """The same search, its costs predicted query by query."""
 
     def evaluate(key: jax.Array, proposal: Proposal) -> Outcome:

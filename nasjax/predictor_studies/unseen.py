@@ -110,7 +110,7 @@ def parse(config: Mapping[str, Any]) -> UnseenStudy:
     """
     check_sections(config, SECTIONS, "a study of unseen devices")
     unseen = parse_section(UnseenConfig, config["unseen"], "unseen")
-    name, settings = registry.parse_member("predictor", config["known"])
+    member = registry.parse_member("predictor", config["known"])
     splits = {}
     for label, section in config["splits"].items():
         check_label("splits", label)
@@ -122,10 +122,10 @@ def parse(config: Mapping[str, Any]) -> UnseenStudy:
     resolved = {
         "unseen": dataclasses.asdict(unseen),
         "splits": {label: _plain(split) for label, split in splits.items()},
-        "known": {"name": name, **dataclasses.asdict(settings)},
+        "known": {"name": member.name, **dataclasses.asdict(member.settings)},
         "transfer": dataclasses.asdict(believed),
     }
-    predictor = registry.PREDICTORS[name][1](settings, None)
+    predictor = member.entry.make(member.settings, None)
     return UnseenStudy(unseen, splits, predictor, believed, resolved)
 
 

@@ -6,7 +6,6 @@
 All members are fitted in one program, vmapped. One member and one round are a plain MLP.
 """
 
-import dataclasses
 import functools
 from typing import Any
 
@@ -15,37 +14,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, PositiveFraction, PositiveInt, settings
 from nasjax.predictors import adam, scaling
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("predictor")
 class BagOfBoostedMlpsConfig:
-    """Settings of the bag and of its nets.
+    """Settings of the bag and of its nets."""
 
-    Attributes:
-      members: of the bag; sample: part of the measurements that each is fitted on.
-      rounds: nets of a member; shrinkage: of each net's answer.
-      width: of a net's two hidden layers.
-      epochs: of Adam with a cosine-decayed learning_rate; batch_size: rows of a step.
-    """
-
-    members: int = 5
-    sample: float = 0.9
-    rounds: int = 4
-    shrinkage: float = 0.7
-    width: int = 64
-    epochs: int = 100
-    batch_size: int = 64
-    learning_rate: float = 3e-3
-
-    def __post_init__(self) -> None:
-        for name in ("members", "rounds", "width", "epochs", "batch_size"):
-            check(getattr(self, name) >= 1, name, getattr(self, name), ">= 1")
-        for name in ("sample", "shrinkage"):
-            check(0 < getattr(self, name) <= 1, name, getattr(self, name), "above 0, at most 1")
-        check(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
+    members: PositiveInt = 5  # of the bag
+    sample: PositiveFraction = 0.9  # part of the measurements that each member is fitted on
+    rounds: PositiveInt = 4  # nets of a member
+    shrinkage: PositiveFraction = 0.7  # factor of each net's output
+    width: PositiveInt = 64  # of a net's two hidden layers
+    epochs: PositiveInt = 100  # of Adam, the learning rate decayed by a cosine
+    batch_size: PositiveInt = 64  # rows of a step
+    learning_rate: PositiveFloat = 3e-3
 
 
 class _Net(nn.Module):

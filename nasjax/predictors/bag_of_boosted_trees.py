@@ -13,14 +13,14 @@ Members take turns between two forms of a function of the features x, because co
 A single form is a setting; so is "trees", trees_m(x) alone: with one member that is XGBoost itself.
 """
 
-import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import PositiveFraction, PositiveInt, settings
 from nasjax.errors import UserError
 from nasjax.predictors import scaling, trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
@@ -29,35 +29,20 @@ from nasjax.predictors.trees import Trees
 _WITHIN = 0.6827  # of normal errors, the part within one deviation
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("predictor")
 class BagOfBoostedTreesConfig:
-    """Settings of the bag and of its trees.
+    """Settings of the bag and of its trees."""
 
-    Attributes:
-      members: of the bag.
-      sample: part of the measurements that each member is fitted on.
-      form: see above; with "both" members take turns between "sum" and "product". Products need
-        positive values.
-      rounds: trees of a member; depth: of a tree; learning_rate: of a round.
-      row_sample, column_sample: parts of the rows and of the features that a tree may use.
-    """
-
-    members: int = 10
-    sample: float = 0.9
+    members: PositiveInt = 10  # of the bag
+    sample: PositiveFraction = 0.9  # part of the measurements that each member is fitted on
+    # See above; with "both" members alternate between "sum" and "product". A product needs
+    # positive values.
     form: Literal["both", "sum", "product", "trees"] = "both"
-    rounds: int = 400
-    depth: int = 4
-    learning_rate: float = 0.05
-    row_sample: float = 0.8
-    column_sample: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name in ("members", "rounds"):
-            check(getattr(self, name) >= 1, name, getattr(self, name), ">= 1")
-        check(1 <= self.depth <= 8, "depth", self.depth, "from 1 to 8")
-        for name in ("sample", "learning_rate", "row_sample", "column_sample"):
-            value = getattr(self, name)
-            check(0 < value <= 1, name, value, "above 0, at most 1")
+    rounds: PositiveInt = 400  # trees of a member
+    depth: Annotated[int, Field(ge=1, le=8)] = 4  # of a tree
+    learning_rate: PositiveFraction = 0.05  # factor of each tree's output
+    row_sample: PositiveFraction = 0.8  # part of the rows that a tree may use
+    column_sample: PositiveFraction = 0.5  # part of the features that a tree may use
 
 
 def make_bag_of_boosted_trees(config: BagOfBoostedTreesConfig) -> Predictor:

@@ -9,7 +9,6 @@ rows divided by their sums, and H_0 the kinds of the nodes, one of them each,
 BRP-NAS has 4 layers of 600 units and says whether one cell is faster than another.
 """
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -19,30 +18,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, PositiveInt, settings
 from nasjax.predictors import adam
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("predictor")
 class GraphConvolutionConfig:
-    """Settings of the net.
+    """Settings of the net."""
 
-    Attributes:
-      layers, width: of the convolutions.
-      epochs: of Adam with a cosine-decayed learning_rate; batch_size: cells of a step.
-    """
-
-    layers: int = 4
-    width: int = 64
-    epochs: int = 400
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-
-    def __post_init__(self) -> None:
-        for name in ("layers", "width", "epochs", "batch_size"):
-            check(getattr(self, name) >= 1, name, getattr(self, name), ">= 1")
-        check(self.learning_rate > 0, "learning_rate", self.learning_rate, "> 0")
+    layers: PositiveInt = 4  # graph convolutions
+    width: PositiveInt = 64  # units of each
+    epochs: PositiveInt = 400  # of Adam, the learning rate decayed by a cosine
+    batch_size: PositiveInt = 32  # cells of a step
+    learning_rate: PositiveFloat = 3e-3
 
 
 class _Net(nn.Module):

@@ -6,13 +6,14 @@
 B is learned too: boosted trees tell what can run, the predictor of F sees only what could.
 """
 
-import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import PositiveFraction, PositiveInt, settings
 from nasjax.errors import UserError
 from nasjax.predictors import trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
@@ -21,23 +22,13 @@ from nasjax.predictors.trees import Trees
 COST, CAN_RUN = "cost", "can_run"  # what its params hold
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("executability")
 class ExecutabilityConfig:
-    """Settings of the trees that tell what can run.
+    """Settings of the trees that tell which architectures a device can run."""
 
-    Attributes:
-      rounds: trees; depth: of each; learning_rate: of a round.
-    """
-
-    rounds: int = 300
-    depth: int = 6
-    learning_rate: float = 0.1
-
-    def __post_init__(self) -> None:
-        check(self.rounds >= 1, "executability.rounds", self.rounds, ">= 1")
-        check(1 <= self.depth <= 8, "executability.depth", self.depth, "from 1 to 8")
-        rate = self.learning_rate
-        check(0 < rate <= 1, "executability.learning_rate", rate, "above 0, at most 1")
+    rounds: PositiveInt = 300  # trees
+    depth: Annotated[int, Field(ge=1, le=8)] = 6  # of a tree
+    learning_rate: PositiveFraction = 0.1  # factor of each tree's output
 
 
 def make_piecewise(predictor: Predictor, config: ExecutabilityConfig | None = None) -> Predictor:

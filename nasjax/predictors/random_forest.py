@@ -1,32 +1,21 @@
 """A random forest (Breiman, 2001): fitted by scikit-learn, evaluated in JAX."""
 
-import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
+from nasjax.config import PositiveFraction, PositiveInt, settings
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("predictor")
 class RandomForestConfig:
-    """Settings of the forest.
+    """Settings of the forest."""
 
-    Attributes:
-      members: trees.
-      column_sample: part of the features that a split may use.
-    """
-
-    members: int = 100
-    column_sample: float = 0.5
-
-    def __post_init__(self) -> None:
-        check(self.members >= 1, "members", self.members, ">= 1")
-        part = self.column_sample
-        check(0 < part <= 1, "column_sample", part, "above 0, at most 1")
+    members: PositiveInt = 100  # trees
+    column_sample: PositiveFraction = 0.5  # part of the features that a split may use
 
 
 def make_random_forest(config: RandomForestConfig) -> Predictor:

@@ -1,31 +1,20 @@
 """Support vector regression (Drucker et al., 1996): fitted by scikit-learn, evaluated in JAX."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
+from nasjax.config import NonNegativeFloat, PositiveFloat, settings
 from nasjax.predictors import scaling
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("predictor")
 class SupportVectorsConfig:
-    """Settings; values are scaled to deviation 1 beforehand.
+    """Settings; values are scaled to deviation 1 before they are fitted."""
 
-    Attributes:
-      penalty: of an error (C).
-      tolerance: errors up to it cost nothing (epsilon).
-    """
-
-    penalty: float = 3.0
-    tolerance: float = 0.05
-
-    def __post_init__(self) -> None:
-        check(self.penalty > 0, "penalty", self.penalty, "> 0")
-        check(self.tolerance >= 0, "tolerance", self.tolerance, ">= 0")
+    penalty: PositiveFloat = 3.0  # C, the price of an error
+    tolerance: NonNegativeFloat = 0.05  # epsilon: errors up to it are free
 
 
 def make_support_vectors(config: SupportVectorsConfig) -> Predictor:

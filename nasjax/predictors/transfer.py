@@ -15,16 +15,17 @@ tried, and their answers weighed by the evidence that the samples give for each 
 is that of the samples, of the known devices where there are fewer than three.
 """
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, settings
 from nasjax.devices.descriptions import CONTEXT
 from nasjax.errors import UserError
 from nasjax.predictors import scaling
@@ -34,30 +35,22 @@ _OFFSET = 10.0  # deviation of b, in deviations of a device's log costs: anythin
 _FEWEST = 3  # samples that a scale can be read from
 
 
-@dataclasses.dataclass(frozen=True)
-class TransferConfig:
-    """Settings of what is believed before the first sample.
+Grid = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
 
-    Attributes:
-      bandwidth: distance between descriptions at which likeness has dropped to 0.6.
-      floor: likeness of a device that resembles none, and of the ideal one; large: descriptions
-        do not count.
-      known_spread, feature_spread, noise: the grid, deviations of w, v and the noise; in units of
-        a device's deviation of log costs.
+
+@settings("transfer")
+class TransferConfig:
+    """Settings of the prior, before the first sample.
+
+    The grids are deviations of w, v and the noise, in units of the deviation of a device's log
+    costs.
     """
 
-    bandwidth: float = 0.5
-    floor: float = 0.1
-    known_spread: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
-    feature_spread: tuple[float, ...] = (0.1, 0.3, 1.0)
-    noise: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)
-
-    def __post_init__(self) -> None:
-        for name in ("bandwidth", "floor"):
-            check(getattr(self, name) > 0, f"transfer.{name}", getattr(self, name), "> 0")
-        for name in ("known_spread", "feature_spread", "noise"):
-            grid = getattr(self, name)
-            check(bool(grid) and min(grid) > 0, f"transfer.{name}", grid, "numbers > 0")
+    bandwidth: PositiveFloat = 0.5  # distance between descriptions at which likeness is 0.6
+    floor: PositiveFloat = 0.1  # likeness of an unlike device; large: descriptions do not count
+    known_spread: Grid = (0.25, 0.5, 1.0, 2.0)  # of w
+    feature_spread: Grid = (0.1, 0.3, 1.0)  # of v
+    noise: Grid = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""How figures look and become SVG text that follows the page's colours, for all reports.
+"""The style of all figures, and their SVG text, which follows the colours of a page.
 
 Text stays text. Ink, grid and muted colours are drawn in stand-in colours and replaced by CSS
-variables, so that one picture reads well on a light and on a dark page. Series colours are from
-Okabe and Ito's palette, which is safe for colour-blind readers. matplotlib is imported on use.
+variables, so that one picture reads well on a light and on a dark page. The colours of series are
+from Okabe and Ito's palette, which is safe for colour-blind readers. matplotlib is imported on use.
 """
 
 import contextlib
@@ -26,10 +26,11 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
     "#cc79a7",
     "#8b929c",
 )
+SERIES_COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, "#56b4e9", "#8c613c")  # sky blue and brown
 
 
 class Inks(NamedTuple):
-    """Colours of text, of secondary text and of lines behind the data."""
+    """The colours of text, of secondary text and of lines behind the data."""
 
     ink: str
     muted: str
@@ -41,32 +42,36 @@ PAPER = Inks("#1b1f24", "#57606a", "#d9dee3")
 VARIABLES = {PAGE.ink: "var(--ink)", PAGE.muted: "var(--muted)", PAGE.grid: "var(--grid)"}
 
 
+# matplotlib's settings in all figures; values that name a field of `Inks` stand for its colour.
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "lines.linewidth": 1.5,
+    "text.color": "ink",
+    "axes.titlesize": 9,
+    "axes.titlecolor": "ink",
+    "axes.labelcolor": "muted",
+    "axes.edgecolor": "grid",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "grid",
+    "grid.linewidth": 0.7,
+    "xtick.color": "grid",
+    "xtick.labelcolor": "muted",
+    "ytick.color": "grid",
+    "ytick.labelcolor": "muted",
+}
+
+
 @contextlib.contextmanager
 def style(inks: Inks) -> Iterator[None]:
-    """matplotlib's settings while a figure is drawn."""
+    """Draws figures in the one style, in these inks."""
     import matplotlib
 
-    ink, muted, grid = inks
-    settings: Any = {
-        "svg.fonttype": "none",
-        "font.size": 9,
-        "axes.titlesize": 9,
-        "axes.titlecolor": ink,
-        "text.color": ink,
-        "axes.labelcolor": muted,
-        "axes.edgecolor": grid,
-        "xtick.color": grid,
-        "ytick.color": grid,
-        "xtick.labelcolor": muted,
-        "ytick.labelcolor": muted,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": grid,
-        "grid.linewidth": 0.7,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "lines.linewidth": 1.5,
-    }
+    colours = inks._asdict()
+    settings: Any = {key: colours.get(value, value) for key, value in STYLE.items()}
     with matplotlib.rc_context(settings):
         yield
 
@@ -74,7 +79,11 @@ def style(inks: Inks) -> Iterator[None]:
 def canvas(
     width: float, height: float, columns: int = 1, panels: int = 1
 ) -> "tuple[Figure, list[Axes]]":
-    """A figure of `panels` axes in rows of `columns`; inches."""
+    """A transparent figure of `panels` axes in rows of `columns`.
+
+    Args:
+      width, height: of the figure, inches.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -88,7 +97,12 @@ def canvas(
 
 
 def to_svg(figure: "Figure", name: str) -> str:
-    """The figure as an <svg> element: ids unique to it, colours as CSS variables, no metadata."""
+    """The figure as an <svg> element: colours as CSS variables, no metadata.
+
+    Args:
+      figure: drawn in the inks PAGE.
+      name: unique in the page; all ids begin with it.
+    """
     import matplotlib
 
     text = io.StringIO()
@@ -107,7 +121,12 @@ def to_svg(figure: "Figure", name: str) -> str:
 
 
 def accuracy_scale(axes: "Axes", values: Sequence[float] | np.ndarray) -> None:
-    """Accuracy in per cent; stretched towards 100 % where good models would crowd together."""
+    """Labels the y axis in per cent, stretched towards 100 % where good models would crowd.
+
+    Args:
+      axes: to be changed.
+      values: the accuracies in [0, 1] that it shows; NaN is left out.
+    """
     finite = np.array([v for v in values if math.isfinite(v)] or [0.0, 1.0])
     low, high = float(finite.min()), float(finite.max())
     if high > 0.9 and low < 0.9:
@@ -129,7 +148,7 @@ def accuracy_scale(axes: "Axes", values: Sequence[float] | np.ndarray) -> None:
 
 
 def legend(axes: "Axes", *, columns: int) -> None:
-    """Above the axes, flush left, without a frame."""
+    """Adds a legend above the axes, flush left, without a frame."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),

@@ -1,18 +1,17 @@
 """The accuracy itself: what methods that propose whole architectures maximise."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
+from nasjax.config import settings
 from nasjax.types import Outcome, Proposal, Reward
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("reward")
 class AccuracyConfig:
-    """Section `reward` of a config: what an architecture earns that cannot be built or trained."""
+    """Section `reward` of a config."""
 
-    invalid: float = 0.0
+    invalid: float = 0.0  # reward of an architecture that cannot be built or trained
 
 
 def make_accuracy(config: AccuracyConfig) -> Reward:

@@ -1,18 +1,17 @@
 """What the latest layer added to the accuracy (TRL-HPO, IV: the progressive reward)."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
+from nasjax.config import settings
 from nasjax.types import Outcome, Proposal, Reward
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("reward")
 class AccuracyGainConfig:
-    """Section `reward` of a config: what a layer earns that cannot be built or trained."""
+    """Section `reward` of a config."""
 
-    invalid: float = -1.0
+    invalid: float = -1.0  # reward of a layer that cannot be built or trained
 
 
 def make_accuracy_gain(config: AccuracyGainConfig) -> Reward:

@@ -3,19 +3,18 @@
 TRL-HPO (IV) rewards every layer with what it added; this is what the ablation compares that with.
 """
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 
+from nasjax.config import settings
 from nasjax.types import Outcome, Proposal, Reward
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("reward")
 class FinalAccuracyConfig:
-    """Section `reward` of a config: what a row earns that cannot be built or trained."""
+    """Section `reward` of a config."""
 
-    invalid: float = -1.0
+    invalid: float = -1.0  # reward of a row that cannot be built or trained
 
 
 def make_final_accuracy(config: FinalAccuracyConfig) -> Reward:

@@ -7,36 +7,27 @@ With both exponents -0.07, MnasNet's soft constraint and ProxylessNAS's reward; 
 above, MnasNet's hard one.
 """
 
-import dataclasses
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, settings
 from nasjax.rewards.target import the_target
 from nasjax.types import Outcome, Proposal, Reward
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("reward")
 class WeightedProductConfig:
-    """Section `reward` of a config.
+    """Section `reward` of a config."""
 
-    Attributes:
-      target: of the first cost that the evaluator gives, in its unit; None where the limit of a
-        study's `costs` and `quantiles`, or `search.max_cost`, gives it.
-      exponent, exponent_below: w above and not above the target.
-      invalid: what an architecture earns that cannot be built, trained or run.
-    """
-
-    target: float | None = None
-    exponent: float = -0.07
-    exponent_below: float = -0.07
-    invalid: float = 0.0
-
-    def __post_init__(self) -> None:
-        check(self.target is None or self.target > 0, "reward.target", self.target, "> 0")
-        for name in ("exponent", "exponent_below"):
-            check(getattr(self, name) <= 0, f"reward.{name}", getattr(self, name), "<= 0")
+    # Of the first cost that the evaluator gives, in its unit. None: the bound of a study's `costs`
+    # and `quantiles`, or `search.max_cost`, is the target.
+    target: PositiveFloat | None = None
+    exponent: Annotated[float, Field(le=0)] = -0.07  # w above the target
+    exponent_below: Annotated[float, Field(le=0)] = -0.07  # w elsewhere
+    invalid: float = 0.0  # reward of an architecture that cannot be built, trained or run
 
 
 def make_weighted_product(config: WeightedProductConfig) -> Reward:

@@ -6,38 +6,28 @@
 With it a Q-learner is what AUTOCoMET's paper (IV) calls NAS+Predictor.
 """
 
-import dataclasses
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import check
+from nasjax.config import NonNegativeFloat, PositiveFloat, settings
 from nasjax.rewards.target import the_target
 from nasjax.types import Outcome, Proposal, Reward
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("reward")
 class WeightedSumConfig:
-    """Section `reward` of a config.
+    """Section `reward` of a config."""
 
-    Attributes:
-      target: of the first cost that the evaluator gives, in its unit; None where the limit of a
-        study's `costs` and `quantiles`, or `search.max_cost`, gives it.
-      weight: of the cost, in accuracy for a cost of the target (or, with "excess", for one of twice
-        the target).
-      penalty: whether all of the cost counts or only what is above the target.
-      invalid: what an architecture earns that cannot be built, trained or run.
-    """
-
-    target: float | None = None
-    weight: float = 0.1
-    penalty: Literal["cost", "excess"] = "cost"
-    invalid: float = -1.0
-
-    def __post_init__(self) -> None:
-        check(self.target is None or self.target > 0, "reward.target", self.target, "> 0")
-        check(self.weight >= 0, "reward.weight", self.weight, ">= 0")
+    # Of the first cost that the evaluator gives, in its unit. None: the bound of a study's `costs`
+    # and `quantiles`, or `search.max_cost`, is the target.
+    target: PositiveFloat | None = None
+    # In accuracy: the price of a cost at the target (penalty "cost") or at twice the target
+    # (penalty "excess").
+    weight: NonNegativeFloat = 0.1
+    penalty: Literal["cost", "excess"] = "cost"  # all of the cost, or what is above the target
+    invalid: float = -1.0  # reward of an architecture that cannot be built, trained or run
 
 
 def make_weighted_sum(config: WeightedSumConfig) -> Reward:

@@ -1,286 +1,157 @@
-"""Turn one run directory into facts, and these into report.html and a terminal summary.
+"""The report of a search: reads the run's directory, writes report.html, report.md and figures."""
 
-Works while the search is running. Files are read in `facts`, pictures drawn in `plots`, the page
-and the summary worded in `page`. The test split is never touched: its accuracy is shown only where
-final_test.json already holds it.
-"""
-
-import collections
 import pathlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from nasjax import files
 from nasjax.errors import UserError
-from nasjax.run_report import device_costs, page
-from nasjax.run_report.facts import (
-    Best,
-    Budget,
-    CurvePoint,
-    Facts,
-    Layer,
-    Pair,
-    Query,
-    Records,
-    built_layers,
-    layer_text,
-    read_attention,
-    read_json,
-    read_records,
-    section,
-)
-from nasjax.spaces import layer_chain
-from nasjax.types import STATUSES
+from nasjax.reports import render
+from nasjax.reports.render import Picture
+from nasjax.run_report import costs, figures, run_facts, statistics
+from nasjax.run_report.costs import Shaping
+from nasjax.run_report.run_facts import RunFacts, section
+from nasjax.runs import records
+from nasjax.runs.summary import SUMMARY
+from nasjax.runs.workdir import FINAL_TEST
+from nasjax.spaces.layer_chain import LayerChain
+from nasjax.types import UNTRAINED_BELOW_UPDATES
 
-QUIET_SECONDS = 900.0  # a run without summary.json and without news for longer counts as stopped
-NOISE_FREE, GROWN = "validate", "grow"  # the purposes whose rows form trajectories
+TEMPLATE = "run"
 
 
-def write_report(workdir: pathlib.Path, output: pathlib.Path | None = None) -> pathlib.Path:
-    """Write the report of a run to `output` (default: WORKDIR/report.html) and return its path.
+def is_one(directory: pathlib.Path) -> bool:
+    """Whether a directory is the run of a search."""
+    return all((directory / name).is_file() for name in ("config.json", records.EVENTS))
 
-    Raises `UserError` if WORKDIR is no run, or `output` cannot be written.
+
+def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
+    """Writes the report from the files of a run; returns the files written.
+
+    Raises:
+      UserError: the directory is not a run with a record, or a file cannot be written.
     """
-    output = output or workdir / "report.html"
-    text = page.render(collect(workdir, now=time.time()))
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--output={str(output)!r} cannot be written: {error.strerror}") from error
-    return output
+    return write(collect(directory))
 
 
-def terminal_summary(workdir: pathlib.Path) -> str:
-    """A few aligned lines about a run, to print."""
-    return page.summary(collect(workdir, now=time.time()))
+def write(run: RunFacts) -> list[pathlib.Path]:
+    """Writes report.html, report.md and figures/ into the run's directory; returns the files.
 
-
-def collect(workdir: pathlib.Path, *, now: float) -> Facts:
-    """Read a run directory into facts; `now` (seconds since 1970) tells running from stopped.
-
-    Raises `UserError` if the directory is missing, is not a run, or holds no event yet.
+    Raises:
+      UserError: a file cannot be written.
     """
-    events = workdir / "events.jsonl"
-    if not workdir.is_dir():
-        raise UserError(f"WORKDIR={str(workdir)!r} does not exist; name the workdir of a search")
-    if not (workdir / "config.json").is_file() or not events.is_file():
-        needs = "it needs config.json and events.jsonl"
-        raise UserError(f"WORKDIR={str(workdir)!r} is not a run directory: {needs}")
-    records = read_records(events)
-    if not records.queries and not records.rounds:
-        raise UserError(f"WORKDIR={str(workdir)!r} has no events yet: events.jsonl holds no row")
-    notes: list[str] = []
-    config = read_json(workdir / "config.json", notes)
-    summary = read_json(workdir / "summary.json", notes)
-    if summary.get("no_answer"):
-        notes.append(f"There is no answer: {summary['no_answer']}.")
-    if records.skipped_lines:
-        notes.append(f"Lines of events.jsonl skipped as not known: {records.skipped_lines}.")
-    age = now - (records.last_time or events.stat().st_mtime)
-    longest = max((r.seconds for r in records.rounds), default=0.0)
-    alive = age < max(QUIET_SECONDS, 5 * longest)
-    space = section(config, "space")
-    finished = {r.round for r in records.rounds}
-    is_chain = space.get("name") == "layer_chain"
-    trajectories = list(whole_trajectories(records.queries, finished)) if is_chain else []
-    most = device_costs.max_cost(config)
-    best = best_architecture(records, summary, most)
-    return Facts(
-        workdir=workdir,
-        status="finished" if summary else "running" if alive else "stopped",
-        config=config,
-        versions=read_json(workdir / "versions.json", notes),
-        final_test=read_json(workdir / "final_test.json", notes),
-        records=records,
-        roles=query_roles(records.queries, finished),
-        best=best,
-        best_noise_free=best_noise_free(records, summary, most),
-        layers=layer_facts(best, records.queries, space) if best else [],
-        curve=learning_curve(records),
-        kinds=count_kinds(trajectories),
-        pairs=count_pairs(trajectories),
-        budget=count_budget(records, summary),
-        attention=read_attention(workdir / "attention.npz", str(space.get("name")), notes),
-        costs=device_costs.of_best(best, records.queries),
-        tradeoff=device_costs.tradeoff(records.queries, config),
-        shaping=device_costs.shaping(records.rounds, str(space.get("name"))),
-        notes=notes,
-    )
+    values = context(run)
+    return render.write(run.directory, TEMPLATE, values, [*values["pictures"].values()])
 
 
-# --- the best architecture ----------------------------------------------------------------------
+def write_html(run: RunFacts, path: pathlib.Path) -> pathlib.Path:
+    """Writes the HTML report alone, to any path.
 
-
-def best_architecture(
-    records: Records, summary: Mapping[str, Any], most: float | None
-) -> Best | None:
-    """The run's own word (summary, else last round), unless a later row has already beaten it.
-
-    Of the rows that cost no more than `most`.
+    Raises:
+      UserError: the file cannot be written.
     """
-    layers = {q.architecture: q.layers for q in records.queries}
-    told = section(summary, "best")
-    if told.get("architecture"):
-        text = str(told["architecture"])
-        encoding = built_layers(told.get("encoding") or [])
-        return Best(text, encoding or layers.get(text, ()), summary.get("validation_accuracy", 0.0))
-    best, since = None, -1
-    if records.rounds and records.rounds[-1].best_accuracy > 0:
-        last = records.rounds[-1]
-        best, since = Best(last.best, layers.get(last.best, ()), last.best_accuracy), last.round
-    for q in records.queries:
-        newer = q.measured and q.round > since and device_costs.keeps(q, most)
-        if newer and (best is None or q.accuracy > best.accuracy):
-            best = Best(q.architecture, q.layers, q.accuracy)
-    return best
+    return files.write_text(path, render.html(TEMPLATE, context(run)))
 
 
-def best_noise_free(
-    records: Records, summary: Mapping[str, Any], most: float | None
-) -> Best | None:
-    """The best of the noise-free validation episodes; None if nothing was measured there."""
-    measured = [q for q in records.queries if q.purpose == NOISE_FREE and q.measured]
-    rows = [q for q in measured if device_costs.keeps(q, most)]
-    told = section(summary, "best_noise_free").get("architecture")
-    named = [q for q in rows if q.architecture == told] or rows
-    top = max(named, key=lambda q: q.accuracy, default=None)
-    return Best(top.architecture, top.layers, top.accuracy) if top else None
+def write_picture(run: RunFacts, path: pathlib.Path) -> pathlib.Path:
+    """Writes the learning curve above the accuracies of all candidates as one PNG.
 
-
-def layer_facts(best: Best, queries: Sequence[Query], space: Mapping[str, Any]) -> list[Layer]:
-    """The best architecture layer by layer: what each prefix reached and what each layer costs.
-
-    A candidate's accuracy depends on its architecture and the run's seed only, so a prefix is
-    looked up by its layers, whichever row measured it. The last row is the closing linear layer.
+    Raises:
+      UserError: the file cannot be written.
     """
-    if space.get("name") != "layer_chain" or not best.layers:
-        return []
-    measured = {q.layers: q.accuracy for q in queries if q.measured}
-    measured[best.layers] = best.accuracy
-    costs: Sequence[layer_chain.LayerRow] = ()
-    if "input_shape" in space and "num_classes" in space:
-        chain = layer_chain.LayerChain(tuple(space["input_shape"]), int(space["num_classes"]))
-        costs = chain.layer_table(best.layers)
-    rows, before = [], 0.0
-    for i, text in enumerate([layer_text(layer) for layer in best.layers]):
-        accuracy = measured.get(best.layers[: i + 1], np.nan)
-        rows.append(Layer(text, accuracy, accuracy - before, costs[i] if costs else None))
-        before = accuracy
-    if costs:
-        rows.append(Layer("flatten + linear", np.nan, np.nan, costs[-1]))
-    return rows
+    picture = Picture("overview", path.name, "", lambda inks: figures.overview(run))
+    return picture.write_png(path.parent)
 
 
-# --- counts -------------------------------------------------------------------------------------
-
-
-def trajectories(queries: Iterable[Query], purpose: str) -> Iterable[list[Query]]:
-    """The rows of every model of one purpose, layer after layer, in the order they were begun."""
-    rows: dict[tuple[int, str, int], list[Query]] = collections.defaultdict(list)
-    for q in queries:
-        if q.purpose == purpose:
-            rows[q.round, q.phase, q.row].append(q)
-    return (sorted(row, key=lambda q: q.repeat) for row in rows.values())
-
-
-def whole_trajectories(queries: Sequence[Query], finished: set[int]) -> Iterable[list[Query]]:
-    """Grown models of finished rounds; a whole architecture, proposed at once, is one row."""
-    done = [q for q in queries if q.round in finished]
-    yield from trajectories(done, GROWN)
-    yield from ([q] for q in done if q.purpose == "propose")
-
-
-def _standing(rows: Iterable[Query]) -> Query | None:
-    """The model a trajectory ended with: its last row that could be built and measured."""
-    return next((q for q in reversed(list(rows)) if q.measured), None)
-
-
-def query_roles(queries: Sequence[Query], finished: set[int]) -> list[str]:
-    """final, prefix, backup, validate or failed; in an unfinished round nothing is final yet."""
-    final = {
-        id(_standing(rows)) for rows in trajectories(queries, GROWN) if rows[0].round in finished
+def context(run: RunFacts) -> dict[str, Any]:
+    """The values that the template reads: the facts of a run and what follows from them."""
+    learning = (row.round for row in run.events.rounds if row.updates > 0)
+    lost = {pair: count.negative for pair, count in run.pairs.items() if count.negative}
+    return {
+        **run._asdict(),
+        "title": title(run),
+        "pictures": figures.pictures(run),
+        "max_cost": section(run.config, "search").get("max_cost"),
+        "evaluator": section(run.config, "evaluator").get("name"),
+        "planned_rounds": section(run.config, "search").get("rounds"),
+        "untrained_below": UNTRAINED_BELOW_UPDATES,
+        "learning_start": next(learning, None),
+        "lost": sorted(lost.items(), key=lambda item: -item[1]),
+        "choices": _choices(run.shaping) if run.shaping and run.shaping.rounds else None,
     }
-    roles = {"backup": "backup", NOISE_FREE: "validate", "propose": "final"}
-    return [
-        "failed"
-        if not q.measured
-        else roles.get(q.purpose, "final" if id(q) in final else "prefix")
-        for q in queries
-    ]
 
 
-def learning_curve(records: Records) -> list[CurvePoint]:
-    """Per finished round: best so far, mean of the models it ended with, noise-free models."""
-    grown: dict[int, list[float]] = collections.defaultdict(list)
-    checked: dict[int, list[float]] = collections.defaultdict(list)
-    for purpose, into in ((GROWN, grown), (NOISE_FREE, checked)):
-        for rows in trajectories(records.queries, purpose):
-            if (last := _standing(rows)) is not None:
-                into[last.round].append(last.accuracy)
-    for q in records.queries:
-        if q.purpose == "propose" and q.measured:
-            grown[q.round].append(q.accuracy)
-    return [
-        CurvePoint(
-            r.round,
-            r.best_accuracy,
-            float(np.mean(grown[r.round])) if grown[r.round] else np.nan,
-            tuple(checked[r.round]),
-        )
-        for r in records.rounds
-    ]
+def _choices(shaping: Shaping) -> dict[str, Any]:
+    """The greedy choices that were made, those that the potentials changed, and Q's part."""
+    by_slot = np.nansum(shaping.changed, axis=1)
+    return {
+        "changed": by_slot.sum(),
+        "made": np.isfinite(shaping.changed).sum(),
+        "slot": shaping.slots[int(by_slot.argmax())],
+        "q_spread": float(np.nanmean(shaping.q_spread)),
+    }
 
 
-def count_kinds(models: Sequence[list[Query]]) -> list[collections.Counter[str]]:
-    """Per position, how many models tried each kind there; `stop`: they had ended before."""
-    slots = max((q.slots for rows in models for q in rows), default=0)
-    counts = [collections.Counter[str]() for _ in range(slots)]
-    for rows in models:
-        layers = rows[-1].layers
-        for i in range(slots):
-            counts[i][layer_chain.KINDS[layers[i][0]] if i < len(layers) else "stop"] += 1
-    return counts
+def title(run: RunFacts) -> str:
+    """The data, the method and the seed of a run."""
+    evaluator, data = section(run.config, "evaluator"), section(run.config, "data")
+    name = data.get("name") or evaluator.get("data_set") or "unknown data"
+    controller = section(run.config, "controller").get("name", "unknown controller")
+    return f"{name}: {controller}, seed {run.config.get('seed', '–')}"
 
 
-def count_pairs(models: Iterable[list[Query]]) -> dict[tuple[str, str], Pair]:
-    """(previous kind, kind) -> how often that layer lost accuracy (TRL-HPO, Fig. 2).
+def collect(directory: pathlib.Path, *, clock: Callable[[], float] = time.time) -> RunFacts:
+    """Reads a run's directory.
 
-    A layer that could not be built or trained is counted as failed, not as negative. Architectures
-    proposed whole have no reward per layer and are left out.
+    Args:
+      directory: of the run.
+      clock: seconds since 1970, to tell running from stopped.
+
+    Raises:
+      UserError: the directory is missing, is not a run, or has no record yet.
     """
-    pairs: dict[tuple[str, str], Pair] = collections.defaultdict(lambda: Pair(0, 0, 0))
-    for rows in models:
-        for q in rows:
-            if q.purpose != GROWN or len(q.layers) < 2:
-                continue
-            before, this = (layer_chain.KINDS[layer[0]] for layer in q.layers[-2:])
-            negative, measured, failed = pairs[before, this]
-            ok = q.measured
-            pairs[before, this] = Pair(
-                negative + (ok and q.reward < 0), measured + ok, failed + (not ok)
-            )
-    return dict(pairs)
-
-
-def count_budget(records: Records, summary: Mapping[str, Any]) -> Budget:
-    """What was spent, from the records; the number of programs from summary.json once it exists."""
-    names = ("trained", "reused", *STATUSES[1:])
-    candidates = dict.fromkeys(names, 0)
-    seconds: dict[str, float] = collections.defaultdict(float)
-    for q in records.queries:
-        known = "trained" if q.first else "reused"
-        candidates[known if q.status == "ok" else q.status] += 1
-        seconds[q.source] += q.seconds
-    purposes = collections.Counter(q.purpose for q in records.queries)
-    compiled = {q.signature for q in records.queries if q.compiled}
-    return Budget(
-        queries=sum(purposes.values()) - purposes[NOISE_FREE],
-        by_purpose=dict(purposes),
-        candidates=candidates,
-        programs_compiled=int(summary.get("programs_compiled", len(compiled))),
-        seconds_by_source=dict(seconds),
-        updates=records.rounds[-1].updates if records.rounds else 0,
-        seconds=sum(r.seconds for r in records.rounds),
+    named = f"WORKDIR={str(directory)!r}"
+    if not directory.is_dir():
+        raise UserError(f"{named} does not exist; name the workdir of a search")
+    if not is_one(directory):
+        needs = f"it needs config.json and {records.EVENTS}"
+        raise UserError(f"{named} is not a run directory: {needs}")
+    events = records.read(directory / records.EVENTS)
+    if not events.candidates and not events.rounds:
+        raise UserError(f"{named} has no events yet: {records.EVENTS} holds no record")
+    damaged: list[str] = []
+    config, versions, summary, tested = (
+        run_facts.read_json(directory / name, damaged)
+        for name in ("config.json", "versions.json", SUMMARY, FINAL_TEST)
+    )
+    space = run_facts.find_space(section(config, "space"))
+    max_cost = section(config, "search").get("max_cost")
+    best = run_facts.incumbent(events.candidates, summary, "best", max_cost)
+    checked = [row for row in events.candidates if row.purpose == statistics.NOISE_FREE]
+    models = statistics.chain_models(events) if isinstance(space, LayerChain) else []
+    budget = statistics.count_budget(events)
+    return RunFacts(
+        directory=directory,
+        status="finished" if summary else run_facts.find_status(events, clock()),
+        config=config,
+        versions=versions,
+        summary=summary,
+        final_test=tested,
+        events=events,
+        roles=statistics.roles(events),
+        best=best,
+        best_noise_free=run_facts.incumbent(checked, summary, "best_noise_free", max_cost),
+        layers=run_facts.describe_layers(best, events.candidates, space),
+        curve=statistics.learning_curve(events),
+        kinds=statistics.count_kinds(models),
+        pairs=statistics.count_pairs(models),
+        budget=budget,
+        untrained=summary.get("learns", True) and budget.updates < UNTRAINED_BELOW_UPDATES,
+        attention=run_facts.read_attention(directory / records.ATTENTION, space, damaged),
+        tradeoff=costs.tradeoff(events.candidates, max_cost),
+        shaping=costs.shaping(events.rounds, getattr(space, "slot_names", ())),
+        damaged_files=damaged,
     )

@@ -1,6 +1,5 @@
 """Checkpoints of a search (Orbax): atomic, the last few kept, a damaged one stepped over."""
 
-import hashlib
 import logging
 import pathlib
 import shutil
@@ -10,11 +9,12 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from nasjax import files
 from nasjax.errors import UserError
 
 
 class Restored(NamedTuple):
-    """A state, and the bytes of `events.jsonl` that belong to it."""
+    """A state, and the length in bytes of `events.jsonl` when it was saved."""
 
     state: Any
     position: int
@@ -24,8 +24,11 @@ class Checkpoints:
     """The checkpoints of one run.
 
     Args:
-      directory: absolute path.
-      kept: so many of the newest stay.
+      directory: where they lie; made if it is missing.
+      kept: the number of newest checkpoints that stay.
+
+    Raises:
+      UserError: the directory cannot be used.
     """
 
     def __init__(self, directory: pathlib.Path, *, kept: int):
@@ -37,10 +40,15 @@ class Checkpoints:
             raise UserError(f"cannot use {directory} for checkpoints: {error}") from error
 
     def save(self, step: int, state: Any, position: int) -> None:
-        """Keeps a state; the step must be higher than any before.
+        """Writes a checkpoint.
+
+        Args:
+          step: higher than of any checkpoint before.
+          state: a pytree.
+          position: bytes of `events.jsonl` that belong to it.
 
         Raises:
-          UserError: it cannot be written; the ones before stay as they are.
+          UserError: it cannot be written; the checkpoints before stay as they are.
         """
         state = jax.device_get(state)
         about = {"position": position, "digest": digest(state)}
@@ -58,13 +66,14 @@ class Checkpoints:
             ) from error
 
     def restore(self, like: Any, *, at_most: int) -> Restored | None:
-        """The newest state that can be used, or None if there is no checkpoint at all.
+        """Reads the newest checkpoint that can be used; None if there is no checkpoint at all.
 
-        Newer ones that cannot are deleted: the rounds that follow take their numbers.
+        Newer checkpoints that cannot be used are deleted: the next rounds take their numbers.
 
         Args:
           like: a state of the same structure and shapes.
-          at_most: bytes of events on disk; a checkpoint that knows of more is stepped over.
+          at_most: bytes of `events.jsonl` on disk; a checkpoint whose position is beyond it is
+            stepped over.
 
         Raises:
           UserError: there are checkpoints, but none can be used; all stay as they are.
@@ -94,11 +103,11 @@ class Checkpoints:
         return None
 
     def close(self) -> None:
-        """Lets go of the directory."""
+        """Releases the directory."""
         self._manager.close()
 
     def _check_room(self, state: Any) -> None:
-        """Asked first, as Orbax answers a full disk with a traceback for every leaf."""
+        """Refuses a full disk first: Orbax would answer with a traceback for every leaf."""
         needed = 2 * sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(state)) + 2**20
         free = shutil.disk_usage(self._directory).free
         if free < needed:
@@ -118,8 +127,7 @@ class Checkpoints:
 def digest(state: Any) -> str:
     """SHA-256 over structure, types, shapes and values of all leaves."""
     leaves, structure = jax.tree.flatten(jax.device_get(state))
-    total = hashlib.sha256(str(structure).encode())
+    contents = [str(structure).encode()]
     for leaf in map(np.asarray, leaves):
-        total.update(f"{leaf.dtype}{leaf.shape}".encode())
-        total.update(leaf.tobytes())
-    return total.hexdigest()
+        contents += [f"{leaf.dtype}{leaf.shape}".encode(), leaf.tobytes()]
+    return files.digest(*contents)

@@ -8,26 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from nasjax.data.datasets import SearchData, Split
+from nasjax import files
 from nasjax.errors import UserError
-from nasjax.runs.workdir import FINAL_TEST, write_json
+from nasjax.runs.workdir import FINAL_TEST
 from nasjax.types import Space
 
-# (architecture [L, F], images to train on, images to be measured on) -> accuracy
-TrainFn = Callable[[np.ndarray, Split, Split], float]
-# architecture [L, F] -> what `final_test` keeps of it: "test_accuracy", and how it was come by
+# architecture [L, F] -> the record of its test: "test_accuracy", and how it was obtained
 TestFn = Callable[[np.ndarray], dict[str, Any]]
 
 
 def final_test(
     workdir: pathlib.Path, architecture: np.ndarray, space: Space, test_fn: TestFn
 ) -> dict[str, Any]:
-    """Measures the best architecture on the test split.
+    """Measures the best architecture on the test split, or reads the result of having done so.
 
-    The result is kept in the run's directory: asked again, it is read from there.
+    Args:
+      workdir: the run's directory, which keeps the result.
+      architecture: [L, F].
+      space: puts the architecture in words.
+      test_fn: measures it on the test split.
 
     Raises:
-      UserError: another architecture was tested in this run already.
+      UserError: another architecture was tested in this run already, or the kept result is damaged.
     """
     path = workdir / FINAL_TEST
     if path.exists():
@@ -45,23 +47,8 @@ def final_test(
         **test_fn(architecture),
         "seconds": round(time.perf_counter() - start, 2),
     }
-    write_json(path, result)
+    files.write_json(path, result)
     return result
-
-
-def retrained(train_fn: TrainFn, search_data: SearchData, load_test: Callable[[], Split]) -> TestFn:
-    """Trains the architecture anew on train + validation and measures it on test."""
-
-    def test_fn(architecture: np.ndarray) -> dict[str, Any]:
-        both = zip(search_data.train, search_data.validation, strict=True)
-        train, test = Split(*map(np.concatenate, both)), load_test()
-        return {
-            "test_accuracy": train_fn(architecture, train, test),
-            "test_images": len(test.labels),
-            "train_images": len(train.labels),
-        }
-
-    return test_fn
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

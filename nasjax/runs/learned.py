@@ -1,6 +1,5 @@
-"""`learned.npz`: what a controller has learned, for another search to begin with."""
+"""`learned.npz`: the parameters that a controller learned, for another search to start from."""
 
-import hashlib
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 from flax import traverse_util
 
+from nasjax import files
 from nasjax.config import check
 from nasjax.errors import UserError
 
@@ -17,30 +17,22 @@ LEARNED = "learned.npz"
 
 
 def save(workdir: pathlib.Path, params: Mapping[str, Any]) -> pathlib.Path | None:
-    """Keeps trees of arrays by name; nothing if there are none.
+    """Writes a controller's parameters, trees of arrays by name; None if there are none.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     flat = traverse_util.flatten_dict(jax.device_get(dict(params)), sep="/")
     if not flat:
         return None
-    path = workdir / LEARNED
-    partial = path.with_name(f".{LEARNED}")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **flat)
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; make room, try again") from error
-    return path
+    return files.write(workdir / LEARNED, lambda file: np.savez(file, allow_pickle=False, **flat))
 
 
 def load(paths: Sequence[str]) -> dict[str, Any]:
-    """What `save` has kept in M files: trees by name, leaves [M, ...].
+    """Reads M files written by `save` into trees by name, leaves [M, ...].
 
     Raises:
-      UserError: one is not there or damaged, or they are of different nets.
+      UserError: a file is missing or damaged, or two differ in names or shapes.
     """
     read = [_load(pathlib.Path(path)) for path in paths]
     shapes = [{name: leaf.shape for name, leaf in flat.items()} for flat in read]
@@ -52,13 +44,13 @@ def load(paths: Sequence[str]) -> dict[str, Any]:
 
 
 def fingerprint(path: str) -> str:
-    """Of a file that `load` can read; another one where it differs.
+    """The SHA-256 of a file that `load` reads.
 
     Raises:
-      UserError: it is not there.
+      UserError: the file cannot be read.
     """
     try:
-        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+        return files.digest(pathlib.Path(path).read_bytes())
     except OSError as error:
         raise _refusal(pathlib.Path(path), error) from None
 

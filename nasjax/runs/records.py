@@ -1,104 +1,230 @@
-"""The record of a run: a line of `events.jsonl` per candidate and per round.
+"""The records of a run: one line of `events.jsonl` per candidate and per round.
 
-Whatever depends on the machine or on chance of timing stands under "physical"; the rest is the
-same, bit for bit, however often the run was interrupted.
+What depends on the machine or on timing stands under "physical". All else is the same, bit for
+bit, however often the run was interrupted.
 """
 
-import hashlib
 import json
 import logging
 import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from nasjax import files
 from nasjax.errors import UserError
 from nasjax.types import MEASURED, PURPOSES, STATUSES, Exchange, SearchState, Space
 
 EVENTS = "events.jsonl"
 ATTENTION = "attention.npz"
-# What is read of a row again; a damaged line may still be JSON.
-_KEYS = {
-    "candidate": {"id", "encoding", "status", "accuracy", "first", "physical"},
-    "round": {"physical"},
-}
 
 
-def read_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
-    """The rows of an events file; lines that are none are left out, as a kill's torn last one."""
+class Candidate(NamedTuple):
+    """The record of one row of an exchange.
+
+    Attributes:
+      round, phase, repeat, row: its place in the search.
+      purpose, status: one of PURPOSES, one of STATUSES.
+      id: the first 16 digits of the SHA-256 of the encoding.
+      architecture: in words.
+      encoding: [L, F].
+      counts: [P] correct images per validation batch; None where accuracies are not counts.
+      accuracy: in [0, 1], on the whole validation split; zero if it was not measured.
+      costs: by name; infinite: a device cannot run it; NaN: not known; empty: not recorded.
+      first: whether the run had not met the architecture before.
+      source: how the result was obtained, e.g. "trained" or "store"; seconds: the time it took.
+      compiled: whether a program had to be compiled for it.
+      time: when it was recorded, seconds since 1970.
+    """
+
+    round: int
+    phase: str
+    repeat: int
+    row: int
+    purpose: str
+    id: str
+    architecture: str
+    encoding: list[list[int]]
+    status: str
+    counts: list[int] | None
+    accuracy: float
+    reward: float
+    costs: dict[str, float]
+    first: bool
+    source: str
+    seconds: float
+    compiled: bool
+    time: float
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it has an accuracy."""
+        return self.status in MEASURED
+
+    @property
+    def first_cost(self) -> float:
+        """The cost that search.max_cost bounds; NaN if there is none."""
+        return next(iter(self.costs.values()), math.nan)
+
+    @property
+    def layers(self) -> tuple[tuple[int, ...], ...]:
+        """See `filled`."""
+        return filled(self.encoding)
+
+
+def filled(encoding: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """The rows [F] of an encoding [L, F] that are not empty."""
+    return tuple(tuple(row) for row in encoding if row[0])
+
+
+class Round(NamedTuple):
+    """The record of one finished round.
+
+    Attributes:
+      updates: that the controller made so far.
+      best_accuracy: of the incumbent, in [0, 1]; zero if there is none.
+      metrics: means over the round's exchanges, by "phase/name".
+      seconds: the round took; time: it ended at, seconds since 1970.
+    """
+
+    round: int
+    updates: int
+    best_accuracy: float
+    metrics: dict[str, float]
+    seconds: float
+    time: float
+
+
+class Events(NamedTuple):
+    """All records of a run, candidates and rounds each in the order in which they were written."""
+
+    candidates: list[Candidate]
+    rounds: list[Round]
+    damaged_lines: int
+
+
+def read(path: pathlib.Path) -> Events:
+    """Reads an events file, also while a search writes it; no records if there is none.
+
+    A line that is not a whole record is left out and counted as damaged. A last line without its
+    line end may still be being written, so it is not counted.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    candidates: list[Candidate] = []
+    rounds: list[Round] = []
+    damaged = 0
     if not path.exists():
-        return
+        return Events(candidates, rounds, damaged)
     try:
-        with path.open("rb") as file:
-            for line in file:
-                row = _row(line)
-                if row is not None:
-                    yield row
+        with path.open("rb") as lines:
+            for line in lines:
+                try:
+                    row = json.loads(line)
+                    if row["event"] == "round":
+                        rounds.append(_round(row))
+                    else:
+                        candidates.append(_candidate(row))
+                except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+                    damaged += line.endswith(b"\n")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+    return Events(candidates, rounds, damaged)
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    known = isinstance(row, dict) and row.get("event") in _KEYS
-    return row if known and _KEYS[row["event"]] <= row.keys() else None
+def _candidate(row: Mapping[str, Any]) -> Candidate:
+    physical, counts = row["physical"], row.get("counts")
+    STATUSES.index(row["status"])  # ValueError: a damaged line may still be JSON
+    PURPOSES.index(row["purpose"])
+    return Candidate(
+        round=int(row["round"]),
+        phase=str(row["phase"]),
+        repeat=int(row["repeat"]),
+        row=int(row["row"]),
+        purpose=row["purpose"],
+        id=str(row["id"]),
+        architecture=str(row["architecture"]),
+        encoding=[[int(value) for value in layer] for layer in row["encoding"]],
+        status=row["status"],
+        counts=None if counts is None else [int(count) for count in counts],
+        accuracy=float(row["accuracy"]),
+        reward=float(row["reward"]),
+        costs=_costs(row),
+        first=bool(row["first"]),
+        source=str(physical.get("source", "none")),
+        seconds=float(physical.get("seconds", 0.0)),
+        compiled=bool(physical.get("compiled", False)),
+        time=float(physical.get("time", 0.0)),
+    )
 
 
-def are_measured(path: pathlib.Path) -> bool:
-    """Whether a candidate of the events file has an accuracy."""
-    return any(row.get("status") in MEASURED for row in read_rows(path))
+def _round(row: Mapping[str, Any]) -> Round:
+    physical, metrics = row["physical"], row["metrics"]
+    return Round(
+        round=int(row["round"]),
+        updates=int(row["updates"]),
+        best_accuracy=float(row["best_accuracy"]),
+        metrics={name: float(value) for name, value in metrics.items() if value is not None},
+        seconds=float(physical["seconds"]),
+        time=float(physical.get("time", 0.0)),
+    )
 
 
-def costs_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """A candidate's costs by name: infinite where a device cannot run it, NaN if not known."""
+def _costs(row: Mapping[str, Any]) -> dict[str, float]:
+    """The inverse of `_plain`, by name."""
     costs = row.get("costs") or {}
     return {name: math.nan if cost is None else float(cost) for name, cost in costs.items()}
 
 
 def _plain(cost: float) -> float | str | None:
-    """As JSON has it, which knows neither NaN nor infinities."""
+    """A cost for JSON, which knows neither NaN nor infinities."""
     return cost if math.isfinite(cost) else None if math.isnan(cost) else str(cost)
 
 
 def _id(architecture: Any) -> str:
-    return hashlib.sha256(np.asarray(architecture).tobytes()).hexdigest()[:16]
+    return files.digest(np.asarray(architecture).tobytes())[:16]
 
 
-def count_candidates(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Rows by what they cost: trained (met for the first time), reused, invalid.
+def count_candidates(candidates: Iterable[Candidate]) -> dict[str, int]:
+    """The number of candidates that were trained, reused, invalid and infeasible.
 
-    "invalid" are all that could not be built, or are over the memory budget; "trained" includes
-    those that diverged or were stopped; "infeasible", if there are, those that a device cannot run.
+    "trained" are met for the first time, also if they diverged or were stopped; "reused" were met
+    before; "invalid" cannot be built or are over the memory budget; "infeasible", a key only if
+    there are any, cannot be run by a device.
     """
     counts = {"trained": 0, "reused": 0, "invalid": 0}
-    for row in rows:
-        if row["event"] == "candidate":
-            name = "trained" if row["first"] else "reused"
-            if row["status"] not in (*MEASURED, "diverged"):
-                name = "infeasible" if row["status"] == "infeasible" else "invalid"
-            counts[name] = counts.get(name, 0) + 1
+    for candidate in candidates:
+        kind = _charged_as(candidate.status, first=candidate.first)
+        counts[kind] = counts.get(kind, 0) + 1
     return counts
 
 
+def _charged_as(status: str, *, first: bool) -> str:
+    if status in (*MEASURED, "diverged"):
+        return "trained" if first else "reused"
+    return "infeasible" if status == "infeasible" else "invalid"
+
+
 class Records:
-    """Appends to a run's events; `position` after a round goes into the checkpoint.
+    """Appends to a run's events file.
 
     Args:
-      workdir: of the run.
+      workdir: the run's directory.
       space: puts architectures in words.
-      provenance: how a result was come by, see `nasjax.types.Evaluator`.
+      provenance: (architecture) -> how its result was obtained, see `nasjax.types.Evaluator`.
       counts_of: images per validation batch if accuracies are counts, else None.
-      num_updates: of the controller's state.
-      cost_names: of the outcomes' costs.
-      position: bytes of the file to keep; what was written after the checkpoint is dropped.
+      num_updates: (controller's state) -> updates made so far.
+      cost_names: [S] of the outcomes' costs.
+      position: bytes of the file to keep, from the checkpoint; later records are dropped.
+
+    Raises:
+      UserError: the file cannot be written, now or later.
     """
 
     def __init__(
@@ -121,11 +247,11 @@ class Records:
             self._file.seek(position)
         except OSError as error:
             raise self._trouble(error) from error
-        rows = list(read_rows(self._path))
-        self._seen = {r["id"]: costs_of(r) for r in rows if r["event"] == "candidate"}
-        self.counts = count_candidates(rows)
-        if lost := self._path.read_bytes().count(b"\n") - len(rows):
-            logging.warning("%s: %d damaged lines are left out", self._path, lost)
+        events = read(self._path)
+        self._seen = {candidate.id: candidate.costs for candidate in events.candidates}
+        self.counts = count_candidates(events.candidates)
+        if events.damaged_lines:
+            logging.warning("%s: %d damaged lines are left out", self._path, events.damaged_lines)
         self._metrics: dict[str, list[float]] = {}
         self._attention: list[dict[str, np.ndarray]] = []
         self._round_start = time.time()
@@ -136,18 +262,19 @@ class Records:
         return self._file.tell()
 
     def costs(self, architecture: Any) -> dict[str, float]:
-        """Of an architecture that was written, by name; nothing if its costs are not known."""
+        """The costs of a recorded architecture [L, F] by name; empty if they are not known."""
         return self._seen.get(_id(architecture), {})
 
     def on_exchange(self, exchange: Exchange) -> None:
         """Writes a row per unmasked candidate."""
         exchange = jax.device_get(exchange)
         rows = [
-            self._candidate(exchange, int(row)) for row in np.flatnonzero(exchange.proposal.mask)
+            self._describe(exchange, int(row)) for row in np.flatnonzero(exchange.proposal.mask)
         ]
         self._write(rows)
-        for kind, count in count_candidates(rows).items():
-            self.counts[kind] = self.counts.get(kind, 0) + count
+        for row in rows:
+            kind = _charged_as(row["status"], first=row["first"])
+            self.counts[kind] = self.counts.get(kind, 0) + 1
         for name, value in exchange.metrics.items():
             if np.ndim(value) == 0:
                 self._metrics.setdefault(f"{exchange.phase}/{name}", []).append(float(value))
@@ -187,7 +314,7 @@ class Records:
         """Closes the file."""
         self._file.close()
 
-    def _candidate(self, exchange: Exchange, row: int) -> dict[str, Any]:
+    def _describe(self, exchange: Exchange, row: int) -> dict[str, Any]:
         proposal, outcome = exchange.proposal, exchange.outcome
         architecture = proposal.architecture[row]
         name = _id(architecture)
@@ -197,7 +324,7 @@ class Records:
         if self._cost_names and status != "invalid":
             costs = zip(self._cost_names, outcome.costs[row].tolist(), strict=True)
             priced = {"costs": {cost: _plain(value) for cost, value in costs}}
-        self._seen[name] = costs_of(priced)
+        self._seen[name] = _costs(priced)
         accuracies = outcome.accuracies[row]
         if self._counts_of is not None:
             counted = np.rint(accuracies * self._counts_of).astype(int).tolist()
@@ -235,17 +362,10 @@ class Records:
             raise self._trouble(error) from error
 
     def _write_attention(self, round_index: int) -> None:
-        stacked = {
-            name: np.stack([step[name] for step in self._attention]) for name in self._attention[0]
-        }
-        path = self._path.with_name(ATTENTION)
-        partial, steps = path.with_name(f".{ATTENTION}"), len(self._attention)
-        try:
-            with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, round=round_index, length=steps, **stacked)
-            partial.replace(path)
-        except OSError as error:
-            raise self._trouble(error) from error
+        names = ("actor", "critic", "encodings")
+        steps = {name: np.stack([step[name] for step in self._attention]) for name in names}
+        about = {"round": np.array(round_index), "length": np.array(len(self._attention))}
+        files.write_npz(self._path.with_name(ATTENTION), {**about, **steps})
 
     def _trouble(self, error: OSError) -> UserError:
         return UserError(

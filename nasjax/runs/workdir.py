@@ -15,8 +15,9 @@ import jax
 
 import nasjax
 from nasjax.errors import UserError
+from nasjax.files import write_json as write_json
 
-# These may change when a run goes on: they do not change what was found so far.
+# Keys that may change when a run goes on: they do not change its results so far.
 ADJUSTABLE = (
     "search.rounds",
     "search.max_queries",
@@ -28,18 +29,19 @@ ADJUSTABLE = (
     "study.memory_budget_gib",
     "study.reference",
 )
-# These not any more once the test split was read: it is read once per run.
+# Keys of these that may not change once the test split was read: it is read once per run.
 BUDGET = ("search.rounds", "search.max_queries")
 FINAL_TEST = "final_test.json"
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "orbax-checkpoint", "numpy")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 class Workdir:
-    """Opens a run's directory, new or to go on, and holds it until `close`.
+    """Opens a run's directory, new or to go on, and locks it until `close`.
 
     Args:
-      config: all that decides what is found there, plain data.
-      flag: that named it, for messages.
+      path: the directory; made if it is missing.
+      config: everything that decides the run's results, plain data.
+      flag: the command-line flag that named the directory, for messages.
 
     Raises:
       UserError: it cannot be written, another process uses it, or it holds a run with another
@@ -67,7 +69,7 @@ class Workdir:
         write_json(path / "versions.json", versions())
 
     def close(self) -> None:
-        """Lets another process have the directory."""
+        """Unlocks the directory."""
         self._lock.close()
 
     def _check_config(self, config: Mapping[str, Any]) -> None:
@@ -93,7 +95,7 @@ class Workdir:
 
 
 def versions() -> dict[str, str]:
-    """What a run was made with: versions, commit, machine, command."""
+    """The versions, commit, machine and command that make a run."""
     return {
         "python": platform.python_version(),
         "nasjax": nasjax.__version__,
@@ -119,22 +121,6 @@ def commit() -> str:
         return git("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes a file whole or not at all.
-
-    Raises:
-      UserError: it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}")
-    try:
-        partial.write_text(json.dumps(value, indent=2) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror}; make room and try again"
-        ) from error
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

@@ -12,13 +12,14 @@ The first layer is a convolution; after a fully connected layer come only such.
 
 import dataclasses
 import itertools
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import check, settings
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
 
@@ -53,15 +54,13 @@ _RELEASED: dict[int, tuple[tuple[int, ...], ...]] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("space")
 class LayerChainConfig:
     """Section `space` of a config; input shape and classes come from the data set."""
 
-    max_layers: int = 6
+    max_layers: Annotated[int, Field(ge=1, le=32)] = 6
+    # Lists of hyper-parameters that an action walks through: the paper's, or its code's.
     decode: Literal["table1", "released"] = "table1"
-
-    def __post_init__(self) -> None:
-        check(1 <= self.max_layers <= 32, "space.max_layers", self.max_layers, "1 to 32")
 
 
 class LayerRow(NamedTuple):
@@ -88,7 +87,7 @@ class LayerChain:
 
     input_shape: tuple[int, int, int]
     num_classes: int
-    config: LayerChainConfig = LayerChainConfig()
+    config: LayerChainConfig = dataclasses.field(default_factory=LayerChainConfig)
 
     layer_width = 4
     action_size = 4

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from nasjax.errors import UserError
-from nasjax.run_report.page import FEW_UPDATES
 from nasjax.studies import constrained, statistics
 from nasjax.studies.answers import best_reported, kept_answers, reached
 from nasjax.studies.cell import ENDED, Cell
 from nasjax.studies.config import Limit
+from nasjax.types import UNTRAINED_BELOW_UPDATES
 
 CURVE_POINTS = 200
 FACT = "facts."  # prefix of the columns that hold a cell's facts
@@ -206,7 +206,9 @@ def _summarize(cell: Cell) -> dict[str, Any]:
         "reached_percent": 100 * float(np.isfinite(queries).mean()),
         "queries_to_target": float(np.median(queries)),
         "updates_mean": float(cell.updates.mean()),
-        "untrained_seeds": int((cell.updates < FEW_UPDATES).sum()) if cell.learns else 0,
+        "untrained_seeds": int((cell.updates < UNTRAINED_BELOW_UPDATES).sum())
+        if cell.learns
+        else 0,
         "final_seeds": len(final),
         "final_mean_percent": 100 * statistics.mean(final),
     } | {f"{FACT}{name}": value for name, value in cell.facts.items()}

@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nasjax.run_report.page import FEW_UPDATES
 from nasjax.studies.aggregate import FACT
 from nasjax.studies.blocks import Table
 from nasjax.studies.statistics import RESAMPLES
+from nasjax.types import UNTRAINED_BELOW_UPDATES
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 
@@ -57,8 +57,8 @@ def mark_notes(rows: Sequence[Row]) -> list[str]:
     notes = []
     if any(row["untrained_seeds"] for row in rows):
         notes.append(
-            f"† untrained: seeds with fewer than {FEW_UPDATES} updates, which are no evidence for "
-            "or against the learner."
+            f"† untrained: seeds with fewer than {UNTRAINED_BELOW_UPDATES} updates, which "
+            "are no evidence for or against the learner."
         )
     if any(row["unknown_seeds"] for row in rows):
         notes.append(

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from nasjax import search
-from nasjax.build import TableParts
+from nasjax import loop
+from nasjax.build import Search
 from nasjax.studies.cell import ENDED, NO_ROW
 from nasjax.types import VALIDATE, Controller, Outcome, Proposal, SearchState
 
@@ -69,7 +69,7 @@ class Searches:
       budget: queries of each.
     """
 
-    def __init__(self, parts: TableParts, count: int, budget: int):
+    def __init__(self, parts: Search, count: int, budget: int):
         self._parts, self._budget, self._count = parts, budget, count
         devices = jax.local_devices()[:count]
         mesh = Mesh(np.array(devices), (_AXIS,))
@@ -81,7 +81,7 @@ class Searches:
 
         start = time.perf_counter()
         # As arguments: tables of one shape have one program, which the compilation cache knows.
-        self._rows = jax.device_put(parts.read, NamedSharding(mesh, PartitionSpec()))
+        self._rows = jax.device_put(parts.source, NamedSharding(mesh, PartitionSpec()))
         seeds = self._placed(np.zeros(count))
         self._begin = begin.lower(self._rows, seeds).compile()
         states = jax.tree.map(
@@ -160,12 +160,12 @@ class Searches:
         return jax.jit(spread)
 
 
-def run_seeds(parts: TableParts, seeds: np.ndarray, budget: int) -> Found:
+def run_seeds(parts: Search, seeds: np.ndarray, budget: int) -> Found:
     """`Searches` of these seeds [N], once."""
     return Searches(parts, len(seeds), budget).run(seeds)
 
 
-def seed_bytes(parts: TableParts, budget: int) -> int:
+def seed_bytes(parts: Search, budget: int) -> int:
     """What a search holds: its state before and after a round, and all that it has asked for."""
     state = jax.eval_shape(functools.partial(_begin, parts), jax.ShapeDtypeStruct((), np.uint32))
     held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
@@ -191,12 +191,12 @@ def _seeds_at_once(controller: Controller, share: int) -> int:
     return max(n for n in range(1, min(share, fitting) + 1) if share % n == 0)
 
 
-def _begin(parts: TableParts, seed: jax.Array) -> SearchState:
-    return search.init(parts.controller, parts.space, jax.random.key(seed))
+def _begin(parts: Search, seed: jax.Array) -> SearchState:
+    return loop.init(parts.controller, parts.space, jax.random.key(seed))
 
 
 def _go_on(
-    parts: TableParts, rounds: int, budget: int, rows: Any, seed: jax.Array, state: SearchState
+    parts: Search, rounds: int, budget: int, rows: Any, seed: jax.Array, state: SearchState
 ) -> tuple[SearchState, tuple[Asked, ...], jax.Array]:
     """So many rounds more; also what was asked for, by phase, and whether that was enough."""
 
@@ -215,7 +215,7 @@ def _go_on(
             high=high,
         )
 
-    state, asked = search.run_compiled(
+    state, asked = loop.run_compiled(
         controller=parts.controller,
         evaluator=parts.evaluator_of(rows),
         reward=parts.reward,
@@ -228,7 +228,7 @@ def _go_on(
     return state, asked, is_over
 
 
-def _most_queries(parts: TableParts) -> int:
+def _most_queries(parts: Search) -> int:
     """Of one round."""
     return sum(phase.rows * phase.repeats for phase in parts.controller.round)
 
@@ -245,11 +245,11 @@ def _in_order(asked: tuple[Asked, ...]) -> Asked:
     return Asked(*columns)
 
 
-def _takes_two_words(parts: TableParts) -> bool:
+def _takes_two_words(parts: Search) -> bool:
     return parts.space.low_size < parts.space.size
 
 
-def _joined(parts: TableParts, asked: Asked) -> Asked:
+def _joined(parts: Search, asked: Asked) -> Asked:
     """Rows whole, int64 where they came as two words."""
     if asked.high is None:
         return asked

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from nasjax import build
 from nasjax.config import check, check_label, check_sections, parse_section
 from nasjax.errors import UserError
-from nasjax.known import digest_of, with_digest_of
 
 SECTIONS = ("study", "evaluator", "controllers")
 
@@ -148,7 +147,7 @@ def parse(config: Mapping[str, Any]) -> Study:
         evaluator = resolved.pop("evaluator")
         del evaluator["data_set"]
         settings[label] = resolved
-    evaluator = with_digest_of(evaluator, (*study.costs, *study.measures))
+    evaluator = build.with_digest_of(evaluator, (*study.costs, *study.measures))
     asked = [Limit(cost, quantile) for cost in study.costs for quantile in study.quantiles]
     limits: list[Limit | None] = [*asked] or [None]
     for label, sections in settings.items():
@@ -178,7 +177,7 @@ def _digest(known: str | None, cells: Sequence[CellConfig]) -> str | None:
         for path in (*cell.predictors, *cell.sections["evaluator"].get("predicted", ()))
     )
     initial = (path for cell in cells for path in cell.sections["controller"].get("initial", ()))
-    found = digest_of(predicted, initial)
+    found = build.digest_of(predicted, initial)
     allowed = f"{found!r}, as the files that controllers name are now, or left out"
     check(known in (None, found), "study.digest", known, allowed)
     return found

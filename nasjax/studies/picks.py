@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nasjax.registry import SURROGATE_SPACES, TABLE_SPACES, slot_space
+from nasjax.registry import SPACES, slot_space
 from nasjax.studies.answers import answers, best_row
 from nasjax.studies.cell import NO_ROW, Cell
 
@@ -69,7 +69,7 @@ def _about(cell: Cell, row: int, to_text: Callable[[int], str]) -> dict[str, Any
 
 def _names(cell: Cell) -> Callable[[int], str]:
     """How rows are called: as architectures, where the space is a known one."""
-    if cell.space not in TABLE_SPACES | SURROGATE_SPACES:
+    if cell.space not in SPACES and ":" not in cell.space:
         return lambda row: f"row {row}"
     made, ids = slot_space(cell.space), cell.ids
     return lambda row: made.to_text(made.of_index(row if ids is None else ids[row]))

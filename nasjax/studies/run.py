@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasjax import build, known
+from nasjax import build
 from nasjax.config import check, unknown
-from nasjax.data.tables import cost_names, load_table
 from nasjax.errors import UserError
-from nasjax.evaluation.table import TableConfig
-from nasjax.registry import fitting_evaluator, slot_space
+from nasjax.evaluation import predicted_costs
+from nasjax.registry import STUDIED, find, fitting_evaluator, of_saved, slot_space
 from nasjax.studies import compiled, parts, sampled
 from nasjax.studies.cell import Cell, Constraint
 from nasjax.studies.config import CellConfig, Study
@@ -58,7 +57,7 @@ def _seeds_at_once(cell: CellConfig, study: Study) -> int:
     return min(study.config.seeds_per_part, fitting)
 
 
-def assemble_cell(cell: CellConfig) -> build.TableParts:
+def assemble_cell(cell: CellConfig) -> build.Search:
     """The parts of a cell's searches.
 
     Raises:
@@ -79,11 +78,10 @@ def assemble_cell(cell: CellConfig) -> build.TableParts:
 
 
 def _check_evaluator(cell: CellConfig) -> None:
-    name = "surrogate" if cell.is_predicted else "table"
+    given = cell.sections["evaluator"].get("name", STUDIED)
     fitting = fitting_evaluator(cell.space)
-    # A space that is neither's is told by whoever looks for it.
-    known = fitting in (name, "trained")
-    check(known, "evaluator.name", name, f"{fitting!r}, for {cell.space} in study.tables")
+    known = fitting.trains or fitting is find("evaluator", given)
+    check(known, "evaluator.name", given, f"{fitting.name!r}, for {cell.space} in study.tables")
 
 
 def constraint_of(cell: CellConfig) -> Constraint:
@@ -111,7 +109,8 @@ def _costs(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndarray]:
     """
     if cell.is_predicted:
         return sampled.costs_of_sample(cell, names)
-    has = [*cost_names(cell.space, cell.data_set), *cell.predictors]
+    tables = find("space", cell.space).tables
+    has = [*tables.cost_names(cell.data_set), *cell.predictors]
     for name in names:
         if name not in has:
             what = f"cost {name!r} of config.study.costs or .measures"
@@ -119,9 +118,9 @@ def _costs(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndarray]:
             raise UserError(f"{unknown(what, name, has)}; {more}")
     measured = [name for name in names if name not in cell.predictors]
     predicted = tuple(name for name in names if name in cell.predictors)
-    rows = known.rows_of(load_table(cell.space, cell.data_set, measured), cell.space)
-    asked = TableConfig(cell.data_set, predicted=predicted)
-    rows = known.with_predicted(rows, slot_space(cell.space), asked)
+    rows = tables.load(cell.data_set, measured)
+    space = slot_space(cell.space)
+    rows = predicted_costs.append(rows, space, predicted, cell.data_set, of_saved)
     return dict(zip((*measured, *predicted), rows.costs.T, strict=True))
 
 

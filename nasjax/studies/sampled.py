@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax import known
+from nasjax.evaluation import surrogate
+from nasjax.evaluation.evaluation import Rows as Predicted
 from nasjax.evaluation.surrogate import SAMPLE_SEED, SAMPLED, SurrogateConfig, drawn_from
-from nasjax.evaluation.table import Rows as Predicted
-from nasjax.registry import parse_member, slot_space
+from nasjax.registry import of_saved, parse_member, slot_space
 from nasjax.spaces.slots import SlotSpace
 from nasjax.studies.cell import Cell
 from nasjax.studies.config import CellConfig
@@ -57,7 +57,7 @@ def costs_of_sample(cell: CellConfig, names: Sequence[str]) -> dict[str, np.ndar
     """Columns [SAMPLED] of what is predicted of the sample."""
     space = slot_space(cell.space)
     config = _config(cell, tuple(names))
-    rows = known.rows_of_surrogates(space, config, drawn_from(space))
+    rows = _predict(space, config, drawn_from(space))
     return dict(zip(names, rows.costs.T, strict=True))
 
 
@@ -74,7 +74,7 @@ def rows_of(found: Sequence[tuple[CellConfig, Part]]) -> Rows:
     names = tuple(dict.fromkeys((*limit, *first.measures)))
     config = _config(first, names)
     chunks = [
-        known.rows_of_surrogates(space, config, space.of_index(ids[start : start + _AT_ONCE]))
+        _predict(space, config, space.of_index(ids[start : start + _AT_ONCE]))
         for start in range(0, len(ids), _AT_ONCE)
     ]
     columns = (np.concatenate(of) for of in zip(*chunks, strict=True))
@@ -100,8 +100,14 @@ def in_rows(cell: Cell, rows: Rows) -> Cell:
 
 
 def _config(cell: CellConfig, costs: tuple[str, ...]) -> SurrogateConfig:
-    _, config = parse_member("evaluator", cell.sections["evaluator"])
+    config = parse_member("evaluator", cell.sections["evaluator"]).settings
     return dataclasses.replace(config, costs=costs)
+
+
+def _predict(space: SlotSpace, config: SurrogateConfig, architectures: np.ndarray) -> Predicted:
+    """What surrogates predict of architectures [N, L, 1], in their order."""
+    read = surrogate.load(config, space, of_saved)
+    return surrogate.predict_rows(read, space, architectures)
 
 
 def _sample_ids(space: SlotSpace) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nasjax.reports import figures
 from nasjax.reports.figures import GREY, Inks
-from nasjax.run_report.device_costs import pareto_front
+from nasjax.run_report.costs import pareto_front
 from nasjax.studies import pareto, plots, statistics
 from nasjax.studies.aggregate import Curve, curve
 from nasjax.studies.answers import answers, best_reported

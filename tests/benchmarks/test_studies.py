@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks import plain_search, studies
-from launch import benchmark
+from launch import benchmark, command_line
 
 
 def test_every_method_is_measured_both_ways_and_finds_the_same(monkeypatch, tmp_path, capsys):
@@ -16,7 +16,7 @@ def test_every_method_is_measured_both_ways_and_finds_the_same(monkeypatch, tmp_
     methods = {name: plain_search.SEARCHES[name] for name in ("random_search", "reinforce")}
     monkeypatch.setattr(plain_search, "SEARCHES", methods)
     path = tmp_path / "out.json"
-    assert benchmark.main(["studies", f"--json={path}"]) == 0
+    assert command_line.run(benchmark.COMMAND, ["studies", f"--json={path}"]) == 0
     found = json.loads(path.read_text())
     assert list(found) == list(methods)
     printed = capsys.readouterr().out

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax import registry, search
+from nasjax import loop, registry
 from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.spaces.layer_chain import LayerChain
@@ -88,16 +88,16 @@ def parts(label, space=SPACE):
 
 
 def begin(made, seed=0, space=SPACE):
-    return search.init(made["controller"], space, jax.random.key(seed))
+    return loop.init(made["controller"], space, jax.random.key(seed))
 
 
 def run(made, state, rounds, seed=0):
     witness = Witness()
-    state = search.run(
+    state = loop.run(
         **made,
         root_key=jax.random.key(seed),
         state=state,
-        config=search.SearchConfig(rounds=rounds),
+        config=loop.SearchConfig(rounds=rounds),
         observer=witness,
     )
     return state, witness.exchanges
@@ -107,7 +107,7 @@ def compiled(made, rounds):
     """(seed, state) -> the state after so many rounds, and architectures and masks by phase."""
 
     def go_on(seed, state):
-        return search.run_compiled(
+        return loop.run_compiled(
             **made,
             root_key=jax.random.key(seed),
             state=state,

@@ -11,7 +11,7 @@ from nasjax.controllers import sequences
 from nasjax.controllers.local_search.controller import LocalSearchConfig, make_local_search
 from nasjax.controllers.metaqnn.controller import (
     MetaqnnConfig,
-    epsilon_of,
+    epsilon_schedule,
     make_metaqnn,
     update_values,
 )
@@ -203,15 +203,15 @@ def test_ending_early_earns_the_reward_there_and_nothing_is_updated_behind():
 
 
 def test_the_schedule_of_epsilon():
-    published = epsilon_of(MetaqnnConfig(schedule="absolute"), 3000)
+    published = epsilon_schedule(MetaqnnConfig(schedule="absolute"), 3000)
     values, counts = np.unique(published, return_counts=True)
     np.testing.assert_allclose(values, np.arange(1, 11) / 10, atol=1e-6)
     # 2,700 in all; the 300 after them at 0.1.
     np.testing.assert_array_equal(counts, [450, 150, 150, 150, 150, 150, 100, 100, 100, 1500])
-    scaled = epsilon_of(MetaqnnConfig(), 54)
+    scaled = epsilon_schedule(MetaqnnConfig(), 54)
     assert (scaled == 1).sum() == 30  # 1500 / 2700 of them
     assert scaled[-1] == np.float32(0.1)
-    assert (epsilon_of(MetaqnnConfig(schedule="absolute"), 300) == 1).all()
+    assert (epsilon_schedule(MetaqnnConfig(schedule="absolute"), 300) == 1).all()
 
 
 def test_metaqnn_learns_the_best_where_it_may_look_around_enough():

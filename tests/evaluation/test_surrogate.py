@@ -15,7 +15,7 @@ from nasjax.evaluation.surrogate import SurrogateConfig
 from nasjax.predictors import saved
 from nasjax.spaces.mnasnet import MnasNet
 from nasjax.types import INVALID, OK, PROPOSE, Proposal
-from tests.surrogates import Sums, by_hand, keep, keep_all
+from tests.surrogates import SUMS, Sums, by_hand, keep, keep_all
 
 SPACE = Sums()
 
@@ -169,8 +169,7 @@ def test_a_run_goes_on_with_no_other_predictors(tmp_path):
 
 @pytest.fixture
 def known_space(monkeypatch):
-    monkeypatch.setitem(registry.SURROGATE_SPACES, "sums", Sums)
-    monkeypatch.setitem(registry.SPACES, "sums", registry.SPACES["mnasnet"])
+    monkeypatch.setitem(registry.SPACES, "sums", SUMS)
 
 
 def searched(directory, **evaluator):

@@ -77,6 +77,6 @@ def test_neither_impossible_nor_certain_accuracies_are_blurred():
 
 def test_too_many_images_for_a_count_are_refused():
     with pytest.raises(
-        UserError, match=r"evaluator.validation_batch_size=256; it must be 1 to 255"
+        UserError, match=r"evaluator.validation_batch_size=256; it must be from 1 to 255"
     ):
         TableConfig("some", validation_batch_size=256)

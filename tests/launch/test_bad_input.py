@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from launch import report
+from launch import command_line, report
 from tests.commands import UNOPTIMISED, Commands
 from tests.test_build import predictor
 
@@ -95,7 +95,7 @@ CASES = [
     ([f"{SECTION}.min_size=900"], ["min_size=900", "120"]),
     (["--config.search.max_cost=5"], ["search.max_cost=5.0", "None: config.evaluator.costs"]),
     ([TABLE, "--config.search.max_cost=0"], ["search.max_cost=0.0", "> 0 or None"]),
-    ([TABLE, f"{SECTION}.target=0"], ["controller.target=0.0", "> 0 or None"]),
+    ([TABLE, f"{SECTION}.target=0"], ["controller.target=0", "> 0 or None"]),
     (
         [TABLE, f"{SECTION}.secondaries=('hw_nas_bench/pixel_latency_ms',)"],
         ["controller.secondaries='hw_nas_bench/pixel_latency_ms'", "did you mean", LATENCY],
@@ -106,9 +106,16 @@ CASES = [
     ),
     (["--config.evaluator.batch_size=5000"], ["batch_size=5000", "928"]),
     (["--wrokdir=x"], ["wrokdir", "workdir"]),
+    (["--driectory=x"], ["driectory", "directory"]),
+    (["--nostore=1"], ["nostore"]),
     (["stray"], ["'stray'", "--help"]),
-    (["--config=configs/no.py"], ["configs/no.py", "No such file"]),
-    (["--config=configs"], ["--config=configs ", "Is a directory"]),
+    (["--config=configs/no.py"], ["configs/no.py", "no file", "trl_hpo/digits"]),
+    (["--config=configs"], ["--config=configs ", "is a directory"]),
+    (
+        ["--config=trl_hpo/digist"],
+        ["=trl_hpo/digist is no file", "first: trl_hpo/digits, "],
+    ),
+    (["--config="], ["--config=NAME and --directory=DIRECTORY are needed"]),
     (["--config=syntax.py"], ["syntax.py:1"]),
     (["--config=none_such.py"], ["none_such.py", "no_such_module"]),
     (["--config=raises.py"], ["raises.py", "boom", ":2)"]),
@@ -116,8 +123,8 @@ CASES = [
     (["--config=no_function.py"], ["no_function.py", "get_config"]),
     (["--config=plain.py"], ["plain.py", "ConfigDict"]),
     (["--cache_dir={file}"], ["cache_dir", "{file}"]),
-    (["--workdir={file}"], ["--workdir={file}", "File exists"]),
-    (["--workdir={file}/below"], ["--workdir={file}/below", "Not a directory"]),
+    (["--directory={file}"], ["--directory={file}", "File exists"]),
+    (["--directory={file}/below"], ["--directory={file}/below", "Not a directory"]),
 ]
 
 
@@ -132,7 +139,7 @@ def test_a_mistake_ends_in_one_line_and_code_2(
     given = [own.get(a, a).format(file=tmp_path / "file") for a in arguments]
     workdir = tmp_path / "run"
     config = [] if given[0].startswith("--config=") else [DIGITS]
-    code, out, err = search(*config, f"--workdir={workdir}", *given)
+    code, out, err = search(*config, f"--directory={workdir}", *given)
     line = err.splitlines()[-1]
     assert code == 2 and out == "" and line.startswith("error: ") and "Traceback" not in err
     others = [text for text in err.splitlines()[:-1] if "compilation cache" not in text]
@@ -142,17 +149,20 @@ def test_a_mistake_ends_in_one_line_and_code_2(
     assert not workdir.exists()
 
 
-@pytest.mark.parametrize("arguments", [[], [DIGITS], ["--workdir=x"]])
-def test_config_and_workdir_are_asked_for(search: Search, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [[], [DIGITS], ["--directory=x"], ["--workdir=x"], ["--config.seed=1"]]
+)
+def test_config_and_directory_are_asked_for(search: Search, arguments: list[str]) -> None:
     code, _, err = search(*arguments)
     assert code == 2 and err.count("\n") == 1
-    assert "--config=configs/NAME.py and --workdir=DIRECTORY" in err
+    assert "--config=NAME and --directory=DIRECTORY are needed, e.g. --config=trl_hpo/" in err
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_is_no_error(search: Search, flag: str) -> None:
     code, out, err = search(flag)
-    assert code == 0 and err == "" and "--helpfull" in out
+    assert code == 0 and err == ""
+    assert "--directory=DIRECTORY" in out and "--config.KEY=VALUE" in out
 
 
 def rows(workdir: pathlib.Path) -> list[dict]:
@@ -234,7 +244,9 @@ def test_a_damaged_result_store_is_named(search: Search, tmp_path: pathlib.Path)
 def test_the_report_says_what_it_needs(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report.main([str(tmp_path)]) == 2
+    assert command_line.run(report.COMMAND, [str(tmp_path)]) == 2
     assert "config.json and events.jsonl" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        report.main([])
+    assert command_line.run(report.COMMAND, [str(tmp_path / "nowhere")]) == 2
+    assert "nowhere' does not exist" in capsys.readouterr().err
+    assert command_line.run(report.COMMAND, []) == 2
+    assert capsys.readouterr().err.startswith("error: DIR is needed; see nasjax report --help")

@@ -1,4 +1,4 @@
-"""launch.benchmark: its list of architectures, what it refuses, how it sums up."""
+"""nasjax benchmark: its list of architectures, what it refuses, how it sums up."""
 
 import json
 import sys
@@ -9,13 +9,17 @@ import pytest
 
 from benchmarks import cold, machine, scaling, throughput
 from benchmarks.draw_architectures import PATH
-from launch import benchmark
+from launch import benchmark, command_line
 from nasjax.evaluation.trained import native
 from nasjax.evaluation.trained.evaluator import TrainedConfig
 
 
+def run(*arguments):
+    return command_line.run(benchmark.COMMAND, arguments)
+
+
 def refused(capsys, *arguments):
-    assert benchmark.main(["candidates", *arguments]) == 2
+    assert run("candidates", *arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
 
@@ -54,18 +58,17 @@ def test_a_missing_list_is_named(tmp_path, capsys):
 
 
 def test_an_impossible_batch_or_place_is_refused_before_the_work(tmp_path, capsys):
-    assert "--batch=0" in refused(capsys, "--batch", "0")
-    assert "nowhere" in refused(capsys, "--json", str(tmp_path / "nowhere" / "x.json"))
+    assert "--batch=0" in refused(capsys, "--batch=0")
+    assert "nowhere" in refused(capsys, f"--json={tmp_path}/nowhere/x.json")
 
 
 def test_an_impossible_number_of_compilations_is_refused(capsys):
-    assert "--torch_compile=-1" in refused(capsys, "--torch_compile", "-1")
+    assert "--torch_compile=-1" in refused(capsys, "--torch_compile=-1")
 
 
 def test_a_plan_is_printed_and_written_before_anything_is_compiled(tmp_path, capsys):
     path = tmp_path / "plan.json"
-    flags = ["--chains", "6", "--input_shape", "8", "8", "1", "--json", str(path)]
-    assert benchmark.main(["plan", *flags]) == 0
+    assert run("plan", "--chains=6", "--input_shape=8,8,1", f"--json={path}") == 0
     found = json.loads(path.read_text())
     assert found["candidates"] == 6 == sum(row["candidates"] for row in found["cohorts"])
     assert found["programs"] == len(found["cohorts"]) <= 6
@@ -75,22 +78,33 @@ def test_a_plan_is_printed_and_written_before_anything_is_compiled(tmp_path, cap
 def test_a_plan_takes_a_list_of_ones_own(tmp_path, capsys):
     path = tmp_path / "nets.json"
     path.write_text(json.dumps([[CONV], [{**CONV, "filters": 16}]]))
-    flags = ["--input_shape", "28", "28", "1", "--architectures", str(path)]
-    assert benchmark.main(["plan", *flags]) == 0  # both padded to the digits config's 128 filters
+    flags = ["--input_shape=28,28,1", f"--architectures={path}"]
+    assert run("plan", *flags) == 0  # both padded to the digits config's 128 filters
     assert "conv 128 k7 s3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--chains", "0"], "--chains=0"),
-        (["--config", "configs/nowhere.py"], "configs/nowhere.py cannot be loaded"),
+        (["--chains=0"], "--chains=0"),
+        (["--input_shape=8,8"], "HEIGHT,WIDTH,CHANNELS"),
+        (["--input_shape=8,8,x"], "--input_shape=x; it must be whole numbers"),
+        (["--config=configs/nowhere.py"], "configs/nowhere.py is no file"),
+        (["--config=studies/quick"], "config.study"),
+        (["--config=nas_bench_201/autocomet"], "looked up in a table"),
     ],
 )
 def test_a_plan_of_nothing_is_refused_in_one_line(capsys, flags, expected):
-    assert benchmark.main(["plan", *flags]) == 2
+    assert run("plan", *flags) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert expected in line
+
+
+def test_an_unknown_benchmark_and_none_are_refused_in_one_line(capsys):
+    assert run("plans") == 2
+    assert "known: candidates, plan, studies" in capsys.readouterr().err
+    assert run() == 2
+    assert "candidates | plan | studies is needed" in capsys.readouterr().err
 
 
 def test_without_torch_it_says_what_to_type(monkeypatch, capsys):
@@ -136,7 +150,7 @@ def measured(monkeypatch, tmp_path, chains, *arguments):
     nets, out = tmp_path / "nets.json", tmp_path / "out.json"
     nets.write_text(json.dumps(chains))
     flags = [f"--architectures={nets}", f"--json={out}", *arguments]
-    assert benchmark.main(["candidates", *flags]) == 0
+    assert run("candidates", *flags) == 0
     return json.loads(out.read_text()), asked
 
 
@@ -161,7 +175,7 @@ def test_all_figures_are_written(monkeypatch, tmp_path):
 def test_what_is_left_out_is_not_written(monkeypatch, tmp_path, capsys):
     pytest.importorskip("torch")
     monkeypatch.setattr(native, "compiler", lambda: None)
-    flags = ("--batch", "16", "--sets", "mnist", "--noscaling")
+    flags = ("--batch=16", "--sets=mnist", "--noscaling")
     found, asked = measured(monkeypatch, tmp_path, [[CONV]], *flags)
     assert asked == [0]
     assert "no torch.compile: it needs a C++ compiler" in capsys.readouterr().out

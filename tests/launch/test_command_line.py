@@ -8,10 +8,11 @@ ROOT = Path(__file__).parents[2]
 
 # Stops itself while the collector's callbacks run, where Python swallows every exception.
 STOPPED_IN_A_CALLBACK = """
-import gc, os, signal, time
+import gc, os, pathlib, signal, sys, time
 from launch import command_line
+from launch.flags import Command
 
-def main():
+def run(given):
     stopped = []
 
     def callback(phase, info):
@@ -22,13 +23,10 @@ def main():
 
     gc.callbacks.append(callback)
     gc.collect()
-    try:
-        while True:
-            time.sleep(0.01)
-    except command_line.Interrupted:
-        command_line.end("stopped", command_line.INTERRUPTED)
+    while True:
+        time.sleep(0.01)
 
-command_line.start(main)
+command_line.start(Command("wait", "Waits.", run), [])
 """
 
 
@@ -41,4 +39,4 @@ def test_a_stop_that_meets_the_collector_is_not_lost():
         timeout=20,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (130, "stopped\n")
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -9,13 +9,14 @@ import pytest
 pytest.importorskip("xgboost")
 
 from configs.predictors import profiled_space
-from nasjax import known
 from nasjax.devices import measurements
 from nasjax.errors import UserError
-from nasjax.evaluation.table import Rows, TableConfig
+from nasjax.evaluation import predicted_costs
+from nasjax.evaluation.evaluation import Rows
 from nasjax.predictor_studies import config, fits, kinds
 from nasjax.predictors import saved
 from nasjax.predictors.features import features_of
+from nasjax.registry import of_saved
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 
 SPACE, NETWORKS = NasBenchMacro(), 120
@@ -97,7 +98,7 @@ def test_what_is_kept_is_fitted_on_all_and_tells_a_search_what_a_network_costs(m
     assert fitted == [NETWORKS, NETWORKS / 2] and "r2" not in page["saved"]["latency_ms"]
     nothing = np.zeros((SPACE.size, 0), np.float32)
     rows = Rows(nothing, nothing, nothing)
-    found = known.with_predicted(rows, SPACE, TableConfig("cifar10", predicted=(path,))).costs[:, 0]
+    found = predicted_costs.append(rows, SPACE, (path,), "cifar10", of_saved).costs[:, 0]
     wanted = milliseconds(features_of(SPACE, SPACE.of_index(np.arange(SPACE.size))))
     runs = np.isfinite(found)
     assert runs.mean() > 0.9

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from launch import command_line
 from launch import report as launch_report
 from nasjax.errors import UserError
+from nasjax.registry import layer_text
 from nasjax.reports import figures
 from nasjax.run_report import page, plots, report
-from nasjax.run_report.facts import Facts, Pair, layer_text
+from nasjax.run_report.facts import Facts, Pair
 from tests.run_report import html_elements
 
 NOW = 1_790_000_100.0  # 100 s after the last row: the run counts as running
@@ -327,7 +329,7 @@ def test_a_bad_workdir_ends_with_one_line_and_code_2(
     for name in files:
         workdir.mkdir(exist_ok=True)
         (workdir / name).touch()
-    assert launch_report.main([str(workdir)]) == 2
+    assert command_line.run(launch_report.COMMAND, [str(workdir)]) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: WORKDIR='") and words in message
     assert message.count("\n") == 1 and message.endswith("\n")
@@ -337,7 +339,8 @@ def test_command_writes_page_and_picture_and_prints_the_summary(
     run: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output, picture = run / "page.html", run / "picture.png"
-    assert launch_report.main([str(run), f"--output={output}", f"--picture={picture}"]) == 0
+    asked = [str(run), f"--output={output}", f"--picture={picture}"]
+    assert command_line.run(launch_report.COMMAND, asked) == 0
     printed = capsys.readouterr().out
     assert "best      conv 16 k3 s1 > pool k2 s2 p0 > fc 64 relu" in printed
     assert "10 (9 growth, 1 back-up, 2 noise-free validation, not counted)" in printed

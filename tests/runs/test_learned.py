@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 from nasjax import registry
-from nasjax.controllers.autocomet.rewards import Costs
+from nasjax.entries import Request
 from nasjax.errors import UserError
 from nasjax.runs import learned
 from nasjax.spaces.nas_bench_201 import NasBench201
+from nasjax.types import Costs
 
 COSTS = Costs(("ms",), (1.0,))
 
@@ -14,9 +15,9 @@ COSTS = Costs(("ms",), (1.0,))
 def started(secondaries=("ms",), width=4, initial=(), seed=1):
     section = {"name": "autocomet", "width": width, "target": 1.0, "initial": initial}
     section["secondaries"] = secondaries
-    _, settings = registry.parse_member("controller", section)
-    request = registry.Request(NasBench201(), 2, 16, -1.0, 3, None, COSTS)
-    controller = registry.CONTROLLERS["autocomet"][1](settings, request)
+    member = registry.parse_member("controller", section)
+    request = Request(NasBench201(), 2, 16, -1.0, 3, None, COSTS)
+    controller = member.entry.make(member.settings, request)
     return controller, jax.jit(controller.init)(jax.random.key(seed))
 
 

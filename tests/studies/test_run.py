@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from nasjax import known
 from nasjax.errors import UserError
+from nasjax.predictors import saved
 from nasjax.studies import answers, config, run, summary
 from tests.commands import ROOT, UNOPTIMISED
 from tests.test_build import predictor
@@ -103,7 +103,7 @@ def test_fewer_seeds_run_together_where_memory_is_short(tmp_path):
 
 
 def test_limits_give_targets_and_costs_and_predictions_take_their_place(monkeypatch):
-    monkeypatch.setattr(known.saved, "fingerprint", lambda path: f"what {path} holds")
+    monkeypatch.setattr(saved, "fingerprint", lambda path: f"what {path} holds")
     limits = changed(costs=("network/macs_m", "network/params_m"), quantiles=(0.25, 1.0))
     predicted = {"controller": {"name": "random_search"}, "predicted": ("saved/{cost}", "more")}
     weighted = {"controller": {"name": "reinforce"}, "reward": {"name": "weighted_product"}}

@@ -18,7 +18,7 @@ from nasjax.studies.picks import picks
 from nasjax.studies.statistics import chance_of_any, expected_best
 from nasjax.types import Proposal
 from tests.studies.small_cells import limited
-from tests.surrogates import Sums, by_hand, keep, keep_all
+from tests.surrogates import SUMS, Sums, by_hand, keep, keep_all
 from tests.witness import asked_by_the_host_loop
 
 SPACE = Sums()
@@ -29,8 +29,7 @@ LATENCY, SIZE = "latency_ms", "size_m"
 @pytest.fixture(scope="module", autouse=True)
 def known_space():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.SURROGATE_SPACES, "sums", Sums)
-        patch.setitem(registry.SPACES, "sums", registry.SPACES["mnasnet"])
+        patch.setitem(registry.SPACES, "sums", SUMS)
         yield
 
 

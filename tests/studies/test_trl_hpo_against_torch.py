@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.studies import settings
-from nasjax import build, search
+from configs.studies import methods
+from nasjax import build, loop
 from nasjax.streams import stream
 from nasjax.studies import compiled
 from nasjax.types import PROPOSE, Proposal
@@ -80,11 +80,11 @@ def test_the_compiled_search_asks_for_what_the_plain_one_asks_for(monkeypatch):
     # Rates at which 60 updates change what is asked for.
     rates = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-2}
     sections = {"space": {"name": "nas_bench_201"}, "evaluator": {"data_set": "cifar10"}}
-    made = build.assemble_table(sections | settings.trl_hpo(dropout=0.0, **rates), BUDGET)
+    made = build.assemble_table(sections | methods.trl_hpo(dropout=0.0, **rates), BUDGET)
     found = compiled.run_seeds(made, np.array([SEED]), BUDGET)
 
     root_key = jax.random.key(SEED)
-    state = search.init(made.controller, made.space, root_key).controller
+    state = loop.init(made.controller, made.space, root_key).controller
     monkeypatch.setattr(plain, "DROPOUT", 0.0)
     other = plain.TrlHpo(made.rows.search_accuracy, SEED, 5, LAYERS, *rates.values())
     other.measured = measured(made, root_key)

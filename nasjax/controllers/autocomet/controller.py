@@ -8,32 +8,32 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.controllers import replay
-from nasjax.controllers.autocomet import decisions, shaping
+from nasjax.controllers.autocomet import diagnostics, shaping
 from nasjax.controllers.autocomet.config import AutocometConfig
-from nasjax.controllers.autocomet.learning import Batch, Learned, Learner, Learning
+from nasjax.controllers.autocomet.learning import Batch, LearnedParams, LearnerState, UpdateRule
 from nasjax.controllers.autocomet.networks import make_encoder
-from nasjax.controllers.autocomet.rewards import Components, Costs
+from nasjax.controllers.autocomet.rewards import Components
 from nasjax.controllers.replay import Replay
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal
+from nasjax.types import GROW, VALIDATE, Controller, Costs, Metrics, Outcome, Phase, Proposal
 
 
 class AutocometState(flax.struct.PyTreeNode):
-    """All that the controller carries.
+    """The state that the controller carries, with M models per round.
 
     Attributes:
-      learner: see there.
-      replay: of episodes, a row is a dict of `actions` [L] int8, `primary` [L] and `secondary`
-        [S, L], components of the prefixes.
-      actions: [M, L] int32, of the architectures that are being evaluated.
-      last_primary: [] of the last candidate evaluated, for equation 3.
-      episodes, updates: [] int32, so far.
-      best: [] primary of a whole architecture, the last one that was higher than the one before it
-        by more than tau; stale: [] int32, rounds since.
-      has_answered: [] bool, it has finished and was asked for its last architecture.
+      learner: see `LearnerState`.
+      replay: all episodes so far. A row is a dict of `actions` [L] int8 and the components of the
+        prefixes, `primary` [L] and `secondary` [S, L].
+      actions: [M, L] int32, the architectures that are being evaluated.
+      last_primary: [] primary of the last candidate evaluated, for equation 3.
+      episodes, updates: [] int32, numbers so far.
+      best: [] the primary of a whole architecture that last exceeded `best` by more than tau.
+      stale: [] int32, rounds since then.
+      has_answered: [] bool, the search has finished and its last architecture was proposed.
     """
 
-    learner: Learner
+    learner: LearnerState
     replay: Replay
     actions: jax.Array
     last_primary: jax.Array
@@ -51,18 +51,18 @@ def make_autocomet(
     performance_size: int,
     costs: Costs,
     queries: int,
-    learned: Learned | None = None,
+    learned: LearnedParams | None = None,
 ) -> Controller:
-    """The controller of a search.
+    """The controller of one search.
 
     Args:
       performance_size: P, accuracies per outcome.
-      costs: what the evaluator gives, by name.
-      queries: of the whole search, which schedules are scaled to.
-      learned: what another search has, to begin with.
+      costs: names and medians of the evaluator's costs.
+      queries: budget of the whole search; the schedules span it.
+      learned: parameters that other searches left, to start from; None: random nets.
 
     Raises:
-      UserError: a component is unknown, its target is missing, what was learned does not fit.
+      UserError: a component is unknown, its target is missing, or `learned` does not fit.
     """
     return _Autocomet(config, space, performance_size, costs, queries, learned).controller()
 
@@ -77,7 +77,7 @@ class _Autocomet:
         performance_size: int,
         costs: Costs,
         queries: int,
-        learned: Learned | None,
+        learned: LearnedParams | None,
     ):
         self.config, self.space, self.performance_size = config, space, performance_size
         self.components = Components(config, costs)
@@ -91,7 +91,7 @@ class _Autocomet:
         self.is_choice = jnp.asarray(np.arange(count.max()) < count[:, None])
         self.encode = make_encoder(space)
         secondaries = self.components.secondaries
-        self.learning = Learning(config, secondaries, self.is_choice, learned)
+        self.rule = UpdateRule(config, secondaries, self.is_choice, learned)
 
     def controller(self) -> Controller:
         validate = Phase("validate", 1, 1, self.propose_validation, self.validate)
@@ -111,10 +111,10 @@ class _Autocomet:
             "primary": jax.ShapeDtypeStruct((self.layers,), jnp.float32),
             "secondary": jax.ShapeDtypeStruct((self.num_secondaries, self.layers), jnp.float32),
         }
-        # All of the search, also without replays: ranks and new attempts look at what there was.
+        # It holds the whole search, also without replays: ranks and new attempts read all of it.
         capacity = max(self.models, self.max_episodes)
         return AutocometState(
-            learner=self.learning.init(key, empty, self.epsilon),
+            learner=self.rule.init(key, empty, self.epsilon),
             replay=replay.make_replay(row, capacity),
             actions=jnp.zeros((self.models, self.layers), jnp.int32),
             last_primary=jnp.float32(0),
@@ -132,32 +132,33 @@ class _Autocomet:
     # --- building ---------------------------------------------------------------------------------
 
     def temperature(self, episodes: jax.Array) -> jax.Array:
-        """[] of the policy after so many episodes."""
+        """The policy's temperature [] after `episodes` [] episodes."""
         first, last = self.config.temperature, self.config.final_temperature
         share = jnp.minimum(episodes / self.max_episodes, 1.0)
         return jnp.float32(first) * (1 if last is None else (last / first) ** share)
 
     def after(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """[L] -> [K, L]: the prefixes that each action on a prefix of so many layers leads to."""
+        """The prefixes [K, L] that the actions on a prefix [L] of `length` [] layers lead to."""
         added = 1 + self.first[length] + jnp.arange(self.is_choice.shape[1], dtype=jnp.int32)
         is_here = jnp.arange(self.layers) == length
         return jnp.where(is_here[None], added[:, None], prefix[None])
 
     def following(self, filled: jax.Array, length: jax.Array) -> jax.Array:
-        """[L], [] -> [K, F]: encoded, all that could follow its first layers, so many."""
+        """Features [K, F] of what each action leads to from the first `length` [] layers of [L]."""
         prefix = jnp.where(jnp.arange(self.layers) < length, filled, 0)
         return self.encode(self.after(prefix, length), length + 1)
 
-    def build(self, learner: Learner, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Actions [L] and the prefixes [L, L] they lead to: the most preferred, noise [L, K] added.
+    def build(self, learner: LearnerState, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Actions [L] and the prefixes [L, L] that they lead to, one slot after another.
 
-        With Gumbel noise times a temperature that draws from the softmax policy.
+        Each action maximises preference + noise [L, K]. Gumbel noise times a temperature draws from
+        the softmax policy; zeros give the greedy architecture.
         """
 
         def grow(prefix: jax.Array, step: tuple[jax.Array, jax.Array]) -> Any:
             length, added = step
             following = self.after(prefix, length)
-            preferred = self.learning.preferences(learner, self.encode(following, length + 1))
+            preferred = self.rule.preferences(learner, self.encode(following, length + 1))
             action = jnp.where(self.is_choice[length], preferred + added, -jnp.inf).argmax()
             return following[action], (action, following[action])
 
@@ -165,9 +166,9 @@ class _Autocomet:
         return jax.lax.scan(grow, jnp.zeros(self.layers, jnp.int32), steps)[1]
 
     def build_new(self, state: AutocometState, noise: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`build` with noise [M, attempts, L, K]: of every model the first new one, or the last.
+        """`build` of M models, noise [M, attempts, L, K]: the first new attempt, or the last.
 
-        New: neither the replay has it nor a model before it.
+        An architecture is new if neither the replay nor a model before it holds it.
         """
         build = jax.vmap(jax.vmap(self.build, in_axes=(None, 0)), in_axes=(None, 0))
         actions, prefixes = build(state.learner, noise)
@@ -225,13 +226,13 @@ class _Autocomet:
         rewards: jax.Array,
     ) -> tuple[AutocometState, Metrics]:
         state = state.replace(has_answered=self.finished(state))
-        if not (self.learning.biases_policy and self.num_secondaries):
+        if not (self.rule.biases_policy and self.num_secondaries):
             return state, {}
         filled = proposal.architecture[0, :, 0]
         encoded = jax.vmap(self.following, in_axes=(None, 0))(filled, jnp.arange(self.layers))
-        q, phi = self.learning.values(state.learner, encoded)
-        found = decisions.compare(q, phi, state.learner.epsilon, self.is_choice)
-        return state, decisions.by_slot(found, self.space.slot_names, proposal.mask[0])
+        q, phi = self.rule.values(state.learner, encoded)
+        found = diagnostics.compare_choices(q, phi, state.learner.epsilon, self.is_choice)
+        return state, diagnostics.metrics_by_slot(found, self.space.slot_names, proposal.mask[0])
 
     # --- learning ---------------------------------------------------------------------------------
 
@@ -244,7 +245,7 @@ class _Autocomet:
         rewards: jax.Array,
     ) -> tuple[AutocometState, Metrics]:
         is_on = ~self.finished(state)
-        primary, secondary = self.components.of(outcome, rewards)
+        primary, secondary = self.components.vector(outcome, rewards)
         primary = primary.reshape(self.models, self.layers)
         secondary = secondary.reshape(-1, self.models, self.layers)
         episodes = {
@@ -255,8 +256,10 @@ class _Autocomet:
         kept = replay.add(state.replay, episodes, jnp.broadcast_to(is_on, self.models))
         learner, last = self.regulate(state, primary, secondary)
 
-        def step(learner: Learner, drawn: dict[str, jax.Array]) -> tuple[Learner, Metrics]:
-            return self.learning.learn(learner, self.batch(drawn, kept))
+        def step(
+            learner: LearnerState, drawn: dict[str, jax.Array]
+        ) -> tuple[LearnerState, Metrics]:
+            return self.rule.learn(learner, self.batch(drawn, kept))
 
         updates, replays = self.config.updates, self.config.replays
         if replays:
@@ -284,8 +287,12 @@ class _Autocomet:
 
     def regulate(
         self, state: AutocometState, primary: jax.Array, secondary: jax.Array
-    ) -> tuple[Learner, jax.Array]:
-        """Epsilon after the candidates, components [M, L], [S, M, L]; the last one's primary."""
+    ) -> tuple[LearnerState, jax.Array]:
+        """The learner with epsilon after M models, and the primary of the last candidate.
+
+        Args:
+          primary: [M, L]; secondary: [S, M, L], components of the prefixes.
+        """
         c, epsilon = self.config, state.learner.epsilon
         length = self.max_episodes if c.decay_episodes is None else c.decay_episodes
         evaluated = primary[:, -1:] if c.credit == "final" else primary
@@ -310,11 +317,11 @@ class _Autocomet:
         return state.learner.replace(epsilon=epsilon), last
 
     def batch(self, episodes: dict[str, jax.Array], kept: Replay) -> Batch:
-        """What the learner needs of episodes [N], of those that are kept."""
+        """The batch of N replayed episodes; ranks are among all that are kept."""
         actions = episodes["actions"].astype(jnp.int32)
-        of_episode = jax.vmap(self.following, in_axes=(None, 0))
-        of_episodes = jax.vmap(of_episode, in_axes=(0, None))
-        encoded = of_episodes(1 + self.first[None] + actions, jnp.arange(self.layers))
+        by_layer = jax.vmap(self.following, in_axes=(None, 0))
+        by_episode = jax.vmap(by_layer, in_axes=(0, None))
+        encoded = by_episode(1 + self.first[None] + actions, jnp.arange(self.layers))
         return Batch(
             encoded=encoded,
             actions=actions,
@@ -323,7 +330,7 @@ class _Autocomet:
         )
 
     def scaled(self, primary: jax.Array, kept: Replay) -> jax.Array:
-        """[N, L] -> [N, L] as Q is to learn it."""
+        """The primary [N, L] on the scale that Q learns."""
         if self.config.scale == "raw":
             return primary
         among = kept.rows["primary"]

@@ -14,15 +14,16 @@ from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.networks import ValueNet
 from nasjax.types import Metrics
 
-Learned = Mapping[str, Any]  # "q" and "potentials", parameters of another search
+LearnedParams = Mapping[str, Any]  # "q" and "potentials": parameters that searches left
 
 
-class Learner(flax.struct.PyTreeNode):
-    """Q and the potentials; those of the S secondaries are stacked along a first axis.
+class LearnerState(flax.struct.PyTreeNode):
+    """Q and the potentials.
 
     Attributes:
-      q, phi: parameters; q_moments, phi_moments: Adam's.
-      epsilon: [S], of the potentials.
+      q: parameters of Q; phi: those of the S potentials, stacked along a first axis.
+      q_moments, phi_moments: the moments of Adam.
+      epsilon: [S], the weights of the potentials.
     """
 
     q: Any
@@ -33,7 +34,12 @@ class Learner(flax.struct.PyTreeNode):
 
 
 class Batch(NamedTuple):
-    """Episodes [N] to learn from: `encoded` [N, L, K, F] of all that could follow every prefix."""
+    """N episodes to learn from.
+
+    Attributes:
+      encoded: [N, L, K, F], features of every prefix with each of the K actions appended.
+      actions: [N, L] int32; primary: [N, L]; secondary: [S, N, L], rewards of the layers.
+    """
 
     encoded: jax.Array
     actions: jax.Array
@@ -41,14 +47,14 @@ class Batch(NamedTuple):
     secondary: jax.Array
 
 
-class Learning:
-    """The nets and how they learn; all static.
+class UpdateRule:
+    """The nets and their update rule; all static.
 
     Args:
-      names: of the secondaries.
+      names: names of the secondaries.
       is_choice: [L, K] bool, the actions that a layer has.
-      learned: leaves [M, ...] of M nets, of which one is begun with instead of a random one;
-        potentials of other secondaries, as many, are taken too, else they begin anew.
+      learned: leaves [M, ...] of M nets, one of which is drawn to start from; None: random nets.
+        Its potentials are used if there are S of them, whatever their secondaries were.
     """
 
     def __init__(
@@ -56,7 +62,7 @@ class Learning:
         config: AutocometConfig,
         names: tuple[str, ...],
         is_choice: jax.Array,
-        learned: Learned | None,
+        learned: LearnedParams | None,
     ):
         self.config, self.names, self.is_choice = config, names, is_choice
         self.learned = learned
@@ -66,11 +72,14 @@ class Learning:
         self.q_optimizer = optax.adam(config.learning_rate)
         self.phi_optimizer = optax.adam(config.potential_learning_rate)
 
-    def init(self, key: jax.Array, encoded: jax.Array, epsilon: jax.Array) -> Learner:
-        """Before it has learned; `encoded` [N, F] says how many features there are.
+    def init(self, key: jax.Array, encoded: jax.Array, epsilon: jax.Array) -> LearnerState:
+        """The state before the first update; the key is consumed.
+
+        Args:
+          encoded: [N, F] or so, for the number of features; epsilon: [S] at the start.
 
         Raises:
-          UserError: what was learned is of other nets.
+          UserError: the learned parameters have the shapes of other nets.
         """
         q_key, phi_key, draw_key = jax.random.split(key, 3)
         q = self.q.init(q_key, encoded)
@@ -86,19 +95,21 @@ class Learning:
             if _shapes(learned.get("potentials")) == _shapes(phi):
                 phi = learned["potentials"]
         moments = self.q_optimizer.init(q), self.phi_optimizer.init(phi)
-        return Learner(q=q, phi=phi, q_moments=moments[0], phi_moments=moments[1], epsilon=epsilon)
+        return LearnerState(
+            q=q, phi=phi, q_moments=moments[0], phi_moments=moments[1], epsilon=epsilon
+        )
 
-    def values(self, learner: Learner, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """[..., F] -> Q [...] and the potentials [S, ...]."""
+    def values(self, learner: LearnerState, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Q [...] and the potentials [S, ...] of features [..., F]."""
         phi = jax.vmap(self.phi.apply, in_axes=(0, None))(learner.phi, encoded)
         return self.q.apply(learner.q, encoded), phi  # type: ignore[return-value]
 
-    def preferences(self, learner: Learner, encoded: jax.Array) -> jax.Array:
-        """[K, F] of what could follow a prefix -> [K]: how much each action is preferred."""
+    def preferences(self, learner: LearnerState, encoded: jax.Array) -> jax.Array:
+        """Preferences [K] for the actions on a prefix; they lead to the features [K, F]."""
         q, phi = self.values(learner, encoded)
         return shaping.preferences(q, phi, learner.epsilon) if self.biases_policy else q
 
-    def learn(self, learner: Learner, batch: Batch) -> tuple[Learner, Metrics]:
+    def learn(self, learner: LearnerState, batch: Batch) -> tuple[LearnerState, Metrics]:
         """One gradient step of Q and of every potential."""
         q_all, _ = self.values(learner, batch.encoded)  # [N, L, K]
         taken = jnp.take_along_axis(batch.encoded, batch.actions[..., None, None], axis=2)[:, :, 0]

@@ -14,8 +14,8 @@ import numpy as np
 
 from nasjax.spaces.slots import SlotSpace
 
-_SAMPLED = 512  # architectures that features are standardised over
-_LISTED = 2**17  # spaces up to this size have their features computed once for all
+_SAMPLED = 512  # random architectures that features are standardised over
+_LISTED = 2**17  # largest space whose features are computed once, in a list
 
 
 class ValueNet(nn.Module):
@@ -36,12 +36,13 @@ class ValueNet(nn.Module):
 
 @functools.cache
 def make_encoder(space: SlotSpace) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """(prefixes [N, L], how many slots they fill []) -> [N, features + L].
+    """Makes the encoder: (prefixes [N, L], filled slots []) -> [N, features + L].
 
-    Features are standardised over architectures drawn at random; those that never change are 0.
+    Features are standardised over random architectures; constant features are 0. The last L
+    values are the number of filled slots, one-hot.
     """
     keys = jax.random.split(jax.random.key(0), _SAMPLED)
-    # In float64: the mean of what never changes is that value, to the last bit.
+    # In float64 the mean of a constant feature is that constant, to the last bit.
     drawn = np.float64(jax.jit(jax.vmap(space.features))(jax.vmap(space.sample)(keys)))
     mean, deviation = drawn.mean(0), drawn.std(0)
     deviation = np.where(deviation > 1e-6 * np.maximum(1, np.abs(mean)), deviation, 1)

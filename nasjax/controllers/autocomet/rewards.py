@@ -1,6 +1,6 @@
 """The reward vector: a primary component and any number of secondary ones (AUTOCoMET, III.D.1)."""
 
-from typing import NamedTuple
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -8,26 +8,20 @@ import jax.numpy as jnp
 from nasjax.config import check, unknown
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.errors import UserError
-from nasjax.types import Outcome
-
-
-class Costs(NamedTuple):
-    """The costs of an evaluator's outcomes, in their order.
-
-    Attributes:
-      names: of the costs.
-      medians: over the architectures that the device can run.
-    """
-
-    names: tuple[str, ...] = ()
-    medians: tuple[float, ...] = ()
+from nasjax.types import Costs, Outcome
 
 
 def limited_cost(config: AutocometConfig, costs: Costs) -> str | None:
-    """The cost that `target` is of: the first among the secondaries."""
+    """The cost that `config.target` bounds: the first among the secondaries; None: no bound."""
     if config.secondary_reward == "cost":
         return None
     return next((name for name in secondaries(config, costs) if name in costs.names), None)
+
+
+def with_max_cost(config: AutocometConfig, max_cost: float, costs: Costs) -> AutocometConfig:
+    """The config; an open `target` becomes the search's `max_cost` if it is of the first cost."""
+    is_open = config.target is None and limited_cost(config, costs) == costs.names[0]
+    return dataclasses.replace(config, target=max_cost) if is_open else config
 
 
 def secondaries(config: AutocometConfig, costs: Costs) -> tuple[str, ...]:
@@ -37,10 +31,10 @@ def secondaries(config: AutocometConfig, costs: Costs) -> tuple[str, ...]:
 
 
 class Components:
-    """Finds the components of an outcome; all static.
+    """Reads the reward vector from outcomes; all static.
 
     Raises:
-      UserError: a component is unknown or twice there, a target or a median is not as it must be.
+      UserError: a component is unknown or listed twice, a target is missing, a median is not > 0.
     """
 
     def __init__(self, config: AutocometConfig, costs: Costs):
@@ -70,11 +64,11 @@ class Components:
 
     @property
     def is_limited(self) -> jax.Array:
-        """[S] bool: the secondaries that have a target."""
+        """Whether a secondary has the target, [S] bool."""
         return jnp.array([name == self._limited for name in self.secondaries], bool)
 
-    def of(self, outcome: Outcome, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Primary [B] and secondaries [S, B] of B rows."""
+    def vector(self, outcome: Outcome, rewards: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The primary [B] and the secondaries [S, B] of B rows, from their rewards [B]."""
         primary = self._component(self._config.primary, outcome, rewards)
         rest = [self._component(name, outcome, rewards) for name in self.secondaries]
         return primary, jnp.stack(rest) if rest else jnp.zeros((0, len(rewards)))

@@ -10,7 +10,7 @@ Delta is the gain of the primary between candidates that were evaluated one afte
 unbroken chain its sum telescopes, so that epsilon = epsilon_0 e^(primary now - primary at first):
 it does not decay, as the text says it does. The schedules:
 
-    constant            epsilon stays
+    constant            epsilon is constant
     pies                minus epsilon_0 / C an episode (Behboudian et al., 2020)
     equation_3          as printed; the chain goes on from one episode to the next
     equation_3_episode  as printed; every episode begins at primary 0: it grows without bound
@@ -28,48 +28,52 @@ DUAL_RATE = 0.1
 
 
 def q_target(r_t: jax.Array, discount_t: float, max_q_t: jax.Array, shaped: jax.Array) -> jax.Array:
-    """What Q(s, a) is drawn to (line 15); `shaped`: epsilon Phi(s, a) of equation 2, or zeros."""
+    """The target of Q(s, a) (line 15); `shaped`: epsilon Phi(s, a) of equation 2, or zeros."""
     return r_t + discount_t * max_q_t + shaped
 
 
 def potential_target(r_t: jax.Array, discount_t: float, phi_t: jax.Array) -> jax.Array:
-    """What Phi(s, a) is drawn to (line 11): r_S + gamma Phi(s', a'), of the action a' taken."""
+    """The target of Phi(s, a) (line 11): r_S + gamma Phi(s', a') for the action a' taken."""
     return r_t + discount_t * phi_t
 
 
 def next_layer(values: jax.Array) -> jax.Array:
-    """[..., L] -> [..., L]: the next layer's; 0 after the last one."""
+    """Values [..., L] shifted to the layer before; 0 for the last layer."""
     return jnp.concatenate([values[..., 1:], jnp.zeros_like(values[..., :1])], axis=-1)
 
 
 def preferences(q: jax.Array, phi: jax.Array, epsilon: jax.Array) -> jax.Array:
-    """[K], [S, K], [S] -> [K]: Q + sum_i epsilon_i Phi_i of every action."""
+    """Q + sum_i epsilon_i Phi_i of every action: [K], [S, K], [S] -> [K]."""
     return q + (epsilon[:, None] * phi).sum(0)
 
 
 def equation_3(epsilon: jax.Array, gain: jax.Array, threshold: float) -> jax.Array:
-    """[S], [] -> [S]: after one more candidate."""
+    """Epsilon after one more candidate: [S], gain [] -> [S]."""
     return jnp.where(epsilon > threshold, epsilon * jnp.exp(gain), 0.0)
 
 
 def pies(epsilon: jax.Array, start: jax.Array, episodes: float, threshold: float) -> jax.Array:
-    """[S], [S] -> [S]: after one more of so many episodes; constant steps down."""
+    """Epsilon after one more of `episodes` episodes, in constant steps: [S], [S] -> [S]."""
     lower = epsilon - start / episodes
     return jnp.where(lower > threshold, lower, 0.0)
 
 
 def regulated(epsilon: jax.Array, gain: jax.Array, episodes: float, threshold: float) -> jax.Array:
-    """[S], [] -> [S]: after one more of so many episodes, which gained so much."""
+    """Epsilon after one more of `episodes` episodes: [S], its gain [] -> [S]."""
     return equation_3(epsilon, gain - 5 / episodes, threshold)
 
 
 def dual(epsilon: jax.Array, is_broken: jax.Array, allowed: float) -> jax.Array:
-    """[S], [S] -> [S]: after an architecture that breaks these targets or keeps them."""
+    """Epsilon after an architecture that broke its target or kept it: [S], [S] 0 or 1 -> [S]."""
     return epsilon * jnp.exp(DUAL_RATE * (is_broken - allowed))
 
 
 def ranked(values: jax.Array, among: jax.Array, is_there: jax.Array) -> jax.Array:
-    """The share of values [M] that are there that each of [...] beats, equal ones counted half."""
+    """The share of values that each value [...] beats, ties counted half.
+
+    Args:
+      values: [...]; among: [M], the values to beat; is_there: [M] bool, those that count.
+    """
 
     def share(value: jax.Array) -> jax.Array:
         beaten = (among < value) + 0.5 * (among == value)
@@ -79,7 +83,7 @@ def ranked(values: jax.Array, among: jax.Array, is_there: jax.Array) -> jax.Arra
 
 
 def credited(values: jax.Array, credit: str) -> jax.Array:
-    """[..., L] of the prefixes -> [..., L] what each layer earns: "value", "gain" or "final"."""
+    """Rewards [..., L] of layers from values [..., L] of prefixes, see `AutocometConfig.credit`."""
     if credit == "value":
         return values
     if credit == "gain":

@@ -1,29 +1,28 @@
-"""Local search (White et al., 2021, Algorithm 1): all neighbours, then on to the best of them."""
-
-import dataclasses
+"""Local search (White et al., 2021, Algorithm 1): evaluate all neighbours, move to the best."""
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
+from nasjax.config import settings
 from nasjax.controllers.proposals import propose_whole
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class LocalSearchConfig:
     """Section `controller` of a config: there is nothing to set."""
 
 
 class LocalSearchState(flax.struct.PyTreeNode):
-    """Where the climb stands.
+    """The climb under way.
 
     Attributes:
-      architecture: [L, F] int32; reward: [], what it earned.
-      moved: [] int32, the slot in which the last step went; -1 at the start of a climb.
+      architecture: [L, F] int32; reward: [], its reward.
+      moved: [] int32, the slot that the last step changed; -1 at the start of a climb.
       restart: [] bool, the next exchange starts a new climb.
-      num_climbs: [] int32, begun so far.
+      num_climbs: [] int32, climbs started so far.
     """
 
     architecture: jax.Array
@@ -38,9 +37,9 @@ def make_local_search(
 ) -> Controller:
     """Climbs to a local optimum and starts again from a random architecture.
 
-    A round asks for a start where one is needed, then for all neighbours: those that differ in one
-    slot. After a step, the ones that differ in the same slot are known already and left out. They
-    are asked for in random order, so that a budget that ends between them favours none.
+    A round proposes a start where one is needed, then all neighbours: architectures that differ in
+    one slot. After a step, those that differ in the same slot are known already and masked. Their
+    order is random, so that a budget that ends between them favours none.
     """
     return _LocalSearch(space, performance_size).controller()
 

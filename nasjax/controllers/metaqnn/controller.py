@@ -2,12 +2,11 @@
 
     Q(s, a) <- (1 - alpha) Q(s, a) + alpha (r + gamma max_a' Q(s', a'))       (eq. 3)
 
-A state is the layer that was put last and its depth, an action the next layer or ending; r is the
-accuracy of the finished network, 0 before. After every network so many are drawn from all so far
-and their transitions updated from the last one back.
+A state is the last layer and its depth. An action is the next layer, or to end. r is the accuracy
+of the finished network, and 0 before. After every network, `replays` networks are drawn from all so
+far, and Q is updated on their transitions, the last one first.
 """
 
-import dataclasses
 from typing import Literal
 
 import flax.struct
@@ -15,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
+from nasjax.config import Fraction, PositiveFraction, PositiveInt, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
@@ -35,39 +34,27 @@ PUBLISHED_SCHEDULE = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class MetaqnnConfig:
-    """Section `controller` of a config; defaults are the paper's, but for the schedule's scale.
+    """Section `controller` of a config; defaults are the paper's, but for the schedule's scale."""
 
-    Attributes:
-      learning_rate: alpha; discount: gamma.
-      initial_value: of Q.
-      replays: networks drawn after every new one.
-      schedule: of epsilon: "scaled" to the search's budget, or the published numbers of networks
-        ("absolute"; a shorter budget ends before epsilon has fallen). Afterwards it stays at 0.1.
-    """
-
-    learning_rate: float = 0.01
-    discount: float = 1.0
-    initial_value: float = 0.5
-    replays: int = 100
+    learning_rate: PositiveFraction = 0.01  # alpha
+    discount: Fraction = 1.0  # gamma
+    initial_value: float = 0.5  # of Q
+    replays: PositiveInt = 100  # networks drawn from the memory after every new one
+    # The schedule of epsilon is "scaled" to the search's budget, or takes the published numbers of
+    # networks ("absolute": a shorter budget ends before epsilon has fallen). Epsilon ends at 0.1.
     schedule: Literal["scaled", "absolute"] = "scaled"
-
-    def __post_init__(self) -> None:
-        rate, discount = self.learning_rate, self.discount
-        check(0 < rate <= 1, "controller.learning_rate", rate, "above 0, at most 1")
-        check(0 <= discount <= 1, "controller.discount", discount, "from 0 to 1")
-        check(self.replays >= 1, "controller.replays", self.replays, ">= 1")
 
 
 class MetaqnnState(flax.struct.PyTreeNode):
-    """The table and the memory.
+    """The table of Q and the memory of networks.
 
     Attributes:
-      values: [L, K + 1, K + 1], Q of depth, the layer before (K: none) and the choice (K: end).
-      chosen: [L] int32, of the network that is being evaluated.
-      choices: [M, L] int32 and rewards [M] of all networks so far; the oldest make way.
-      models: [] int32, so far.
+      values: [L, K + 1, K + 1], Q at a depth, after a layer (K: none), for a choice (K: end).
+      chosen: [L] int32, choices of the network that is being evaluated.
+      choices, rewards: [M, L] int32 and [M], the memory; a new network replaces the oldest.
+      models: [] int32, networks so far.
     """
 
     values: jax.Array
@@ -77,8 +64,8 @@ class MetaqnnState(flax.struct.PyTreeNode):
     models: jax.Array
 
 
-def epsilon_of(config: MetaqnnConfig, budget: int) -> np.ndarray:
-    """[budget] float32: epsilon of every network of a search."""
+def epsilon_schedule(config: MetaqnnConfig, budget: int) -> np.ndarray:
+    """Epsilon for every network of a search, [budget] float32."""
     values, counts = (np.array(column) for column in zip(*PUBLISHED_SCHEDULE, strict=True))
     ends = np.cumsum(counts)
     if config.schedule == "scaled":
@@ -123,11 +110,11 @@ def make_metaqnn(
     budget: int,
     memory: int | None = None,
 ) -> Controller:
-    """One network a round.
+    """The controller; it proposes one network a round.
 
     Args:
-      budget: networks of the whole search, which the schedule of epsilon is scaled to.
-      memory: networks that the replay holds; all by default.
+      budget: networks of the whole search; the schedule of epsilon is scaled to it.
+      memory: networks that the memory holds; None: all.
     """
     return _Metaqnn(config, space, performance_size, budget, memory or budget).controller()
 
@@ -146,7 +133,7 @@ class _Metaqnn:
         self.config, self.space, self.performance_size = config, space, performance_size
         self.budget, self.capacity = budget, capacity
         self.layers, self.end = space.num_layers, len(space.options)
-        self.epsilons = jnp.asarray(epsilon_of(config, budget))
+        self.epsilons = jnp.asarray(epsilon_schedule(config, budget))
 
     def controller(self) -> Controller:
         return Controller(
@@ -174,7 +161,7 @@ class _Metaqnn:
             explores = jax.random.bernoulli(keys[layer, 0], epsilon)
             worth = jnp.where(explores, 0, state.values[layer, previous])
             best = jnp.where(allowed, worth, -jnp.inf)
-            # Among equals, any: at the start all are.
+            # Ties are broken at random: at the start all values are equal.
             ties = jnp.where(best == best.max(), 0.0, -jnp.inf)
             return jax.random.categorical(keys[layer, 1], ties)
 

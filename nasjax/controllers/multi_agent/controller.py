@@ -1,54 +1,42 @@
 """One agent per hyper-parameter and a master (Neary, 2018), reconstructed: no code is public.
 
-A hyper-parameter is what stands in a slot (in a chain, which layer at which depth). Its agent knows
-a value per option, Q(option) <- Q(option) + alpha (r - Q(option)), and tries options in the
-master's architecture while the others stay. The master then puts the agents' best options
-together, has that architecture evaluated and keeps it if it is better than the one before.
-README.md lists what is assumed.
+A hyper-parameter is the choice in one slot (in a chain, the layer at one depth). Its agent keeps a
+value per option, Q(option) <- Q(option) + alpha (r - Q(option)), and tries one option in the
+master's architecture, all other slots unchanged. The master then combines the agents' best options,
+proposes that architecture, and keeps it if it earns more than its own. README.md lists the
+assumptions.
 """
-
-import dataclasses
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import check
+from nasjax.config import Fraction, PositiveFraction, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class MultiAgentConfig:
     """Section `controller` of a config.
 
-    Attributes:
-      learning_rate: alpha.
-      first_epsilon, last_epsilon: share of random options, linear from the first to the last round
-        of the budget.
+    The share of random options falls linearly from the first to the last round of the budget.
     """
 
-    learning_rate: float = 0.1
-    first_epsilon: float = 1.0
-    last_epsilon: float = 0.1
-
-    def __post_init__(self) -> None:
-        rate = self.learning_rate
-        check(0 < rate <= 1, "controller.learning_rate", rate, "above 0, at most 1")
-        for name in ("first_epsilon", "last_epsilon"):
-            value = getattr(self, name)
-            check(0 <= value <= 1, f"controller.{name}", value, "from 0 to 1")
+    learning_rate: PositiveFraction = 0.1  # alpha
+    first_epsilon: Fraction = 1.0  # share of random options in the first round
+    last_epsilon: Fraction = 0.1  # and in the last round
 
 
 class MultiAgentState(flax.struct.PyTreeNode):
     """The agents and the master.
 
     Attributes:
-      values: [L, K + 1], an agent a row.
-      chosen: [L] int32, what the agents are trying.
-      master: [L] int32, the master's choices; reward: [], what they earned, -inf at first.
-      combined: [L] int32, what the master is trying.
+      values: [L, K + 1], Q of every agent.
+      chosen: [L] int32, the options that the agents are trying.
+      master: [L] int32, the master's choices; reward: [], their reward, -inf at first.
+      combined: [L] int32, the choices that the master is trying.
       round: [] int32.
     """
 
@@ -63,10 +51,10 @@ class MultiAgentState(flax.struct.PyTreeNode):
 def make_multi_agent(
     config: MultiAgentConfig, space: DiscreteSpace, *, performance_size: int, budget: int
 ) -> Controller:
-    """A round: every agent's trial, then the master's; L + 1 queries.
+    """The controller. A round is a trial of every agent, then the master's: L + 1 queries.
 
     Args:
-      budget: queries of the whole search, which epsilon falls over.
+      budget: queries of the whole search; epsilon falls over them.
     """
     return _MultiAgent(config, space, performance_size, budget).controller()
 
@@ -93,7 +81,7 @@ class _MultiAgent:
             params=lambda state: {"values": state.values},
         )
 
-    def architecture_of(self, choices: jax.Array) -> jax.Array:
+    def build(self, choices: jax.Array) -> jax.Array:
         return sequences.build(self.space, lambda layer, *_: choices[layer]).architecture
 
     def init(self, key: jax.Array) -> MultiAgentState:
@@ -125,7 +113,7 @@ class _MultiAgent:
         best = jnp.where(allowed, state.values, -jnp.inf).argmax(-1)
         chosen = jnp.where(explores, tried, best).astype(jnp.int32)
         trials = jnp.where(jnp.eye(self.layers, dtype=bool), chosen[None], state.master[None])
-        proposal = propose_whole(jax.vmap(self.architecture_of)(trials), self.performance_size)
+        proposal = propose_whole(jax.vmap(self.build)(trials), self.performance_size)
         return proposal, state.replace(chosen=chosen)
 
     def learn(
@@ -169,5 +157,5 @@ class _MultiAgent:
 
 
 def _logits(allowed: jax.Array) -> jax.Array:
-    """Uniform over what is allowed."""
+    """Logits of the uniform distribution over the allowed choices."""
     return jnp.where(allowed, 0.0, -jnp.inf)

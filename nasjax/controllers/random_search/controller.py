@@ -1,29 +1,23 @@
-"""Random search: every learner's yardstick."""
-
-import dataclasses
+"""Random search, the baseline of every learner."""
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import check
+from nasjax.config import PositiveInt, settings
 from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal, Space
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class RandomSearchConfig:
-    """Section `controller` of a config: independent draws of `Space.sample`, so many a round."""
+    """Section `controller` of a config."""
 
-    models_per_round: int = 10
-
-    def __post_init__(self) -> None:
-        models = self.models_per_round
-        check(models >= 1, "controller.models_per_round", models, ">= 1")
+    models_per_round: PositiveInt = 10  # independent draws of `Space.sample`
 
 
 class RandomSearchState(flax.struct.PyTreeNode):
-    """It carries nothing but the count of its rounds."""
+    """The number of rounds so far, [] int32."""
 
     round: jax.Array
 
@@ -31,7 +25,7 @@ class RandomSearchState(flax.struct.PyTreeNode):
 def make_random_search(
     config: RandomSearchConfig, space: Space, *, performance_size: int
 ) -> Controller:
-    """Proposes whole architectures and learns nothing; P = performance_size."""
+    """Proposes random architectures and learns nothing; P = performance_size."""
     rows = config.models_per_round
 
     def propose(key: jax.Array, state: RandomSearchState) -> tuple[Proposal, RandomSearchState]:

@@ -1,39 +1,28 @@
 """Regularised (aging) evolution (Real et al., 2019, Algorithm 1)."""
 
-import dataclasses
-
 import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import check
+from nasjax.config import PositiveInt, settings
 from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, Metrics, MutableSpace, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class RegularizedEvolutionConfig:
-    """Section `controller` of a config; defaults are for hundreds of queries.
+    """Section `controller` of a config; defaults are for hundreds of queries."""
 
-    Attributes:
-      population_size: P; the first P architectures are random.
-      sample_size: S, drawn with replacement; the best of them is mutated.
-    """
-
-    population_size: int = 10
-    sample_size: int = 3
-
-    def __post_init__(self) -> None:
-        for name in ("population_size", "sample_size"):
-            check(getattr(self, name) >= 1, f"controller.{name}", getattr(self, name), ">= 1")
+    population_size: PositiveInt = 10  # P; the first P architectures are random
+    sample_size: PositiveInt = 3  # S, drawn with replacement; the best of them is mutated
 
 
 class RegularizedEvolutionState(flax.struct.PyTreeNode):
-    """The population as a ring: the child takes the place of the oldest.
+    """The population as a ring: a child replaces the oldest member.
 
     Attributes:
       architecture: [P, L, F] int32; reward: [P].
-      born: [] int32, architectures so far.
+      born: [] int32, number of architectures so far.
     """
 
     architecture: jax.Array
@@ -44,7 +33,10 @@ class RegularizedEvolutionState(flax.struct.PyTreeNode):
 def make_regularized_evolution(
     config: RegularizedEvolutionConfig, space: MutableSpace, *, performance_size: int
 ) -> Controller:
-    """One architecture a round: random until the population is full, then the winner's child."""
+    """Proposes one architecture a round: random until the population is full, then a mutation.
+
+    The parent is the best of `sample_size` members drawn at random.
+    """
     size = config.population_size
 
     def propose(
@@ -71,7 +63,7 @@ def make_regularized_evolution(
             born=state.born + 1,
         ), {}
 
-    # A child is computed in any case, so the empty population holds what can be mutated.
+    # A child is computed in every round, so the empty population must hold a valid architecture.
     return Controller(
         init=lambda key: RegularizedEvolutionState(
             architecture=jnp.broadcast_to(

@@ -2,52 +2,41 @@
 
     gradient of  - (r - b) log pi(architecture)      b: moving average of the rewards, r included
 
-The policy holds one logit per layer and option (and one for ending, where a space has a choice
-of lengths); what a prefix does not allow has probability 0.
+The policy holds one logit per layer and option, and one to end where a space has chains of several
+lengths. An option that a prefix does not allow has probability 0.
 """
 
-import dataclasses
-from typing import Any
+from typing import Annotated, Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, PositiveInt, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
 from nasjax.controllers.sequences import Sequence
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("controller")
 class ReinforceConfig:
-    """Section `controller` of a config; defaults are not tuned, see README.
+    """Section `controller` of a config; defaults are not tuned, see README."""
 
-    Attributes:
-      learning_rate: of Adam.
-      baseline_momentum: of the moving average, free of the bias to its start.
-      models_per_update: architectures drawn at a time.
-    """
-
-    learning_rate: float = 0.01
-    baseline_momentum: float = 0.9
-    models_per_update: int = 1
-
-    def __post_init__(self) -> None:
-        check(self.learning_rate > 0, "controller.learning_rate", self.learning_rate, "> 0")
-        momentum, models = self.baseline_momentum, self.models_per_update
-        check(0 <= momentum < 1, "controller.baseline_momentum", momentum, "from 0 to below 1")
-        check(models >= 1, "controller.models_per_update", models, ">= 1")
+    learning_rate: PositiveFloat = 0.01  # of Adam
+    # Of the moving average of the rewards, which is corrected for its start at 0.
+    baseline_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    models_per_update: PositiveInt = 1  # architectures drawn at a time
 
 
 class ReinforceState(flax.struct.PyTreeNode):
-    """What learning carries.
+    """The policy and its optimiser.
 
     Attributes:
-      logits: [L, K + 1]; optimizer: Adam's.
-      drawn: B sequences that are being evaluated.
+      logits: [L, K + 1]; optimizer: the state of Adam.
+      drawn: the B sequences that are being evaluated.
       weighted_rewards, weights: [], numerator and denominator of the moving average.
       num_updates: [] int32.
     """
@@ -61,7 +50,7 @@ class ReinforceState(flax.struct.PyTreeNode):
 
 
 def log_probability(logits: jax.Array, sequence: Sequence) -> jax.Array:
-    """[]: log pi of one sequence under logits [L, K + 1]."""
+    """log pi of one sequence under logits [L, K + 1], []."""
     masked = jnp.where(sequence.allowed, logits, -jnp.inf)
     chosen = jnp.take_along_axis(masked, sequence.choices[:, None], axis=1)[:, 0]
     return (chosen - jax.nn.logsumexp(masked, axis=1)).sum()
@@ -70,7 +59,7 @@ def log_probability(logits: jax.Array, sequence: Sequence) -> jax.Array:
 def make_reinforce(
     config: ReinforceConfig, space: DiscreteSpace, *, performance_size: int
 ) -> Controller:
-    """The controller; an architecture's reward counts, whatever it is made of."""
+    """The controller; it learns from the reward of whole architectures."""
     return _Reinforce(config, space, performance_size).controller()
 
 

@@ -30,14 +30,15 @@ from nasjax.types import (
 
 
 class TrlHpoState(flax.struct.PyTreeNode):
-    """All that the controller carries.
+    """The state that the controller carries.
 
     Attributes:
-      ddpg, imr, replay: see there; a replay row is a dict of `actions` [L, A], `performance`
-        [L, P] (uint8 counts, or float32 if the evaluator does not count), `length`, `reward`,
-        `discount`.
-      grown, validated: the two kinds of episode.
-      sampled, backup_action: the rows [N, ...] of the update under way and their next actions.
+      ddpg, imr: see `DdpgState` and `Imr`.
+      replay: a row is a dict of `actions` [L, A], `performance` [L, P] (uint8 counts, or float32 if
+        the evaluator does not count), `length`, `reward`, `discount`.
+      grown, validated: the growth and the validation episode under way.
+      sampled: the replayed rows [N, ...] of the update under way.
+      backup_action: [N, A], the target actor's next actions for them.
       round: [] int32.
       best_validation: [] float32; stale: [] int32, rounds since it was reached.
     """
@@ -63,16 +64,19 @@ def make_trl_hpo(
     invalid_reward: float,
     rounds: int,
 ) -> Controller:
-    """The controller of a search.
+    """The controller of one search.
 
     Args:
-      config: the paper's settings.
+      config: see `TrlHpoConfig`.
       space: decodes actions in [0, 1]^A to layers.
       performance_size: P, accuracies per outcome.
-      counts_of: images per validation batch, if accuracies are counts of so many (the replay
-        then keeps uint8 counts); None if they are any numbers.
-      invalid_reward: what a layer earns that cannot be built.
-      rounds: of the search, to refuse a budget that never starts to learn.
+      counts_of: images per validation batch where accuracies are counts of correct images (the
+        replay then keeps uint8 counts); None where they are any numbers.
+      invalid_reward: reward of a layer that cannot be built.
+      rounds: rounds of the search.
+
+    Raises:
+      UserError: the search ends before its replay holds `config.min_size` rows.
     """
     most = rounds * config.models_per_episode * space.num_layers
     rows = f"{rounds} rounds x {config.models_per_episode} models x {space.num_layers} layers"
@@ -181,7 +185,7 @@ class _TrlHpo:
             {},
         )
 
-    # Learn: back-up rows ask what the target policy's next layers would reach.
+    # Learn: back-up rows evaluate the next layers of the target policy.
 
     def propose_backup(self, key: jax.Array, state: TrlHpoState) -> tuple[Proposal, TrlHpoState]:
         rows = replay.sample(key, state.replay, self.config.batch_size)
@@ -272,21 +276,23 @@ class _TrlHpo:
             metrics,
         )
 
-    # Parts of the above.
+    # Steps that the phases share.
 
     def act(self, state: TrlHpoState, states: jax.Array) -> jax.Array:
-        """[R, L, E] -> [R, A]: the target actor's actions."""
+        """The target actor's actions [R, A] in the states [R, L, E]."""
         return self.nets.actor.apply(state.ddpg.target_actor, states)[0]
 
     def learning(self, state: TrlHpoState) -> jax.Array:
+        """Whether the replay holds enough rows to learn from, [] bool."""
         return (state.replay.size >= self.config.min_size) & ~self.finished(state)
 
     def validating(self, state: TrlHpoState) -> jax.Array:
+        """Whether this round validates, [] bool."""
         due = (state.round + 1) % self.config.validate_every == 0
         return due & (state.ddpg.num_updates > 0) & ~self.finished(state)
 
     def advance(self, episode: Growth) -> Growth:
-        """To the next layer, or to the start of the next episode."""
+        """Moves to the next layer, or to the start of the next episode."""
         ended = episode.step + 1 == self.space.num_layers
         fresh = growth.start(len(episode.growing), self.space, self.performance_size)
         moved = episode.replace(step=episode.step + 1)
@@ -295,7 +301,7 @@ class _TrlHpo:
     def decode_with_next(
         self, actions: jax.Array, length: jax.Array, action: jax.Array
     ) -> jax.Array:
-        """[L, A], [], [A] -> [L, F]: the model of `length` actions with one more layer."""
+        """The model [L, F] of the first `length` [] of the actions [L, A] and one more [A]."""
         shape = (self.space.num_layers, self.space.layer_width)
         architecture = jnp.zeros(shape, jnp.int32)
         for i in range(self.space.num_layers):
@@ -305,11 +311,13 @@ class _TrlHpo:
         return architecture
 
     def counted(self, performance: jax.Array) -> jax.Array:
+        """Accuracies as the replay keeps them."""
         if self.counts_of is None:
             return performance
         return jnp.round(performance * self.counts_of).astype(jnp.uint8)
 
     def measured(self, kept: Any) -> jax.Array:
+        """Accuracies from what the replay keeps."""
         if self.counts_of is None:
             return kept
         return kept.astype(jnp.float32) / self.counts_of

@@ -9,12 +9,12 @@ action is already written, so that Q(s_tm1, a_tm1) = critic(s_t):
     actor loss   - mean Q(s, mu(s))  over s = s_t, with actor_state="both" also over s = s_tm1
     then         target <- (1 - rate) target + rate online
 
-With backup="trained", as published, the critic sees the performance that the layer reached. What a
-layer of mu'(s_t) would reach is not guessed: that architecture was proposed and evaluated, and its
-accuracies (`backup_performance`) are written for both losses.
+With backup="trained", as published, the critic sees the accuracies of the model with the layer. The
+layer mu'(s_t) is therefore evaluated before an update, and its accuracies (`backup_performance`)
+are written into the state for both losses.
 
-With backup="predicted" the critic sees the layer beside the performance of the model it was put
-on, so Q itself has to predict what the layer brings; nothing is evaluated for an update.
+With backup="predicted" the critic sees the layer beside the accuracies of the model before it, so Q
+itself predicts the gain of the layer, and an update evaluates nothing.
 """
 
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ class Nets(NamedTuple):
 
 
 class DdpgState(flax.struct.PyTreeNode):
-    """What learning carries: online and target parameters, both Adams, updates made."""
+    """Online and target parameters, the states of both Adams, and the number of updates."""
 
     actor: Any
     critic: Any
@@ -50,6 +50,15 @@ class DdpgState(flax.struct.PyTreeNode):
     actor_optimizer: Any
     critic_optimizer: Any
     num_updates: jax.Array
+
+
+class _Models(NamedTuple):
+    """Models that the actor puts a layer on, and the accuracies [N, P] that are written for it."""
+
+    actions: jax.Array
+    performance: jax.Array
+    length: jax.Array
+    next_performance: jax.Array
 
 
 class Batch(NamedTuple):
@@ -88,16 +97,15 @@ def init_ddpg(key: jax.Array, nets: Nets, config: TrlHpoConfig) -> DdpgState:
 
 
 def reached(performance: jax.Array, length: jax.Array) -> jax.Array:
-    """[L, P], [] -> [P]: performance of a model of `length` layers; zeros for an empty one."""
+    """The accuracies [P] of the first `length` [] layers of [L, P]; zeros for an empty model."""
     return jnp.where(length > 0, performance[jnp.maximum(length - 1, 0)], 0)
 
 
 def critic_targets(
     state: DdpgState, imr: Imr, batch: Batch, *, nets: Nets, invalid: float
 ) -> jax.Array:
-    """[N]: r_t + discount_t Q'(s_t, mu'(s_t)), see the top of this file."""
-
-    s_t = _encode(imr, *batch[:3])
+    """The targets r_t + discount_t Q'(s_t, mu'(s_t)), [N]; see the top of this file."""
+    s_t = _encode(imr, batch.actions, batch.performance, batch.length)
     s_tp1 = _write(imr, s_t, batch.length, batch.backup_action, batch.backup_performance)
     q_t = nets.critic.apply(state.target_critic, s_tp1)[0]
     after = jnp.where(batch.backup_ok, q_t, invalid)
@@ -115,8 +123,7 @@ def critic_loss(
     backup: str = "trained",
 ) -> tuple[jax.Array, jax.Array]:
     """Mean squared error of Q(s_tm1, a_tm1) to its targets [N]; also returns the values [N]."""
-
-    after = _encode(imr, *batch[:3])
+    after = _encode(imr, batch.actions, batch.performance, batch.length)
     if backup == "predicted":
         before = jax.vmap(reached)(batch.performance, batch.length - 1)
         a_tm1 = batch.actions[jnp.arange(len(targets)), batch.length - 1]
@@ -136,25 +143,23 @@ def actor_loss(
     actor_state: str,
     backup: str = "trained",
 ) -> jax.Array:
-    """- mean Q(s, mu(s)), over the states that growth goes on from."""
-
+    """- mean Q(s, mu(s)) over the states in which growth continues."""
     count = len(batch.reward)
-    # An invalid layer is written with the performance of the model that it was put on.
+    # An invalid layer is written with the accuracies of the model before it.
     last = batch.performance[jnp.arange(count), batch.length - 1]
     performance = jnp.where(batch.backup_ok[:, None], batch.backup_performance, last)
-    states = (*batch[:3], performance)
+    models = _Models(batch.actions, batch.performance, batch.length, performance)
     weights = (batch.discount > 0).astype(jnp.float32)
     if actor_state == "both":
         length = batch.length - 1
         seen = last if backup == "trained" else jax.vmap(reached)(batch.performance, length)
-        before = (batch.actions, batch.performance, length, seen)
-        states = jax.tree.map(lambda *rows: jnp.concatenate(rows), states, before)
+        before = _Models(batch.actions, batch.performance, length, seen)
+        models = jax.tree.map(lambda *rows: jnp.concatenate(rows), models, before)
         weights = jnp.concatenate([weights, jnp.ones(count)])
-    actions, performance, length, next_performance = states
     actor_key, critic_key = jax.random.split(key)
-    s = _encode(imr, actions, performance, length)
+    s = _encode(imr, models.actions, models.performance, models.length)
     action = nets.actor.apply_train(params, s, actor_key)
-    after = _write(imr, s, length, action, next_performance)
+    after = _write(imr, s, models.length, action, models.next_performance)
     values = nets.critic.apply_train(critic, after, critic_key)
     return -(values * weights).sum() / jnp.maximum(weights.sum(), 1)
 

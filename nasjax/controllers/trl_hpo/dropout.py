@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al., 2014), all of a net's at once."""
+"""Dropout (Srivastava et al., 2014): the masks of a whole net in one draw."""
 
 import flax.linen as nn
 import jax
@@ -9,10 +9,10 @@ import numpy as np
 def dropout_masks(
     module: nn.Module, shape: tuple[int, ...], rate: float, train: bool
 ) -> jax.Array | np.ndarray:
-    """[N, ...]: what N activations are multiplied by: 0, or 1 / (1 - rate); ones unless `train`.
+    """Factors [N, ...] of N activations: 0 or 1 / (1 - rate); ones unless `train`.
 
-    One draw of 16 bits a value, so the rate is met to 1 / 2^17: on a CPU the generator costs much
-    per call.
+    A value takes 16 random bits, so the rate is met to 1 / 2^17. There is one draw, because on a
+    CPU every call of the generator is expensive.
     """
     if not train or rate == 0:
         return np.ones((shape[0], *[1] * (len(shape) - 1)), np.float32)

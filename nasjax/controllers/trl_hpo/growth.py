@@ -1,4 +1,4 @@
-"""Growing models layer by layer: what a growth or validation episode carries."""
+"""Grows models layer by layer: the state of a growth or validation episode."""
 
 import flax.struct
 import jax
@@ -43,13 +43,13 @@ def start(rows: int, space: Space, performance_size: int) -> Growth:
 
 
 def states(imr: Imr, growth: Growth) -> jax.Array:
-    """[R, L, E]: what the nets see of the models so far."""
+    """The states [R, L, E] of the models so far, as the nets see them."""
     encode = jax.vmap(encode_model, in_axes=(None, 0, 0, None))
     return encode(imr, growth.actions, growth.performance, growth.step)
 
 
 def baseline(growth: Growth) -> jax.Array:
-    """[R, P]: performance of the models so far; zeros before a first layer."""
+    """The accuracies [R, P] of the models so far; zeros before a first layer."""
     last = growth.performance[:, jnp.maximum(growth.step - 1, 0)]
     return jnp.where(growth.step > 0, last, 0)
 
@@ -82,11 +82,11 @@ def observe(
     min_gain: float | None,
     min_accuracy: float | None,
 ) -> Growth:
-    """Writes what the new layers reached and stops models, `step` not yet advanced.
+    """Writes the accuracies of the new layers and stops models; `step` is not advanced yet.
 
-    An invalid layer is written with the previous performance. A model stops when it has all
-    layers, its layer could not be built, added less than `min_gain`, or left the mean accuracy of
-    the validation batches below `min_accuracy` (TRL-HPO, IV: 0.001 and 60 %).
+    An invalid layer is written with the accuracies before it. A model stops when it has all layers,
+    or when its new layer could not be built, added less than `min_gain`, or left the mean accuracy
+    of the validation batches below `min_accuracy` (TRL-HPO, IV: 0.001 and 60 %).
     """
     performance = jnp.where(outcome.ok[:, None], outcome.accuracies, baseline(growth))
     growing = growth.growing & outcome.ok & (growth.step + 1 < growth.actions.shape[1])

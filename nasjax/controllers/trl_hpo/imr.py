@@ -1,4 +1,4 @@
-"""Intermediate model representation: what the controller sees of a model (TRL-HPO, IV)."""
+"""The intermediate model representation: a model as actor and critic see it (TRL-HPO, IV)."""
 
 import flax.struct
 import jax

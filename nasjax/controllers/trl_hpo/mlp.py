@@ -1,4 +1,4 @@
-"""A multi-layer perceptron in the transformer's place, of about its size."""
+"""A multi-layer perceptron of about the transformer's size, in its place."""
 
 import math
 
@@ -10,7 +10,7 @@ from nasjax.controllers.trl_hpo.dropout import dropout_masks
 
 
 def hidden_width(num_params: int, num_inputs: int, num_outputs: int) -> int:
-    """The width h of two hidden layers for which an MLP comes nearest to so many parameters.
+    """The width h of two hidden layers that gives an MLP closest to `num_params` parameters.
 
     (inputs + 1) h + (h + 1) h + (h + 1) outputs = params, solved for h > 0 and rounded.
     """

@@ -37,15 +37,15 @@ class SelfAttention(nn.Module):
         projected = []
         for name in ("query", "key", "value"):
             if self.projections == "shared":
-                flat = _of_rows(nn.Dense(head_width, use_bias=False, name=name), x.reshape(heads))
+                flat = _project(nn.Dense(head_width, use_bias=False, name=name), x.reshape(heads))
             else:
-                flat = _of_rows(nn.Dense(width, use_bias=False, name=name), x)
+                flat = _project(nn.Dense(width, use_bias=False, name=name), x)
             projected.append(flat.reshape(heads))
         query, key, value = projected
         scores = jnp.einsum("...qhd,...khd->...hqk", query, key) / np.sqrt(head_width)
         attention = jax.nn.softmax(scores)
         mixed = jnp.einsum("...hqk,...khd->...qhd", attention, value).reshape(x.shape)
-        return _of_rows(nn.Dense(width, name="out"), mixed), attention
+        return _project(nn.Dense(width, name="out"), mixed), attention
 
 
 class Transformer(nn.Module):
@@ -85,11 +85,11 @@ class Transformer(nn.Module):
             expand = nn.Dense(self.expansion * width, name=f"expand_{i}")
             contract = nn.Dense(width, name=f"contract_{i}")
             norm = nn.LayerNorm(epsilon=1e-5, name=f"norm_feed_forward_{i}")
-            x = norm(x + _of_rows(contract, nn.relu(_of_rows(expand, x)))) * kept[2 * i + 1]
+            x = norm(x + _project(contract, nn.relu(_project(expand, x)))) * kept[2 * i + 1]
         head = nn.Dense(self.num_outputs, name="head")
         return head(x.reshape(*rows, length * width)), jnp.stack(recorded, -4)
 
 
-def _of_rows(dense: nn.Dense, x: jax.Array) -> jax.Array:
-    """[..., inputs] -> [..., outputs] as one product of two matrices, backwards too."""
+def _project(dense: nn.Dense, x: jax.Array) -> jax.Array:
+    """A dense layer, [..., inputs] -> [..., outputs], as one matrix product, backwards too."""
     return dense(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], dense.features)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
+from nasjax.config import PositiveFloat, PositiveInt, check, settings
 from nasjax.data.datasets import SearchData
 from nasjax.evaluation.trained import cohorts, native
 from nasjax.evaluation.trained.cohorts import Cohort, Sharing
@@ -26,40 +26,33 @@ from nasjax.types import INVALID, OK, OVER_MEMORY, STOPPED, Evaluator, Outcome, 
 ENGINE_VERSION = 7
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("evaluator")
 class TrainedConfig(Recipe):
-    """Section `evaluator` of a config: the recipe, and how candidates share programs.
+    """Section `evaluator` of a config: the recipe, and how candidates share programs."""
 
-    Attributes:
-      lanes: candidates that a program trains at a time on one device; unused lanes cost as much as
-        used ones.
-      conv_widths, fc_widths: rungs that filters and neurons are padded up to, so that more
-        candidates share a program; empty = exact widths. They change results in the last bits.
-      memory_budget_gib: a plan gets fewer lanes to stay under it; over it with a single lane, a
-        candidate is an outcome of its own (over_memory).
-      workers: programs compiled and run at a time, at least one for every device; those of millions
-        of params (`cohorts.SOLITARY`) one for every device; on several processes one in all.
-      compilation: "thorough" takes XLA's defaults; "quick" halves the time to compile on a CPU,
-        for short recipes where compiling costs more than training.
-    """
-
-    lanes: int = 4
+    # Candidates that a program trains at a time on one device. An unused lane costs as much as a
+    # used one.
+    lanes: PositiveInt = 4
+    # Widths that filters and neurons are padded up to, so that more candidates share a program.
+    # Empty: exact widths. They change results in the last bits.
     conv_widths: tuple[int, ...] = ()
     fc_widths: tuple[int, ...] = ()
-    memory_budget_gib: float = 8.0
-    workers: int = 2
+    # A program gets fewer lanes to stay under it. A candidate that exceeds it with a single lane is
+    # an outcome of its own (over_memory).
+    memory_budget_gib: PositiveFloat = 8.0
+    # Programs compiled and run at a time, at least one per device. Candidates with millions of
+    # parameters (`cohorts.SOLITARY`) run one per device; on several processes one runs in all.
+    workers: PositiveInt = 2
+    # "thorough" takes XLA's defaults. "quick" halves the time to compile on a CPU: for short
+    # recipes, where compiling costs more than training.
     compilation: Literal["thorough", "quick"] = "thorough"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.lanes >= 1, "evaluator.lanes", self.lanes, ">= 1")
-        check(self.workers >= 1, "evaluator.workers", self.workers, ">= 1")
         for name in ("conv_widths", "fc_widths"):
             widths = getattr(self, name)
             rising = all(a < b for a, b in zip((0, *widths), widths, strict=False))
             check(rising, f"evaluator.{name}", widths, "rising numbers above 0")
-        budget = self.memory_budget_gib
-        check(budget > 0, "evaluator.memory_budget_gib", budget, "> 0")
 
     def recipe(self) -> Recipe:
         """How a candidate is trained and measured; all that its program depends on."""
@@ -145,6 +138,10 @@ class TrainedEvaluator:
     def remember(self, architecture: np.ndarray, result: Result) -> None:
         """Takes over a result, e.g. from the run's own records when it goes on."""
         self._results.setdefault(np.asarray(architecture, np.int32).tobytes(), result)
+
+    def watch(self, on_result: Callable[[], None]) -> None:
+        """Takes the function to call after every trained candidate from here on."""
+        self._on_result = on_result
 
     def provenance(self, architecture: np.ndarray) -> dict[str, Any]:
         """How the last exchange came by a result; asked again, "run": already known to this run."""

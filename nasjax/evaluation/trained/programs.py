@@ -25,10 +25,14 @@ from nasjax.evaluation.trained.training import DeviceData, Progress, Recipe
 # Kept in memory, the latest used. Each maps some 200 regions of memory on a CPU, and Linux allows a
 # process 65,530 of them.
 PROGRAMS_KEPT = 100
+# From JAX 0.12 on XLA has the newer loop emitters alone, and refuses options it does not know.
+OLDER_EMITTERS: dict[str, str | bool] = (
+    {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 12) else {}
+)
 # XLA's older loop emitters, LLVM's first level and a program in one piece (workers keep the cores
 # busy): less than half the time to compile on a CPU, up to 1.4 times the time of a step.
 _QUICK: dict[str, str | bool] = {
-    "xla_cpu_use_fusion_emitters": False,
+    **OLDER_EMITTERS,
     "xla_backend_optimization_level": "1",
     "xla_cpu_parallel_codegen_split_count": "1",
 }

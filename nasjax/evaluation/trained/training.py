@@ -1,15 +1,15 @@
 """Trains the lanes of one plan from scratch and measures them: one compiled program per plan."""
 
-import dataclasses
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from pydantic import Field
 
-from nasjax.config import check
+from nasjax.config import Fraction, PositiveFloat, PositiveInt, check, settings
 from nasjax.evaluation.trained import network
 from nasjax.evaluation.trained.network import Packed, Params, Plan, Precision, Traits
 from nasjax.streams import stream
@@ -21,39 +21,30 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("evaluator")
 class Recipe:
-    """How a candidate is trained (TRL-HPO's released code: Adam 1e-3, batch 16, 5 epochs).
+    """How a candidate is trained (TRL-HPO's released code: Adam 1e-3, batch 16, 5 epochs)."""
 
-    Attributes:
-      schedule: of the learning rate: "constant", as released, or "cosine" to zero at the last step.
-      validation_batches, validation_batch_size: the first images of the validation split, in fixed
-        batches whose accuracies the controller sees.
-      precision: of activations and products; params, Adam and the loss stay in float32. "bfloat16"
-        is for devices that multiply it faster.
-      stop_below: accuracies on the whole validation split that a candidate must reach after its
-        first, second, ... epoch (not the last); below one it is stopped, as is one whose loss was
-        not finite. Empty: all train to the end, and are measured once, not after every epoch.
-    """
-
-    epochs: int = 5
-    batch_size: int = 16
-    learning_rate: float = 1e-3
+    epochs: PositiveInt = 5
+    batch_size: PositiveInt = 16
+    learning_rate: PositiveFloat = 1e-3  # of Adam
+    # Of the learning rate: "constant", as released, or "cosine" to zero at the last step.
     schedule: Literal["constant", "cosine"] = "constant"
-    validation_batches: int = 32
-    validation_batch_size: int = 16
+    # The first images of the validation split, in fixed batches; the controller sees the accuracy
+    # on each. Correct images of a batch are counted in one byte.
+    validation_batches: PositiveInt = 32
+    validation_batch_size: Annotated[int, Field(ge=1, le=255)] = 16
+    # Of activations and products; params, Adam and the loss stay in float32. "bfloat16" is for
+    # devices that multiply it faster.
     precision: Precision = "float32"
-    stop_below: tuple[float, ...] = ()
+    # Accuracies on the whole validation split that a candidate must reach after its first, second,
+    # ... epoch (not the last). It is stopped below one of them, or when its loss is not finite.
+    # Empty: every candidate trains to the end and is measured once, not after every epoch.
+    stop_below: tuple[Fraction, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "validation_batches", "validation_batch_size"):
-            check(getattr(self, name) >= 1, f"evaluator.{name}", getattr(self, name), ">= 1")
-        small = self.validation_batch_size <= 255  # counts are kept as uint8
-        check(small, "evaluator.validation_batch_size", self.validation_batch_size, "at most 255")
-        where, limits = "evaluator.stop_below", self.stop_below
-        check(len(limits) < self.epochs or not limits, where, limits, f"shorter than {self.epochs}")
-        check(all(0 <= limit <= 1 for limit in limits), where, limits, "accuracies from 0 to 1")
-        check(self.learning_rate > 0, "evaluator.learning_rate", self.learning_rate, "> 0")
+        shorter = not self.stop_below or len(self.stop_below) < self.epochs
+        check(shorter, "evaluator.stop_below", self.stop_below, f"shorter than {self.epochs}")
 
 
 class DeviceData(NamedTuple):

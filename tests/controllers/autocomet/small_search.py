@@ -9,10 +9,9 @@ import numpy as np
 
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.controller import make_autocomet
-from nasjax.controllers.autocomet.rewards import Costs
 from nasjax.spaces import parsed
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import GROW, INFEASIBLE, OK, Outcome, Proposal
+from nasjax.types import GROW, INFEASIBLE, OK, Costs, Outcome, Proposal
 from tests.controllers.autocomet.numpy_tree import Tree
 
 COSTS = Costs(("device/latency_ms", "network/params_m"), (4.0, 0.5))

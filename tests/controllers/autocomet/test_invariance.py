@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.controllers.autocomet.rewards import Costs
-from nasjax.types import OK, Outcome
+from nasjax.types import OK, Costs, Outcome
 from tests.controllers.autocomet.numpy_autocomet import value
 from tests.controllers.autocomet.numpy_tree import Tree
 from tests.controllers.autocomet.small_search import (

@@ -7,9 +7,9 @@ from numpy.testing import assert_allclose
 
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.controller import make_autocomet
-from nasjax.controllers.autocomet.rewards import Components, Costs
+from nasjax.controllers.autocomet.rewards import Components
 from nasjax.errors import UserError
-from nasjax.types import DIVERGED, INFEASIBLE, INVALID, OK, OVER_MEMORY, STOPPED, Outcome
+from nasjax.types import DIVERGED, INFEASIBLE, INVALID, OK, OVER_MEMORY, STOPPED, Costs, Outcome
 from tests.controllers.autocomet.small_search import UNEQUAL
 
 NAMES = ("phone/latency_ms", "phone/energy_mj", "network/params_m")
@@ -39,7 +39,7 @@ def components(primary="reward", secondaries=None, secondary_reward="cost", targ
 
 def of(costs=COSTS, **settings):
     made = Components(components(**settings), costs)
-    primary, secondaries = made.of(OUTCOME, REWARDS)
+    primary, secondaries = made.vector(OUTCOME, REWARDS)
     assert secondaries.shape == (len(made.secondaries), 3)
     return primary, secondaries, made.secondaries
 
@@ -118,7 +118,7 @@ def test_every_row_that_is_not_ok_is_infeasible_in_each_cost_and_earns_its_rewar
     outcome = OUTCOME._replace(costs=jnp.zeros((3, 3)), accuracy=jnp.zeros(3), status=status)
     for form in ("cost", "excess", "broken"):
         config = components(secondary_reward=form, target=1.0)
-        primary, secondaries = Components(config, COSTS).of(outcome, REWARDS)
+        primary, secondaries = Components(config, COSTS).vector(outcome, REWARDS)
         assert_allclose(primary, REWARDS)
         assert_allclose(secondaries, np.full((3, 3), -3))
 
@@ -216,7 +216,6 @@ def test_a_cost_that_is_not_used_needs_no_median_and_without_costs_no_target():
         ("threshold", -0.1),
         ("replays", -1),
         ("epsilon", ()),
-        ("epsilon", (0.1, -0.1)),
         ("discount", 1.1),
     ],
 )
@@ -224,3 +223,8 @@ def test_settings_that_make_no_sense_are_refused_by_name(key, value):
     with pytest.raises(UserError, match=f"config.controller.{key}=") as error:
         AutocometConfig(**{key: value})
     assert repr(value) in str(error.value) and "must be" in str(error.value)
+
+
+def test_a_negative_epsilon_is_refused_with_its_place():
+    with pytest.raises(UserError, match=r"controller.epsilon\[1\]=-0.1; it must be >= 0"):
+        AutocometConfig(epsilon=(0.1, -0.1))

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from nasjax import search
+from nasjax import loop
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.evaluation.landscape import make_landscape
+from nasjax.evaluation.trained.programs import OLDER_EMITTERS
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.spaces.unit_box import UnitBox
 from nasjax.types import VALIDATE
@@ -68,9 +69,9 @@ def policy_worth(made, root_key, state):
     phase = made["controller"].round[-1]
     assert phase.name == "validate"
     for _ in range(phase.repeats):
-        proposal, state = search.propose(phase, root_key, state)
+        proposal, state = loop.propose(phase, root_key, state)
         outcome = made["evaluator"].evaluate(root_key, proposal)
-        state = search.absorb(phase, made["reward"], root_key, state, proposal, outcome)[0]
+        state = loop.absorb(phase, made["reward"], root_key, state, proposal, outcome)[0]
     return jnp.where(proposal.mask[0] & (proposal.purpose[0] == VALIDATE), outcome.accuracy[0], 0)
 
 
@@ -92,8 +93,8 @@ def learned():
 
     def one(seed):
         root_key = jax.random.key(seed)
-        state = search.init(made["controller"], SPACE, root_key)
-        state, _ = search.run_compiled(**made, root_key=root_key, state=state, rounds=ROUNDS)
+        state = loop.init(made["controller"], SPACE, root_key)
+        state, _ = loop.run_compiled(**made, root_key=root_key, state=state, rounds=ROUNDS)
         updates = made["controller"].num_updates(state.controller)
         return policy_worth(made, root_key, state), state.queries, updates
 
@@ -101,7 +102,7 @@ def learned():
     local = functools.partial(jax.lax.map, one)
     mapped = jax.shard_map(local, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
     seeds = jax.device_put(jnp.arange(SEEDS), NamedSharding(mesh, split))
-    compiled = jax.jit(mapped).lower(seeds).compile({"xla_cpu_use_fusion_emitters": False})
+    compiled = jax.jit(mapped).lower(seeds).compile(OLDER_EMITTERS)
     return jax.device_get(compiled(seeds))
 
 

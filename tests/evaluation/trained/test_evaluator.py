@@ -9,10 +9,10 @@ import numpy as np
 import optax
 import pytest
 
-from nasjax import build
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import cohorts, network, programs, training
+from nasjax.evaluation.trained.evaluation import remember_records
 from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
 from nasjax.evaluation.trained.memory import lane_bytes
 from nasjax.evaluation.trained.store import ResultStore
@@ -195,7 +195,7 @@ def test_a_stopped_candidate_of_a_runs_own_records_is_known_when_it_goes_on(eval
     other = fresh(evaluator)
     other._on_result = lambda: pytest.fail("something was trained")
     row = {"event": "candidate", "status": "stopped", "counts": [1, 2, 3, 4], "accuracy": 0.3}
-    build.remember_records(other, [{**row, "encoding": fc_chain(16).tolist()}], images=40)
+    remember_records(other, [{**row, "encoding": fc_chain(16).tolist()}], images=40)
     outcome = other.evaluate(SEED_KEY, proposal(fc_chain(16)))
     assert outcome.status[0] == STOPPED and outcome.ok[0]
     np.testing.assert_allclose(outcome.accuracies[0], np.array([1, 2, 3, 4]) / 8)

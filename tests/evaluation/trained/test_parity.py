@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from nasjax.evaluation.trained import network, training
+from nasjax.evaluation.trained.programs import OLDER_EMITTERS
 from nasjax.spaces.layer_chain import ACTIVATIONS, LayerChain
 from tests.evaluation import numpy_net
 
@@ -138,7 +139,7 @@ def results():
         for index, chain in enumerate(CHAINS)
     ]
     lowered = [entry[0] for pair in programs for entry in pair]
-    options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
+    options = {"xla_backend_optimization_level": 0, **OLDER_EMITTERS}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         compiled = list(pool.map(lambda program: program.compile(options), lowered))
     found = []

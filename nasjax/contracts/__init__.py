@@ -1,0 +1,1 @@
+"""Test suites that every member of a kind must pass, in the registry or outside the project."""

@@ -1,0 +1,100 @@
+"""How a search comes by the trained evaluator: its data, its memory, its final test."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+from nasjax.data.datasets import SearchData, Split
+from nasjax.errors import UserError
+from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest
+from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.store import Result, ResultStore
+from nasjax.spaces.layer_chain import LayerChain
+from nasjax.streams import stream
+from nasjax.types import MEASURED, STATUSES
+
+
+def evaluate_by_training(config: TrainedConfig, request: EvaluationRequest) -> Evaluation:
+    """Makes the evaluator that trains; the final test trains anew on train + validation.
+
+    Raises:
+      UserError: the data are too few for the config, or the store cannot be used.
+    """
+    space, data, load_test = request.space, request.data, request.load_test
+    assert data is not None and load_test is not None
+    store = ResultStore(request.store) if request.store else None
+    evaluator = TrainedEvaluator(config, space, data, store)
+
+    def test(architecture: np.ndarray) -> dict[str, Any]:
+        train = Split(
+            np.concatenate([data.train.images, data.validation.images]),
+            np.concatenate([data.train.labels, data.validation.labels]),
+        )
+        split = load_test()
+        key = stream(request.root_key, "final test")
+        return {
+            "test_accuracy": train_once(config, space, key, architecture, train, split),
+            "test_images": len(split.labels),
+            "train_images": len(train.labels),
+        }
+
+    return Evaluation(
+        evaluator_of=lambda source: evaluator.evaluator(),
+        source=(),
+        test=test,
+        validation_batches=config.validation_batches,
+        counts_of=config.validation_batch_size,
+        remember=lambda rows: remember_records(evaluator, rows, len(data.validation.labels)),
+        watch=evaluator.watch,
+    )
+
+
+def remember_records(evaluator: TrainedEvaluator, candidates: Iterable[Any], images: int) -> None:
+    """Takes the results of a run's recorded candidates.
+
+    Args:
+      candidates: `runs.records.Candidate`s.
+      images: number of images of the validation split.
+    """
+    for row in candidates:
+        if row.status in (*MEASURED, "diverged"):
+            counts = np.array(row.counts, np.uint8)
+            correct = round(row.accuracy * images)
+            result = Result(STATUSES.index(row.status), counts, correct, 0.0)
+            evaluator.remember(np.array(row.encoding, np.int32), result)
+
+
+def train_once(
+    config: TrainedConfig,
+    space: LayerChain,
+    key: jax.Array,
+    architecture: np.ndarray,
+    train: Split,
+    test: Split,
+) -> float:
+    """Accuracy on `test` of one candidate trained on `train` by the search's recipe.
+
+    Raises:
+      UserError: its training diverged or did not fit into memory.
+    """
+    alone = dataclasses.replace(
+        config,
+        lanes=1,
+        conv_widths=(),
+        fc_widths=(),
+        stop_below=(),
+        validation_batches=1,
+        validation_batch_size=1,
+    )
+    data = SearchData(train, test, space.num_classes, fingerprint="final test")
+    evaluator = TrainedEvaluator(alone, space, data)
+    result = evaluator.measure(key, np.asarray(architecture, np.int32))
+    if STATUSES[result.status] != "ok":
+        raise UserError(
+            f"the final training of {space.to_text(architecture)} ended as "
+            f"{STATUSES[result.status]}; try another seed"
+        )
+    return result.correct / len(test.labels)

@@ -1,0 +1,208 @@
+"""The loop: propose, evaluate, reward, update. It owns no algorithm and keeps no state of its own.
+
+for every round
+  for every phase of the controller, repeated
+    proposal      = phase.propose          what the controller asks for
+    outcome       = evaluator.evaluate     trained or looked up
+    rewards       = reward
+    state         = phase.update           the controller learns
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from nasjax.config import PositiveFloat, PositiveInt, settings
+from nasjax.errors import UserError
+from nasjax.streams import stream
+from nasjax.types import (
+    VALIDATE,
+    Best,
+    Controller,
+    Evaluator,
+    Exchange,
+    Metrics,
+    Observer,
+    Outcome,
+    Phase,
+    Proposal,
+    Reward,
+    SearchState,
+    Space,
+)
+
+
+@settings("search")
+class SearchConfig:
+    """Section `search` of a config."""
+
+    rounds: PositiveInt  # of the controller; for TRL-HPO, episodes
+    max_queries: PositiveInt | None = None  # the search ends after the round that reaches it
+    # Bound on the evaluator's first cost, in that cost's unit. Costlier architectures are evaluated
+    # and learned from, but never the best. None: no constraint.
+    max_cost: PositiveFloat | None = None
+    checkpoint_every: PositiveInt = 1  # rounds
+    checkpoints_kept: PositiveInt = 3  # the newest ones
+
+
+def init(controller: Controller, space: Space, root_key: jax.Array) -> SearchState:
+    """The state of a search that has not begun."""
+    shape = (space.num_layers, space.layer_width)
+    best = Best(accuracy=jnp.float32(0), architecture=jnp.zeros(shape, jnp.int32))
+    zero = jnp.int32(0)
+    return SearchState(
+        controller=jax.jit(controller.init)(stream(root_key, "controller")),
+        best=best,
+        best_noise_free=best,
+        queries=zero,
+        exchanges=zero,
+        round=zero,
+    )
+
+
+def propose(phase: Phase, root_key: jax.Array, state: SearchState) -> tuple[Proposal, SearchState]:
+    """First half of an exchange."""
+    key = stream(root_key, f"{phase.name}/propose", state.exchanges)
+    proposal, controller = phase.propose(key, state.controller)
+    return proposal, state.replace(controller=controller)
+
+
+def absorb(
+    phase: Phase,
+    reward: Reward,
+    root_key: jax.Array,
+    state: SearchState,
+    proposal: Proposal,
+    outcome: Outcome,
+    *,
+    max_cost: float | None = None,
+) -> tuple[SearchState, jax.Array, Metrics]:
+    """Second half of an exchange: rewards [B], the controller's update, bests and counts."""
+    rewards = reward(proposal, outcome)
+    key = stream(root_key, f"{phase.name}/update", state.exchanges)
+    controller, metrics = phase.update(key, state.controller, proposal, outcome, rewards)
+    validation = proposal.purpose == VALIDATE
+    eligible = is_eligible(proposal, outcome, max_cost)
+    state = state.replace(
+        controller=controller,
+        best=_better(state.best, proposal, outcome, eligible),
+        best_noise_free=_better(state.best_noise_free, proposal, outcome, eligible & validation),
+        queries=state.queries + (proposal.mask & ~validation).sum(dtype=jnp.int32),
+        exchanges=state.exchanges + 1,
+    )
+    return state, rewards, metrics
+
+
+def is_eligible(proposal: Proposal, outcome: Outcome, max_cost: float | None) -> jax.Array:
+    """[B] bool: the row was asked for and measured, and costs no more than that."""
+    measured = proposal.mask & outcome.ok
+    return measured if max_cost is None else measured & (outcome.costs[:, 0] <= max_cost)
+
+
+def _better(best: Best, proposal: Proposal, outcome: Outcome, eligible: jax.Array) -> Best:
+    accuracy = jnp.where(eligible, outcome.accuracy, -1)
+    top = jnp.argmax(accuracy)
+    better = accuracy[top] > best.accuracy
+    return Best(
+        accuracy=jnp.where(better, accuracy[top], best.accuracy),
+        architecture=jnp.where(better, proposal.architecture[top], best.architecture),
+    )
+
+
+def run(
+    *,
+    controller: Controller,
+    evaluator: Evaluator,
+    reward: Reward,
+    root_key: jax.Array,
+    state: SearchState,
+    config: SearchConfig,
+    observer: Observer,
+) -> SearchState:
+    """Searches from `state` until the budget or the controller's patience is over.
+
+    The host loop: any evaluator; proposing and updating are jitted, one program per phase each.
+    """
+    proposers = [jax.jit(functools.partial(propose, phase)) for phase in controller.round]
+    absorbers = [
+        jax.jit(functools.partial(absorb, phase, reward, max_cost=config.max_cost))
+        for phase in controller.round
+    ]
+    seed_key = stream(root_key, "evaluate")
+    while not is_over(controller, state, config):
+        for i, phase in enumerate(controller.round):
+            for repeat in range(phase.repeats):
+                proposal, state = proposers[i](root_key, state)
+                outcome = evaluator.evaluate(seed_key, proposal)
+                state, rewards, metrics = absorbers[i](root_key, state, proposal, outcome)
+                observer.on_exchange(
+                    Exchange(
+                        round=int(state.round),
+                        phase=phase.name,
+                        repeat=repeat,
+                        proposal=proposal,
+                        outcome=outcome,
+                        rewards=rewards,
+                        metrics=metrics,
+                        best=state.best,
+                    )
+                )
+        state = state.replace(round=state.round + 1)
+        observer.on_round(state)
+    return state
+
+
+def run_compiled(
+    *,
+    controller: Controller,
+    evaluator: Evaluator,
+    reward: Reward,
+    root_key: jax.Array,
+    state: SearchState,
+    rounds: int,
+    keep: Callable[[SearchState, Proposal, Outcome], Any] = lambda *exchange: (),
+) -> tuple[SearchState, tuple[Any, ...]]:
+    """So many rounds as a pure function, to be jitted and vmapped over (root_key, state).
+
+    The same exchanges as `run`; where a controller learns, XLA may order float sums otherwise in
+    the one program, and the last bits differ. A controller that has finished asks for nothing
+    more, but its rounds still count.
+
+    Args:
+      keep: (state afterwards, proposal, outcome) -> what comes back of an exchange; by default
+        nothing.
+
+    Returns:
+      The state, and what was kept: a tree for every phase, its leaves [rounds, repeats, ...].
+
+    Raises:
+      UserError: the evaluator is not pure.
+    """
+    if not evaluator.pure:
+        raise UserError("a compiled search needs a pure evaluator: a table or a landscape")
+    seed_key = stream(root_key, "evaluate")
+
+    def exchange(phase: Phase, state: SearchState, _: None) -> tuple[SearchState, Any]:
+        proposal, state = propose(phase, root_key, state)
+        outcome = evaluator.evaluate(seed_key, proposal)
+        state = absorb(phase, reward, root_key, state, proposal, outcome)[0]
+        return state, keep(state, proposal, outcome)
+
+    def one_round(state: SearchState, _: None) -> tuple[SearchState, tuple[Any, ...]]:
+        kept = []
+        for phase in controller.round:
+            repeated = functools.partial(exchange, phase)
+            state, of_phase = jax.lax.scan(repeated, state, length=phase.repeats)
+            kept.append(of_phase)
+        return state.replace(round=state.round + 1), tuple(kept)
+
+    return jax.lax.scan(one_round, state, length=rounds)
+
+
+def is_over(controller: Controller, state: SearchState, config: SearchConfig) -> bool:
+    """Rounds or queries are used up, or the controller has finished."""
+    spent = config.max_queries is not None and int(state.queries) >= config.max_queries
+    return int(state.round) >= config.rounds or spent or bool(controller.finished(state.controller))

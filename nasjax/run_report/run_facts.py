@@ -1,0 +1,223 @@
+"""Reads a run's directory into the facts that its report states.
+
+It may be read while the search is running: a half-written last record is left for the next time,
+and the files of a finished run (summary.json, final_test.json) may be missing.
+"""
+
+import collections
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasjax import registry
+from nasjax.errors import UserError
+from nasjax.run_report import costs
+from nasjax.run_report.costs import Shaping, Tradeoff
+from nasjax.run_report.statistics import Budget, CurvePoint, PairCount
+from nasjax.runs import records
+from nasjax.runs.records import Candidate, Events
+from nasjax.spaces.layer_chain import LayerChain, LayerRow
+from nasjax.spaces.slots import SlotSpace
+from nasjax.types import Space
+
+QUIET_SECONDS = 900.0  # a run without summary.json and without news for longer counts as stopped
+
+
+class Best(NamedTuple):
+    """An incumbent: the first architecture to reach the highest accuracy under the constraint."""
+
+    architecture: str
+    encoding: list[list[int]]
+    accuracy: float
+    costs: dict[str, float]
+
+
+class Layer(NamedTuple):
+    """One layer of the best architecture, a layer chain.
+
+    Attributes:
+      row: its words, output shape, parameters and FLOPs.
+      accuracy: of the network that ends with it; NaN if that one was never measured.
+      gain: over the network that is one layer shorter; NaN if either was never measured.
+    """
+
+    row: LayerRow
+    accuracy: float
+    gain: float
+
+
+class Attention(NamedTuple):
+    """Attention weights of the last validation episode, which took S steps.
+
+    Attributes:
+      actor, critic: [S, blocks, heads, L, L]; each row sums to one.
+      architecture: the layers of the last step, in words.
+      added: [S] the layer that each step added, in words.
+      round: of the episode.
+    """
+
+    actor: np.ndarray
+    critic: np.ndarray
+    architecture: list[str]
+    added: list[str]
+    round: int
+
+
+class RunFacts(NamedTuple):
+    """Everything that the reports and the terminal summary say about a run.
+
+    Attributes:
+      status: running, finished or stopped.
+      summary, final_test: empty until the run has finished.
+      roles: of each candidate, see `statistics.roles`.
+      best, best_noise_free: None if there is none yet.
+      layers: of the best, the last one closes the network; empty in spaces other than layer
+        chains, as are kinds and pairs.
+      attention: None for controllers without it.
+      tradeoff: None where candidates have no costs.
+      shaping: None for controllers that do not shape their rewards.
+      untrained: whether the learner made too few updates; False for one that never learns.
+      damaged_files: files and what is wrong with them; they are left out.
+    """
+
+    directory: pathlib.Path
+    status: str
+    config: dict[str, Any]
+    versions: dict[str, Any]
+    summary: dict[str, Any]
+    final_test: dict[str, Any]
+    events: Events
+    roles: list[str]
+    best: Best | None
+    best_noise_free: Best | None
+    layers: list[Layer]
+    curve: list[CurvePoint]
+    kinds: list[collections.Counter[str]]
+    pairs: dict[tuple[str, str], PairCount]
+    budget: Budget
+    untrained: bool
+    attention: Attention | None
+    tradeoff: Tradeoff | None
+    shaping: Shaping | None
+    damaged_files: list[str]
+
+
+def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """One section of a config or summary; empty if it is absent or no section."""
+    value = config.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def incumbent(
+    candidates: Sequence[Candidate], summary: Mapping[str, Any], key: str, max_cost: float | None
+) -> Best | None:
+    """The search's own incumbent if it has finished, else the best of the candidates so far.
+
+    Args:
+      candidates: the rows that may be the answer.
+      summary: of the finished run; empty while it is running.
+      key: of the incumbent in the summary.
+      max_cost: the bound of the first cost; None if there is none.
+    """
+    if key in summary:
+        kept = section(summary, key)
+        if not kept:
+            return None
+        words, encoding, accuracy = (
+            kept[name] for name in ("architecture", "encoding", "accuracy")
+        )
+        return Best(words, encoding, accuracy, kept.get("costs", {}))
+    eligible = [
+        row for row in candidates if row.is_measured and costs.keeps(row.first_cost, max_cost)
+    ]
+    if not eligible:
+        return None
+    row = max(eligible, key=lambda row: row.accuracy)
+    return Best(row.architecture, row.encoding, row.accuracy, row.costs)
+
+
+def find_status(events: Events, now: float) -> str:
+    """Running, or stopped if there was no news for long."""
+    times = [row.time for row in events.candidates] + [row.time for row in events.rounds]
+    longest = max((row.seconds for row in events.rounds), default=0.0)
+    return "running" if now - max(times) < max(QUIET_SECONDS, 5 * longest) else "stopped"
+
+
+def find_space(values: Mapping[str, Any]) -> Space | None:
+    """The space of a run's config; None where the registry does not know it."""
+    try:
+        entry = registry.find("space", values.get("name"))
+    except UserError:
+        return None
+    shown = "input_shape" in values
+    images = (tuple(values["input_shape"]), values["num_classes"]) if shown else None
+    found: Space = entry.make(entry.settings(), images)
+    return found
+
+
+def layer_text(layer: Sequence[int], space: Space | None) -> str:
+    """One layer [F] in words, e.g. "conv 16 k3 s1"; empty for one that is not built."""
+    if not layer[0]:
+        return ""
+    if isinstance(space, SlotSpace):
+        return str(space.to_layers([layer])[0]["operation"])
+    return space.to_text([layer]) if space else " ".join(map(str, layer))
+
+
+def describe_layers(
+    best: Best | None, candidates: Sequence[Candidate], space: Space | None
+) -> list[Layer]:
+    """The accuracy that each prefix of a chain reached, and the cost of each layer.
+
+    The accuracy of a candidate depends on its architecture and the seed of the run only, so a
+    prefix is looked up by its layers, whichever row measured it.
+    """
+    if best is None or not isinstance(space, LayerChain):
+        return []
+    measured = {row.layers: row.accuracy for row in candidates if row.is_measured}
+    built = records.filled(best.encoding)
+    measured[built] = best.accuracy
+    rows, before = [], 0.0
+    *table, closing = space.layer_table(built)
+    for i, row in enumerate(table):
+        accuracy = measured.get(built[: i + 1], np.nan)
+        rows.append(Layer(row, accuracy, accuracy - before))
+        before = accuracy
+    return [*rows, Layer(closing, np.nan, np.nan)]
+
+
+def read_json(path: pathlib.Path, damaged: list[str]) -> dict[str, Any]:
+    """The object in a JSON file; empty if the file is absent, or damaged and then listed."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError):
+        content = None
+    if isinstance(content, dict):
+        return content
+    damaged.append(path.name)
+    return {}
+
+
+def read_attention(path: pathlib.Path, space: Space | None, damaged: list[str]) -> Attention | None:
+    """The arrays of attention.npz; None if the file is absent, or damaged and then listed."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            actor, critic, encodings = (arrays[name] for name in ("actor", "critic", "encodings"))
+            number = int(arrays["round"])
+        if not actor.size:
+            return None  # a network without attention
+        steps, slots, _ = encodings.shape
+        if {actor.shape, critic.shape} != {(steps, *actor.shape[1:3], slots, slots)}:
+            raise ValueError("actor and critic do not attend to the encodings")
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        damaged.append(path.name)
+        return None
+    words = [[layer_text(layer, space) for layer in step] for step in encodings.tolist()]
+    added = [step[min(i, slots - 1)] for i, step in enumerate(words)]
+    return Attention(actor, critic, words[-1], added, number)
