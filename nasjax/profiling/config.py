@@ -18,7 +18,7 @@ class ProfileConfig:
 
     Attributes:
       device: name of the device in the measurements.
-      space: a name of `sample.SPACES`.
+      space: a name of `sample.profiled_spaces`.
       image_size: side of the square input images, in pixels; classes: outputs of a network.
       networks: number of networks in the sample; layers: limit on the layers timed alone.
       batch: images per call; precision: a key of PRECISION_BITS, for weights and images.
