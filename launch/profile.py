@@ -38,7 +38,7 @@ def define(own: flags.FlagValues) -> None:
     def one_of(name: str, values: list[str], default: str, text: str) -> None:
         flags.DEFINE_enum(name, default, values, f"{text} {', '.join(values)}.", flag_values=own)
 
-    one_of("space", list(sample.SPACES), "nas_bench_201", "Its networks are measured:")
+    one_of("space", sample.profiled_spaces(), "nas_bench_201", "Its networks are measured:")
     whole("networks", 200, "Networks of the sample.", 1, MAX_PROGRAMS)
     whole("layers", 40, "At most so many layers alone.", 0, MAX_PROGRAMS)
     whole("batch", 1, "Images at a time.", 1)

@@ -173,14 +173,14 @@ SPACES: dict[str, SpaceEntry] = _named(
         "layer_chain",
         _layer_chain,
         LayerChainConfig,
-        profile="nasjax.profiling.chains:LAYER_CHAIN",
+        profile="nasjax.profiling.networks.layer_chain:PROFILE",
     ),
     _slot_space(
         "nas_bench_201",
         NasBench201(),
         "table",
         tables=_published("nas_bench_201", NasBench201()),
-        profile="nasjax.profiling.cells:NAS_BENCH_201",
+        profile="nasjax.profiling.networks.nas_bench_201:PROFILE",
         measured_networks=("one_proxy",),
     ),
     _slot_space(
@@ -188,7 +188,7 @@ SPACES: dict[str, SpaceEntry] = _named(
         NasBenchMacro(),
         "table",
         tables=_published("nas_bench_macro", NasBenchMacro()),
-        profile="nasjax.profiling.blocks:NAS_BENCH_MACRO",
+        profile="nasjax.profiling.networks.nas_bench_macro:PROFILE",
     ),
     # Too large for a table: surrogates predict what its networks would have.
     _slot_space("mnasnet", MnasNet(), "surrogate", measured_networks=("accel_nasbench",)),

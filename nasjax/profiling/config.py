@@ -18,7 +18,7 @@ class ProfileConfig:
 
     Attributes:
       device: name of the device in the measurements.
-      space: a name of `sample.SPACES`.
+      space: a name of `sample.profiled_spaces`.
       image_size: side of the square input images, in pixels; classes: outputs of a network.
       networks: number of networks in the sample; layers: limit on the layers timed alone.
       batch: images per call; precision: a key of PRECISION_BITS, for weights and images.
@@ -40,11 +40,7 @@ class ProfileConfig:
     seed: int
 
     def resolved(self, description: Mapping[str, Any]) -> dict[str, Any]:
-        """The content of config.json; a profile is resumed only where all but `repeats` agrees.
-
-        Args:
-          description: of this machine, see `machine.describe`.
-        """
+        """Settings, machine and JAX; a profile is resumed only where all but `repeats` agree."""
         return {
             "profile": dataclasses.asdict(self),
             "machine": {key: description.get(key) for key in ("kind", "title", "cores")},

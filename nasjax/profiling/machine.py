@@ -48,13 +48,9 @@ def bind(threads: int) -> tuple[int, ...]:
 
 
 def _position_in_core(processor: int) -> tuple[int, int]:
-    """A processor's position among the hardware threads of its core, then its number."""
-    siblings: list[int] = []
-    for span in _read(CPUS / f"cpu{processor}/topology/thread_siblings_list").split(","):
-        first, _, last = span.partition("-")
-        if first.isdigit():
-            siblings += range(int(first), int(last or first) + 1)
-    return (siblings.index(processor) if processor in siblings else 0), processor
+    """0 for the first hardware thread of a core and 1 for the others, then the number."""
+    first = re.match(r"\d+", _read(CPUS / f"cpu{processor}/topology/thread_siblings_list"))
+    return int(first is not None and int(first[0]) != processor), processor
 
 
 def clock_mhz(processors: tuple[int, ...]) -> float | None:

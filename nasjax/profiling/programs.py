@@ -2,16 +2,19 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from nasjax.profiling.config import MAX_PROGRAMS
+from nasjax.profiling.networks.layers import Weights, linear
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
-from nasjax.spaces.slots import SlotSpace
+
+Function = Callable[[Weights, jax.Array], jax.Array]
 
 LATENCY, LAYER_LATENCY = "latency", "layer_latency"
 # Kinds of layers that are timed alone.
@@ -19,17 +22,32 @@ LAYER_KINDS = (parsed.CONV, parsed.POOL, parsed.LINEAR, parsed.INVERTED_RESIDUAL
 
 
 class ForwardPass(NamedTuple):
-    """A network or a layer as a function, with the shapes of its arguments.
+    """A network or a layer as a function of its parameters and of a batch.
 
     Attributes:
-      function: (params, inputs [N, *input_shape]) -> outputs.
-      param_shapes: shapes (tuples) in the structure of `params`: lists and dicts.
-      input_shape: of one image, or of one vector of values.
+      function: (weights, inputs [N, *input_shape]) -> outputs, see `networks.layers`.
+      input_shape: of one image, or (values,).
     """
 
-    function: Callable[[Any, jax.Array], jax.Array]
-    param_shapes: Any
+    function: Function
     input_shape: tuple[int, ...]
+
+    def param_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of the parameters, in the order in which `function` asks for them."""
+        shapes = []
+
+        def weights(*shape: int) -> jax.Array:
+            shapes.append(shape)
+            return jnp.zeros(shape)
+
+        inputs = jax.ShapeDtypeStruct((1, *self.input_shape), jnp.float32)
+        jax.eval_shape(functools.partial(self.function, weights), inputs)
+        return shapes
+
+    def apply(self, params: Sequence[jax.Array], inputs: jax.Array) -> jax.Array:
+        """The outputs [N, ...] for parameters of `param_shapes`."""
+        arrays = iter(params)
+        return self.function(lambda *shape: next(arrays), inputs)
 
 
 class Program(NamedTuple):
@@ -83,8 +101,10 @@ class Layer(NamedTuple):
         return f"{parsed.KINDS[self.kind]} {channels} {where}"
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the image that the layer reads."""
+    def input_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of the image that the layer reads, or (values,)."""
+        if self.kind == parsed.LINEAR:
+            return (self.inputs,)
         return self.side, self.side, self.inputs
 
 
@@ -94,47 +114,29 @@ class ProfiledSpace(NamedTuple):
     Attributes:
       make_space: (image_size, classes) -> the space, which has `sample`, `features`,
         `feature_names`, `parse_network` and `to_text`.
-      network: (space, architecture [L, F]) -> its forward pass.
-      layer: the forward pass of one of the space's layers that is not linear.
+      network: (space, architecture [L, F]) -> the network, reading images.
+      layer: one of the space's layers that is not linear.
       max_networks: largest sample, see `config.MAX_PROGRAMS`.
     """
 
     make_space: Callable[[int, int], Any]
-    network: Callable[[Any, np.ndarray], ForwardPass]
-    layer: Callable[[Layer], ForwardPass]
+    network: Callable[[Any, np.ndarray], Function]
+    layer: Callable[[Layer], Function]
     max_networks: int = MAX_PROGRAMS
 
 
-def slot_networks(
-    apply: Callable[..., jax.Array], param_shapes: Callable[..., Any]
-) -> Callable[[SlotSpace, np.ndarray], ForwardPass]:
-    """`ProfiledSpace.network` of a space of slots.
-
-    Args:
-      apply: (params, images, operations) -> logits, where operations [L] are indices.
-      param_shapes: (operations, classes) -> shapes of `params`.
-    """
-
-    def network(space: SlotSpace, architecture: np.ndarray) -> ForwardPass:
-        operations = (architecture[:, 0] - 1).tolist()
-        return ForwardPass(
-            function=functools.partial(apply, operations=operations),
-            param_shapes=param_shapes(operations, space.num_classes),
-            input_shape=(space.image_size, space.image_size, 3),
-        )
-
-    return network
-
-
-def make_networks(profiled: ProfiledSpace, space: Any, architectures: np.ndarray) -> list[Program]:
-    """Programs of architectures [N, L, F], in their order."""
+def make_networks(
+    profiled: ProfiledSpace, space: Any, architectures: np.ndarray, image_size: int
+) -> list[Program]:
+    """Programs of architectures [N, L, F], in their order, for square images."""
     features = np.asarray(jax.jit(jax.vmap(space.features))(architectures))
+    image_shape = (image_size, image_size, 3)
     return [
         Program(
             name=space.to_text(architecture),
             target=LATENCY,
             features=dict(zip(space.feature_names, row.tolist(), strict=True)),
-            forward=profiled.network(space, architecture),
+            forward=ForwardPass(profiled.network(space, architecture), image_shape),
         )
         for architecture, row in zip(architectures, features, strict=True)
     ]
@@ -162,10 +164,16 @@ def make_layers(profiled: ProfiledSpace, space: Any, architectures: np.ndarray) 
             name=layer.name,
             target=LAYER_LATENCY,
             features=dict(zip(parsed.AGGREGATES, row.tolist(), strict=True)),
-            forward=_linear(layer) if layer.kind == parsed.LINEAR else profiled.layer(layer),
+            forward=ForwardPass(_function(profiled, layer), layer.input_shape),
         )
         for layer, row in zip(layers, features, strict=True)
     ]
+
+
+def _function(profiled: ProfiledSpace, layer: Layer) -> Function:
+    if layer.kind == parsed.LINEAR:
+        return lambda weights, x: linear(weights, x, layer.outputs)
+    return profiled.layer(layer)
 
 
 def _layer(row: Layers) -> Layer:
@@ -190,11 +198,4 @@ def _layer(row: Layers) -> Layer:
         outputs=outputs,
         side=math.isqrt(volume // inputs),
         expansion=expansion,
-    )
-
-
-def _linear(layer: Layer) -> ForwardPass:
-    shapes = {"w": (layer.inputs, layer.outputs), "b": (layer.outputs,)}
-    return ForwardPass(
-        lambda params, x: x @ params["w"] + params["b"][None], shapes, (layer.inputs,)
     )

@@ -1,6 +1,5 @@
 """Sums up a profile as profile.json and a report, from nothing but the files of its directory."""
 
-import json
 import pathlib
 import time
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from nasjax.profiling.config import ProfileConfig
 from nasjax.profiling.programs import LATENCY, LAYER_LATENCY
 from nasjax.reports import figures, render
 from nasjax.reports.figures import BLUE, Inks
-from nasjax.reports.render import Picture, number, percent
+from nasjax.reports.render import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +28,7 @@ PROFILE, PICTURE = "profile.json", "latency.png"
 def is_one(directory: pathlib.Path) -> bool:
     """True if the directory holds a profile, finished or not."""
     try:
-        return "profile" in _read(directory / "config.json")
+        return "profile" in rounds.read_json(directory / "config.json")
     except UserError:
         return False
 
@@ -44,7 +43,7 @@ def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
     if not visited:
         raise UserError(f"{directory} has no round yet; there is nothing to report")
     if (directory / PROFILE).exists():
-        return write(directory, _read(directory / PROFILE)["energy"])
+        return write(directory, rounds.read_json(directory / PROFILE)["energy"])
     is_measured = any(one["energy"] for one in visited)
     return write(directory, f"energy: {'' if is_measured else 'not '}measured")
 
@@ -59,18 +58,18 @@ def write(directory: pathlib.Path, energy: str) -> list[pathlib.Path]:
     Raises:
       UserError: a file cannot be read or written.
     """
-    config = ProfileConfig(**_read(directory / "config.json")["profile"])
+    config = ProfileConfig(**rounds.read_json(directory / "config.json")["profile"])
     rows = measurements.read_table(directory / measurements.ROWS)
     networks = measurements.read_table(directory / measurements.NETWORKS)
     rows = rows.assign(macs=rows["network"].map(networks.set_index("network")["macs"]))
+    devices = descriptions.read(directory / measurements.DEVICES)["devices"]
+    description = devices[config.device]
     stats = list(rounds.read_stats(directory).values())
     profile = {
-        **_read(directory / "versions.json"),
+        **rounds.read_json(directory / "versions.json"),
         "written": time.strftime("%Y-%m-%d %H:%M"),
         "device_name": config.device,
-        "description": descriptions.read(directory / measurements.DEVICES)["devices"][
-            config.device
-        ],
+        "description": description,
         "targets": {target: _range(some) for target, some in rows.groupby("target")},
         "layers": _layers(rows),
         "rounds": _sum_up(rounds.read(directory)),
@@ -79,9 +78,17 @@ def write(directory: pathlib.Path, energy: str) -> list[pathlib.Path]:
         "energy": energy,
     }
     picture = _picture(rows[rows["target"] == LATENCY])
+    context = {
+        "title": config.device,
+        "config": config,
+        "profile": profile,
+        "described": [key for key in ("kind", *descriptions.NUMBERS) if key in description],
+        "cannot_run": sum(row["cannot_run"] for row in profile["targets"].values()),
+        "picture": picture,
+    }
     return [
         files.write_json(directory / PROFILE, profile),
-        *render.write(directory, "profile", _context(config, profile, picture), [picture]),
+        *render.write(directory, "profile", context, [picture]),
     ]
 
 
@@ -138,41 +145,6 @@ def _sum_up(visited: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _context(config: ProfileConfig, profile: dict[str, Any], picture: Picture) -> dict[str, Any]:
-    """The values of profile.j2."""
-    described = ("kind", *descriptions.NUMBERS)
-    targets = [
-        [
-            *(target, row["unit"], row["measured"]),
-            *(row.get(name, "–") for name in ("lowest", "median", "highest")),
-            *(percent(row.get(f"{name}relative_spread"), 1) for name in ("", "largest_")),
-            row.get("spearman_macs", "–"),
-        ]
-        for target, row in profile["targets"].items()
-    ]
-    layers = [
-        [
-            name,
-            number(row["ms"], ".4g"),
-            number(row["spread"], ".2g"),
-            number(config.batch * row["macs"] / row["ms"] / 1e6, ".3g"),
-        ]
-        for name, row in profile["layers"].items()
-    ]
-    return {
-        "title": config.device,
-        "config": config,
-        "profile": profile,
-        "description": {
-            key: profile["description"][key] for key in described if key in profile["description"]
-        },
-        "cannot_run": sum(row["cannot_run"] for row in profile["targets"].values()),
-        "targets": targets,
-        "layers": layers,
-        "picture": picture,
-    }
-
-
 def _picture(rows: pd.DataFrame) -> Picture:
     """A histogram of the networks' latencies, and latency against multiply-adds."""
     rows = rows[np.isfinite(rows["value"])]
@@ -180,28 +152,10 @@ def _picture(rows: pd.DataFrame) -> Picture:
     def draw(_: Inks) -> "Figure":
         figure, (counts, against) = figures.canvas(7.2, 2.7, columns=2, panels=2)
         counts.hist(rows["value"], bins=min(30, max(5, len(rows) // 4)), color=BLUE)
-        counts.set_xlabel("latency, ms")
-        counts.set_ylabel("networks")
-        against.errorbar(
-            rows["macs"] / 1e6,
-            rows["value"],
-            yerr=rows["spread"],
-            fmt=".",
-            markersize=3,
-            linewidth=0.8,
-            color=BLUE,
-        )
-        against.set_xlabel("multiply-adds, millions an image")
-        against.set_ylabel("latency, ms")
+        counts.set(xlabel="latency, ms", ylabel="networks")
+        x, lines = rows["macs"] / 1e6, {"fmt": ".", "markersize": 3, "linewidth": 0.8}
+        against.errorbar(x, rows["value"], yerr=rows["spread"], color=BLUE, **lines)
+        against.set(xlabel="multiply-adds, millions an image", ylabel="latency, ms")
         return figure
 
     return Picture("latency", PICTURE, "Latency of the networks", draw)
-
-
-def _read(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON: {error}") from error

@@ -62,19 +62,17 @@ class SharedArrays:
         self._arrays: dict[tuple[tuple[int, ...], int], jax.Array] = {}
         self._dtype = config.precision
 
-    def make(self, shapes: Any) -> Any:
-        """Arrays of these shapes (tuples), in the same lists and dicts."""
+    def make(self, shapes: Sequence[tuple[int, ...]]) -> list[jax.Array]:
+        """Arrays of these shapes."""
         seen: collections.Counter[tuple[int, ...]] = collections.Counter()
-
-        def make_one(shape: tuple[int, ...]) -> jax.Array:
+        keys = []
+        for shape in shapes:
+            keys.append((shape, seen[shape]))
             seen[shape] += 1
-            key = (shape, seen[shape])
-            if key not in self._arrays:
+            if keys[-1] not in self._arrays:
                 values = np.resize(self._values, shape) * max(1, math.prod(shape[:-1])) ** -0.5
-                self._arrays[key] = jnp.asarray(values, self._dtype)
-            return self._arrays[key]
-
-        return jax.tree.map(make_one, shapes, is_leaf=lambda leaf: isinstance(leaf, tuple))
+                self._arrays[keys[-1]] = jnp.asarray(values, self._dtype)
+        return [self._arrays[key] for key in keys]
 
 
 def compile_program(program: Program, batch: int, arrays: SharedArrays) -> CompiledProgram:
@@ -82,27 +80,24 @@ def compile_program(program: Program, batch: int, arrays: SharedArrays) -> Compi
     stats: dict[str, float] = {}
     resident_mib = machine.memory_mib()["resident_mib"]
     try:
-        function, param_shapes, input_shape = program.forward
-        params, images = arrays.make(param_shapes), arrays.make((batch, *input_shape))
+        forward = program.forward
+        params = arrays.make(forward.param_shapes())
+        (images,) = arrays.make([(batch, *forward.input_shape)])
         before = time.perf_counter()
-        compiled = jax.jit(function).lower(params, images).compile()
+        compiled = jax.jit(forward.apply).lower(params, images).compile()
         stats["compile_seconds"] = round(time.perf_counter() - before, 3)
         stats |= _planned_memory(compiled)
 
         def call() -> None:
             compiled(params, images).block_until_ready()
 
-        call()  # the first one also waits for its arrays and touches its memory
-        ends = [time.perf_counter()]
-        while len(ends) <= MIN_CALLS or ends[-1] < ends[0] + WARM_UP_SECONDS:
-            call()
-            ends.append(time.perf_counter())
+        seconds = _time_calls(call, MIN_CALLS, WARM_UP_SECONDS)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         return CompiledProgram(program, None, 0, stats)
     stats["resident_growth_mib"] = round(machine.memory_mib()["resident_mib"] - resident_mib, 1)
-    calls = max(MIN_CALLS, math.ceil(VISIT_SECONDS / float(np.median(np.diff(ends)))))
+    calls = max(MIN_CALLS, math.ceil(VISIT_SECONDS / seconds))
     return CompiledProgram(program, call, calls, stats)
 
 
@@ -144,7 +139,8 @@ def run(
     try:
         for one in compiled:
             program = one.program
-            latency.setdefault(program.target, {})[program.name] = (one.calls, _visit(one))
+            milliseconds = 1e3 * _time_calls(one.call, one.calls) if one.call else math.inf
+            latency.setdefault(program.target, {})[program.name] = (one.calls, milliseconds)
             if meter and one.call and program.target == LATENCY and number < ENERGY_ROUNDS:
                 millijoules = meter(one.call)
                 if millijoules is not None:
@@ -164,16 +160,14 @@ def run(
     files.write_json(_path(directory, number), measured)
 
 
-def _visit(one: CompiledProgram) -> float:
-    """Milliseconds of the median call; a first call brings the program back into the caches."""
-    if one.call is None:
-        return math.inf
-    one.call()
+def _time_calls(call: Callable[[], None], min_calls: int, min_seconds: float = 0.0) -> float:
+    """Seconds of the median call, after one that brings the program's memory into the caches."""
+    call()
     ends = [time.perf_counter()]
-    for _ in range(one.calls):
-        one.call()
+    while len(ends) <= min_calls or ends[-1] < ends[0] + min_seconds:
+        call()
         ends.append(time.perf_counter())
-    return float(np.median(np.diff(ends))) * 1e3
+    return float(np.median(np.diff(ends)))
 
 
 def missing(directory: pathlib.Path, repeats: int) -> list[int]:
@@ -191,15 +185,20 @@ def read(directory: pathlib.Path) -> list[dict[str, Any]]:
     Raises:
       UserError: a file is damaged.
     """
-    return [_read(path) for path in sorted((directory / ROUNDS).glob("*.json"))]
+    return [read_json(path) for path in sorted((directory / ROUNDS).glob("*.json"))]
 
 
 def read_stats(directory: pathlib.Path) -> dict[str, dict[str, float]]:
     """The programs' `stats` by name."""
-    return _read(directory / PROGRAMS)
+    return read_json(directory / PROGRAMS)
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads one of a profile's own files.
+
+    Raises:
+      UserError: it cannot be read or is damaged.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

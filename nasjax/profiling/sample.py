@@ -6,29 +6,32 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
+from nasjax import registry
 from nasjax.errors import UserError
 from nasjax.profiling import programs
 from nasjax.profiling.config import ProfileConfig
 from nasjax.profiling.programs import ProfiledSpace, Program
 from nasjax.streams import stream
 
-# The spaces that can be profiled, each with its `ProfiledSpace` as "module:attribute".
-SPACES = {
-    name: f"nasjax.profiling.networks.{name}:PROFILE"
-    for name in ("nas_bench_201", "nas_bench_macro", "layer_chain")
-}
 _CANDIDATES = 20  # random architectures for each network of the sample
 
 
+def profiled_spaces() -> list[str]:
+    """Names of the spaces that can be profiled."""
+    return [name for name, entry in registry.SPACES.items() if entry.profile]
+
+
 def profiled_space(name: str) -> ProfiledSpace:
-    """The profile of a space.
+    """The profile that the space's entry in the registry names.
 
     Raises:
-      UserError: the space has none.
+      UserError: the space is unknown or has none.
     """
-    if name not in SPACES:
-        raise UserError(f"--space={name} has no profile; spaces that have one: {', '.join(SPACES)}")
-    return pkgutil.resolve_name(SPACES[name])
+    profile = registry.find("space", name).profile
+    if profile is None:
+        names = ", ".join(profiled_spaces())
+        raise UserError(f"--space={name} has no profile; spaces that have one: {names}")
+    return pkgutil.resolve_name(profile)
 
 
 def draw(config: ProfileConfig) -> list[Program]:
@@ -52,7 +55,7 @@ def draw(config: ProfileConfig) -> list[Program]:
             f"--networks={config.networks}; it must be at most {len(candidates)}, the different "
             f"ones that were drawn of {config.space}"
         )
-    networks = programs.make_networks(profiled, space, candidates)
+    networks = programs.make_networks(profiled, space, candidates, config.image_size)
     chosen = spread(stream(root_key, "profile/networks"), _macs(networks), config.networks)
     layers = programs.make_layers(profiled, space, candidates[chosen])
     count = min(config.layers, len(layers))

@@ -2,6 +2,7 @@
 
 import gzip
 import pathlib
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,26 @@ def test_an_input_is_the_networks_features_and_its_context(folder: pathlib.Path)
     for row, (network, setting) in enumerate([(0, 0), (1, 1), (0, 1)]):
         assert_array_equal(inputs[row, :2], found.features[network])
         assert_array_equal(inputs[row, 2:], found.contexts[setting])
+
+
+def test_the_example_of_the_format_is_a_folder_that_is_read(tmp_path: pathlib.Path) -> None:
+    example = {
+        "networks.csv": "network,macs,params\nsmall,1500000,20000\n",
+        "devices.json": (
+            '{"devices": {"phone": {"kind": "cpu", "mobile": 1, "cores": 8, "clock_ghz": 2.5}}}\n'
+        ),
+        "measurements.csv": (
+            "network,device,batch,threads,precision_bits,target,value,unit\n"
+            "small,phone,1,4,32,latency,2.25,ms\n"
+        ),
+    }
+    for name, text in example.items():
+        assert textwrap.indent(text, "    ") in measurements.__doc__
+        (tmp_path / name).write_text(text)
+    found = measurements.read(tmp_path)
+    assert found.settings == (Setting("phone", batch=1, threads=4, precision_bits=32),)
+    assert found.select("latency_ms").values.tolist() == [2.25]
+    assert_array_equal(found.features, [[1_500_000, 20_000]])
 
 
 def test_rows_of_one_target_are_kept_in_order(folder: pathlib.Path) -> None:

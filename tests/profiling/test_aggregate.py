@@ -58,14 +58,14 @@ def test_the_written_folder_is_one_that_predictors_read(tmp_path):
 
 
 def computed_by(function):
-    return PROGRAMS[0]._replace(forward=ForwardPass(function, {}, (4,)))
+    return PROGRAMS[0]._replace(forward=ForwardPass(function, (4,)))
 
 
 def test_a_network_that_does_not_fit_into_memory_has_an_infinite_latency(tmp_path):
-    def too_large(params, x):
+    def too_large(weights, x):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-    def broken(params, x):
+    def broken(weights, x):
         raise jax.errors.JaxRuntimeError("INTERNAL: broken")
 
     arrays = rounds.SharedArrays(CONFIG)

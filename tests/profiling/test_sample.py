@@ -33,7 +33,7 @@ def config(**changed):
     return ProfileConfig(**settings | changed)
 
 
-@pytest.fixture(scope="module", params=list(sample.SPACES))
+@pytest.fixture(scope="module", params=sample.profiled_spaces())
 def drawn(request):
     return sample.draw(config(space=request.param))
 
@@ -63,7 +63,7 @@ def test_networks_come_first_and_names_differ(drawn):
 
 def test_a_layer_gives_as_many_values_and_has_as_many_parameters_as_its_features_say(drawn):
     for one in (one for one in drawn if one.target == LAYER_LATENCY):
-        output = jax.eval_shape(one.forward.function, *shapes(one))
+        output = jax.eval_shape(one.forward.apply, *shapes(one))
         assert output.shape[0] == 2
         assert math.prod(output.shape[1:]) == one.features["output_volume"], one.name
         assert (
@@ -73,14 +73,13 @@ def test_a_layer_gives_as_many_values_and_has_as_many_parameters_as_its_features
 
 def test_networks_give_a_logit_a_class(drawn):
     for one in (one for one in drawn if one.target == LATENCY):
-        assert jax.eval_shape(one.forward.function, *shapes(one)).shape == (2, 10)
+        assert jax.eval_shape(one.forward.apply, *shapes(one)).shape == (2, 10)
 
 
 def shapes(program):
-    is_shape = {"is_leaf": lambda leaf: isinstance(leaf, tuple)}
-    array = jax.ShapeDtypeStruct
-    params = jax.tree.map(lambda s: array(s, jnp.float32), program.forward.param_shapes, **is_shape)
-    return params, array((2, *program.forward.input_shape), jnp.float32)
+    every = *program.forward.param_shapes(), (2, *program.forward.input_shape)
+    *params, inputs = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in every)
+    return params, inputs
 
 
 def test_every_different_layer_of_the_cells_is_there_once():
@@ -130,11 +129,10 @@ def test_the_blocks_of_nas_bench_macro_are_layers_of_the_size_that_their_feature
     assert block.features["macs"] == 32 * 192 * 32**2 + (25 * 192 + 192 * 64) * 16**2
     assert "conv 128>256 k1 s2 on 8x8" in names and "conv 3>32 k3 s1 on 32x32" in names
     for one in found:
-        params, _ = shapes(one)
-        leaves = [leaf.shape for leaf in jax.tree.leaves(params)]
-        count = sum(math.prod(shape) for shape in leaves)
+        param_shapes = one.forward.param_shapes()
+        count = sum(math.prod(shape) for shape in param_shapes)
         if "linear" not in one.name:  # of a folded norm's scale and shift one vector is left
-            count += sum(shape[0] for shape in leaves if len(shape) == 1)
+            count += sum(shape[0] for shape in param_shapes if len(shape) == 1)
         assert count == one.features["params"], one.name
 
 
@@ -145,10 +143,11 @@ def test_no_more_programs_are_made_than_memory_can_map():
 
 def test_arrays_are_shared_between_programs_but_not_within_one():
     arrays = rounds.SharedArrays(config())
-    first = arrays.make([{"w": (3, 4)}, {"w": (3, 4), "b": (4,)}])
-    again = arrays.make({"w": (3, 4)})
-    assert first[0]["w"] is again["w"] and first[0]["w"] is not first[1]["w"]
-    assert np.std(arrays.make((400, 200))) == pytest.approx(400**-0.5, rel=0.05)
+    first, second, _ = arrays.make([(3, 4), (3, 4), (4,)])
+    (again,) = arrays.make([(3, 4)])
+    assert first is again and first is not second
+    (large,) = arrays.make([(400, 200)])
+    assert np.std(large) == pytest.approx(400**-0.5, rel=0.05)
 
 
 def test_images_that_cannot_be_halved_twice_are_refused():
@@ -157,5 +156,5 @@ def test_images_that_cannot_be_halved_twice_are_refused():
 
 
 def test_a_space_without_a_profile_is_refused_with_the_spaces_that_have_one():
-    with pytest.raises(UserError, match="--space=mnasnet has no profile; .*: nas_bench_201, nas_b"):
+    with pytest.raises(UserError, match="--space=mnasnet has no profile; .*: layer_chain, nas_b"):
         sample.draw(config(space="mnasnet"))

@@ -5,8 +5,7 @@ a scale and a shift. An edge with "none" adds nothing; a node that no edge reach
 convolution timed alone includes the ReLU before it.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,62 +13,35 @@ import numpy as np
 from jax import lax
 
 from nasjax.errors import UserError
-from nasjax.profiling.networks.convolutions import Shapes, conv, conv_shapes
-from nasjax.profiling.programs import ForwardPass, Layer, ProfiledSpace, slot_networks
+from nasjax.profiling.networks.layers import Weights, conv, linear
+from nasjax.profiling.programs import Function, Layer, ProfiledSpace
 from nasjax.spaces import parsed
 from nasjax.spaces.nas_bench_201 import CELLS, CHANNELS, EDGES, OPERATIONS, NasBench201
 
-Params = list[dict[str, Any]]
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(len(OPERATIONS))
 _KERNELS = {CONV_1X1: 1, CONV_3X3: 3}
 
 
-def param_shapes(operations: Sequence[int], num_classes: int) -> list[Shapes]:
-    """Shapes of all layers with parameters in the order of computing, unread ones included.
-
-    A convolution has w [kernel, kernel, inputs, filters] and b [filters]; in the shortcut of a
-    residual block it has no norm, hence no b. The last norm has scale and shift, the linear layer
-    w and b.
-
-    Args:
-      operations: [6] indices of OPERATIONS, one an edge.
-    """
-    shapes = [conv_shapes(3, CHANNELS[0], 3)]
-    for stage, channels in enumerate(CHANNELS):
-        if stage:
-            before = CHANNELS[stage - 1]
-            shapes += [conv_shapes(before, channels, 3), conv_shapes(channels, channels, 3)]
-            shapes += [{"w": (1, 1, before, channels)}]
-        kernels = [_KERNELS[code] for code in operations if code in _KERNELS]
-        shapes += CELLS * [conv_shapes(channels, channels, kernel) for kernel in kernels]
-    last = CHANNELS[-1]
-    return [
-        *shapes,
-        {"scale": (last,), "shift": (last,)},
-        {"w": (last, num_classes), "b": (num_classes,)},
-    ]
-
-
-def apply(params: Params, images: jax.Array, operations: Sequence[int]) -> jax.Array:
+def apply(
+    weights: Weights, images: jax.Array, operations: Sequence[int], num_classes: int
+) -> jax.Array:
     """Logits [N, classes] of images [N, H, W, 3]; H and W are multiples of 4.
 
     Args:
-      params: arrays of `param_shapes`, of the images' type.
       operations: [6] indices of OPERATIONS, one an edge.
     """
-    layers = iter(params)
-    x = conv(next(layers), images)
-    for stage in range(len(CHANNELS)):
+    x = conv(weights, images, CHANNELS[0], 3)
+    for stage, channels in enumerate(CHANNELS):
         if stage:
-            x = _residual(x, layers)
+            x = _residual(weights, x, channels)
         for _ in range(CELLS):
-            x = _cell(x, layers, operations)
-    norm, last = layers
-    x = jax.nn.relu(x * norm["scale"][None, None, None] + norm["shift"][None, None, None])
-    return x.mean((1, 2)) @ last["w"] + last["b"][None]
+            x = _cell(weights, x, operations)
+    scale, shift = weights(channels), weights(channels)
+    x = jax.nn.relu(x * scale[None, None, None] + shift[None, None, None])
+    return linear(weights, x.mean((1, 2)), num_classes)
 
 
-def _cell(x: jax.Array, layers: Iterator[dict[str, Any]], operations: Sequence[int]) -> jax.Array:
+def _cell(weights: Weights, x: jax.Array, operations: Sequence[int]) -> jax.Array:
     zeros = jnp.zeros_like(x)
     nodes = {0: x}
     for (source, target), operation in zip(EDGES, operations, strict=True):
@@ -77,19 +49,19 @@ def _cell(x: jax.Array, layers: Iterator[dict[str, Any]], operations: Sequence[i
         if operation == NONE:
             continue
         if operation in _KERNELS:
-            y = conv(next(layers), jax.nn.relu(y))
+            y = conv(weights, jax.nn.relu(y), x.shape[3], _KERNELS[operation])
         elif operation == POOL:
             y = average_pool(y)
         nodes[target] = nodes[target] + y if target in nodes else y
     return nodes.get(EDGES[-1][1], zeros)
 
 
-def _residual(x: jax.Array, layers: Iterator[dict[str, Any]]) -> jax.Array:
+def _residual(weights: Weights, x: jax.Array, channels: int) -> jax.Array:
     """Halves the side: two convolutions, plus a shortcut of 2x2 averages and a 1x1 convolution."""
-    y = conv(next(layers), jax.nn.relu(x), stride=2)
-    y = conv(next(layers), jax.nn.relu(y))
+    y = conv(weights, jax.nn.relu(x), channels, 3, stride=2)
+    y = conv(weights, jax.nn.relu(y), channels, 3)
     halved = _sum_pool(x, 2, 2, 0) * np.asarray(0.25, x.dtype)
-    return y + conv(next(layers), halved)
+    return y + conv(weights, halved, channels, 1, bias=False)  # no norm follows the shortcut
 
 
 def average_pool(x: jax.Array) -> jax.Array:
@@ -118,14 +90,17 @@ def _make_space(image_size: int, classes: int) -> NasBench201:
     return NasBench201(image_size=image_size, num_classes=classes)
 
 
-def _layer(layer: Layer) -> ForwardPass:
+def _network(space: NasBench201, architecture: np.ndarray) -> Function:
+    operations = (architecture[:, 0] - 1).tolist()
+    return lambda weights, images: apply(weights, images, operations, space.num_classes)
+
+
+def _layer(layer: Layer) -> Function:
     if layer.kind == parsed.POOL:
-        return ForwardPass(lambda _, x: average_pool(x), {}, layer.image_shape)
-    return ForwardPass(
-        lambda params, x: conv(params, jax.nn.relu(x), layer.stride),
-        conv_shapes(layer.inputs, layer.outputs, layer.kernel),
-        layer.image_shape,
+        return lambda _, x: average_pool(x)
+    return lambda weights, x: conv(
+        weights, jax.nn.relu(x), layer.outputs, layer.kernel, layer.stride
     )
 
 
-PROFILE = ProfiledSpace(_make_space, slot_networks(apply, param_shapes), _layer)
+PROFILE = ProfiledSpace(_make_space, _network, _layer)

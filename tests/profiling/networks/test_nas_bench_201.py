@@ -7,6 +7,7 @@ import pytest
 
 from nasjax.data.tables import load_table
 from nasjax.profiling.networks import nas_bench_201 as nets
+from nasjax.profiling.programs import ForwardPass
 
 ALL_KINDS = [3, 2, 4, 1, 0, 3]
 CELLS = {
@@ -19,14 +20,18 @@ CELLS = {
 }
 
 
-def drawn(operations, seed=0, classes=10):
+def forward_pass(operations, image_shape=(8, 12, 3)):
+    def function(weights, images):
+        return nets.apply(weights, images, operations, 10)
+
+    return ForwardPass(function, image_shape)
+
+
+def drawn(operations, seed=0):
     random = np.random.default_rng(seed)
     return [
-        {
-            name: random.normal(size=shape).astype(np.float32) / np.sqrt(np.prod(shape[:-1]))
-            for name, shape in layer.items()
-        }
-        for layer in nets.param_shapes(operations, classes)
+        random.normal(size=shape).astype(np.float32) / np.sqrt(np.prod(shape[:-1]))
+        for shape in forward_pass(operations).param_shapes()
     ]
 
 
@@ -55,20 +60,18 @@ def plain_pool(x):
 
 def plain(params, x, operations):
     """The benchmark's network, written along its paper: matrices of edges, nodes as sums."""
-    layers = [{name: leaf.astype(np.float64) for name, leaf in layer.items()} for layer in params]
+    arrays = [array.astype(np.float64) for array in params]
 
     def relu_conv(x, stride=1):
-        layer = layers.pop(0)
-        return plain_conv(np.maximum(x, 0), layer["w"], layer["b"], stride)
+        return plain_conv(np.maximum(x, 0), arrays.pop(0), arrays.pop(0), stride)
 
-    stem = layers.pop(0)
-    x = plain_conv(x, stem["w"], stem["b"])
+    x = plain_conv(x, arrays.pop(0), arrays.pop(0))
     for stage in range(3):
         if stage:
             deep = relu_conv(relu_conv(x, 2))
             n, height, width, channels = x.shape
             halved = x.reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4))
-            x = deep + plain_conv(halved, layers.pop(0)["w"])
+            x = deep + plain_conv(halved, arrays.pop(0))
         for _ in range(5):
             edges = iter(operations)
             nodes = [x]
@@ -84,9 +87,9 @@ def plain(params, x, operations):
                             total = total + plain_pool(nodes[source])
                 nodes.append(total)
             x = nodes[3]
-    norm, last = layers
-    x = np.maximum(x * norm["scale"] + norm["shift"], 0).mean((1, 2))
-    return x @ last["w"] + last["b"]
+    scale, shift, w, b = arrays
+    x = np.maximum(x * scale + shift, 0).mean((1, 2))
+    return x @ w + b
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -94,7 +97,7 @@ def test_a_network_computes_what_a_plain_one_does(name):
     operations = CELLS[name]
     params = drawn(operations)
     images = np.random.default_rng(1).normal(size=(2, 8, 12, 3)).astype(np.float32)
-    found = jax.jit(lambda params, images: nets.apply(params, images, operations))(params, images)
+    found = jax.jit(forward_pass(operations).apply)(params, images)
     wanted = plain(params, images.astype(np.float64), operations)
     assert np.ptp(wanted) > 0
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3 * np.abs(wanted).max())
@@ -103,25 +106,23 @@ def test_a_network_computes_what_a_plain_one_does(name):
 def test_the_parameters_are_the_published_ones():
     table = load_table("nas_bench_201", "cifar10")
     for row in np.random.default_rng(0).choice(len(table.ops), 200, replace=False):
-        layers = nets.param_shapes(table.ops[row].tolist(), 10)
-        count = sum(np.prod(shape) for layer in layers for shape in layer.values())
-        # Of a folded norm's scale and shift one vector is left.
-        folded = sum(
-            layer["b"][0] for layer in layers if len(layer.get("w", ())) == 4 and "b" in layer
-        )
+        shapes = forward_pass(table.ops[row].tolist()).param_shapes()
+        count = sum(np.prod(shape) for shape in shapes)
+        # Of a folded norm's scale and shift one vector is left, the bias of its convolution. The
+        # last norm has both; the linear layer has no norm.
+        folded = sum(shape[0] for shape in shapes if len(shape) == 1) - 2 * 64 - 10
         assert count + folded == table.params[row]
 
 
 def test_the_parameters_are_all_read():
     params = drawn(ALL_KINDS)
     images = jnp.ones((1, 8, 8, 3))
-    gradients = jax.grad(lambda params: nets.apply(params, images, ALL_KINDS).sum())(params)
-    for layer in gradients:
-        for leaf in layer.values():
-            assert np.abs(leaf).sum() > 0
+    forward = forward_pass(ALL_KINDS)
+    for gradient in jax.grad(lambda params: forward.apply(params, images).sum())(params):
+        assert np.abs(gradient).sum() > 0
 
 
 def test_bfloat16_stays_bfloat16():
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), drawn(ALL_KINDS))
-    logits = nets.apply(params, jnp.ones((1, 8, 8, 3), jnp.bfloat16), ALL_KINDS)
+    params = [jnp.asarray(array, jnp.bfloat16) for array in drawn(ALL_KINDS)]
+    logits = forward_pass(ALL_KINDS).apply(params, jnp.ones((1, 8, 8, 3), jnp.bfloat16))
     assert logits.dtype == jnp.bfloat16 and logits.shape == (1, 10)

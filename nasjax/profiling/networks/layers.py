@@ -1,65 +1,62 @@
-"""Convolutions of networks in use: the batch norm after each is folded into its kernel and bias."""
+"""Layers of networks in use: the batch norm after a convolution is folded into its kernel and bias.
+
+A layer asks for its weights while it is computed: `weights(*shape)` gives the next array, which has
+this shape. So the forward pass alone says what the weights are, see `programs.ForwardPass`.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-Shapes = dict[str, tuple[int, ...]]  # shapes of a layer's arrays by name
+Weights = Callable[..., jax.Array]
 
 
-def conv_shapes(inputs: int, filters: int, kernel: int, groups: int = 1) -> Shapes:
-    """Shapes of a convolution: w [kernel, kernel, inputs / groups, filters], b [filters]."""
-    return {"w": (kernel, kernel, inputs // groups, filters), "b": (filters,)}
-
-
-def conv(layer: Mapping[str, Any], x: jax.Array, stride: int = 1) -> jax.Array:
+def conv(
+    weights: Weights,
+    x: jax.Array,
+    filters: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    depthwise: bool = False,
+    bias: bool = True,
+) -> jax.Array:
     """[N, H, W, C] -> [N, ceil(H / stride), ceil(W / stride), filters].
 
-    The odd kernel w [k, k, C / groups, filters] says the number of groups; images are padded by
-    k // 2. A layer without "b" has no bias.
+    The kernel is odd, images are padded by half of it. Weights: [kernel, kernel, C, filters], where
+    a depthwise convolution has 1 instead of C, and the bias [filters].
     """
-    w = layer["w"]
-    groups = x.shape[3] // w.shape[2]
-    is_depthwise = w.shape[2] == 1 and groups == w.shape[3] > 1
-    y = _depthwise(x, w, stride) if is_depthwise else _grouped(x, w, stride, groups)
-    return y + layer["b"][None, None, None] if "b" in layer else y
-
-
-def inverted_residual_shapes(
-    inputs: int, filters: int, kernel: int, expansion: int
-) -> list[Shapes]:
-    """Shapes of the three convolutions of `inverted_residual`."""
-    hidden = inputs * expansion
-    return [
-        conv_shapes(inputs, hidden, 1),
-        conv_shapes(hidden, hidden, kernel, groups=hidden),
-        conv_shapes(hidden, filters, 1),
-    ]
+    if depthwise:
+        y = _depthwise(x, weights(kernel, kernel, 1, filters), stride)
+    else:
+        y = _conv(x, weights(kernel, kernel, x.shape[3], filters), stride)
+    return y + weights(filters)[None, None, None] if bias else y
 
 
 def inverted_residual(
-    layers: Sequence[Mapping[str, Any]], x: jax.Array, stride: int = 1
+    weights: Weights, x: jax.Array, filters: int, kernel: int, expansion: int, stride: int = 1
 ) -> jax.Array:
     """MobileNetV2's block with ReLU: [N, H, W, C] -> [N, ceil(H / stride), ..., filters].
 
     A 1x1 convolution expands the channels, a depthwise one has the stride, a 1x1 convolution
     without ReLU projects to the filters. The input is added if the shape stays and the stride is 1.
-
-    Args:
-      layers: arrays of `inverted_residual_shapes`.
     """
-    expand, depthwise, project = layers
-    y = jax.nn.relu(conv(expand, x))
-    y = jax.nn.relu(conv(depthwise, y, stride))
-    y = conv(project, y)
+    hidden = x.shape[3] * expansion
+    y = jax.nn.relu(conv(weights, x, hidden, 1))
+    y = jax.nn.relu(conv(weights, y, hidden, kernel, stride, depthwise=True))
+    y = conv(weights, y, filters, 1)
     return x + y if stride == 1 and x.shape == y.shape else y
 
 
-def _grouped(x: jax.Array, w: jax.Array, stride: int, groups: int) -> jax.Array:
+def linear(weights: Weights, x: jax.Array, outputs: int) -> jax.Array:
+    """[N, inputs] -> [N, outputs]. Weights: [inputs, outputs], then the bias [outputs]."""
+    return x @ weights(x.shape[1], outputs) + weights(outputs)[None]
+
+
+def _conv(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
     padding = w.shape[0] // 2
     return lax.conv_general_dilated(
         x,
@@ -67,7 +64,7 @@ def _grouped(x: jax.Array, w: jax.Array, stride: int, groups: int) -> jax.Array:
         (stride, stride),
         2 * [(padding, padding)],
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
+        feature_group_count=x.shape[3] // w.shape[2],
     )
 
 
@@ -81,7 +78,7 @@ def _depthwise(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
         x,
         w,
         cpu=lambda x, w: _sum_of_shifts(x, w, stride),
-        default=lambda x, w: _grouped(x, w, stride, x.shape[3]),
+        default=lambda x, w: _conv(x, w, stride),
     )
 
 
