@@ -163,7 +163,9 @@ def layer_text(layer: Sequence[int], space: Space | None) -> str:
     return space.to_text([layer]) if space else " ".join(map(str, layer))
 
 
-def describe_layers(best: Best | None, candidates: Sequence[Candidate], space: Space | None) -> list[Layer]:
+def describe_layers(
+    best: Best | None, candidates: Sequence[Candidate], space: Space | None
+) -> list[Layer]:
     """The accuracy that each prefix of a chain reached, and the cost of each layer.
 
     The accuracy of a candidate depends on its architecture and the seed of the run only, so a
