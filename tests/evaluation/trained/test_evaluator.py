@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -194,8 +195,9 @@ def test_only_the_latest_programs_are_kept(monkeypatch):
 def test_a_stopped_candidate_of_a_runs_own_records_is_known_when_it_goes_on(evaluator):
     other = fresh(evaluator)
     other._on_result = lambda: pytest.fail("something was trained")
-    row = {"event": "candidate", "status": "stopped", "counts": [1, 2, 3, 4], "accuracy": 0.3}
-    remember_records(other, [{**row, "encoding": fc_chain(16).tolist()}], images=40)
+    row = SimpleNamespace(status="stopped", counts=[1, 2, 3, 4], accuracy=0.3)
+    row.encoding = fc_chain(16).tolist()
+    remember_records(other, [row], images=40)
     outcome = other.evaluate(SEED_KEY, proposal(fc_chain(16)))
     assert outcome.status[0] == STOPPED and outcome.ok[0]
     np.testing.assert_allclose(outcome.accuracies[0], np.array([1, 2, 3, 4]) / 8)

@@ -1,4 +1,4 @@
-"""What the report says of costs and of shaping, on rows written by hand."""
+"""Costs and shaping in the facts and in the report of a run, on records written by hand."""
 
 import json
 import pathlib
@@ -6,13 +6,14 @@ import pathlib
 import numpy as np
 import pytest
 
-from nasjax.run_report import cost_plots, device_costs, page, report
-from nasjax.run_report.facts import Facts
+from nasjax.reports import render
+from nasjax.run_report import costs, report
+from nasjax.run_report.run_facts import RunFacts
+from nasjax.run_report.summary_text import summary_text
 from tests.run_report import html_elements
-from tests.run_report.test_report import candidate, make_run, round_row
+from tests.run_report.small_run import NOW, candidate, make_run, round_row
 
 LATENCY, PARAMS = "hw/pixel3_latency_ms", "network/params_m"
-NOW = 1_790_000_100.0
 #       latency, accuracy: the front is 1.0, 2.0 and 4.0; 3.0 is beaten by 2.0, as is 2.0 again
 ROWS = [(4.0, 0.9), (1.0, 0.5), (3.0, 0.6), (2.0, 0.7), (2.0, 0.7), (4.3, 0.8)]
 
@@ -25,7 +26,7 @@ def row(index: int, latency: float | str | None, accuracy: float, **other) -> st
     )
 
 
-def collected(directory: pathlib.Path, max_cost: float | None, *more: str, **files) -> Facts:
+def collected(directory: pathlib.Path, max_cost: float | None, *more: str, **files) -> RunFacts:
     config = {
         "space": {"name": "nas_bench_201"},
         "controller": {"name": "autocomet"},
@@ -34,45 +35,40 @@ def collected(directory: pathlib.Path, max_cost: float | None, *more: str, **fil
     }
     lines = [row(i, *values) for i, values in enumerate(ROWS)]
     lines.append(row(9, "inf", 0.0, status="infeasible"))
-    return report.collect(
-        make_run(directory / "run", [*lines, *more], config=config, **files), now=NOW
-    )
-
-
-def single(value: float) -> float:
-    return float(np.float32(value))
+    run = make_run(directory / "run", [*lines, *more], config=config, **files)
+    return report.collect(run, clock=lambda: NOW)
 
 
 @pytest.mark.parametrize(
-    ("max_cost", "best", "costs"),
+    ("max_cost", "best", "costs_of_best"),
     [
         (None, "cell 0", [4.0, 0.25]),
         (3.5, "cell 3", [2.0, 1.0]),
         (0.5, None, []),
     ],
 )
-def test_the_best_keeps_the_limit(tmp_path, max_cost, best, costs) -> None:
+def test_the_best_keeps_the_bound(tmp_path, max_cost, best, costs_of_best) -> None:
     facts = collected(tmp_path, max_cost)
-    assert (facts.best.architecture if facts.best else None) == best
-    assert [*facts.costs.values()] == costs
     found = facts.tradeoff
     assert found.name == LATENCY and found.max_cost == max_cost and found.infeasible == 1
     assert found.front.tolist() == [1, 3, 0]
-    said = page.summary(facts)
+    said = summary_text(facts)
     if best:
-        assert f"costs     {LATENCY} {costs[0]:.4g}, {PARAMS} {costs[1]:.4g}" in said
+        assert facts.best.architecture == best
+        assert [*facts.best.costs.values()] == costs_of_best
+        first, second = costs_of_best
+        assert f"costs          {LATENCY} {first:.4g}, {PARAMS} {second:.4g}" in said
     else:
-        assert "nothing keeps search.max_cost=0.5" in said
+        assert facts.best is None and "no candidate may be the answer yet" in said
 
 
-def test_the_limit_is_compared_as_the_search_compares_it(tmp_path) -> None:
-    """4.3 in single precision is above 4.3; the search compares it with the limit in single."""
-    query = collected(tmp_path, None).records.queries[5]
-    query = query._replace(costs={LATENCY: single(4.3)})
-    assert query.costs[LATENCY] > 4.3 and device_costs.keeps(query, 4.3)
-    assert not device_costs.keeps(query, 4.29)
-    assert not device_costs.keeps(query._replace(costs={LATENCY: np.nan}), 4.3)
-    assert not device_costs.keeps(query._replace(costs={}), 4.3)
+def test_the_bound_is_compared_in_single_precision_as_the_search_compares_it() -> None:
+    """4.3 in single precision is above 4.3 in double precision."""
+    single = float(np.float32(4.3))
+    assert single > 4.3 and costs.keeps(single, 4.3)
+    assert not costs.keeps(single, 4.29)
+    assert not costs.keeps(np.nan, 4.3)  # a cost that is not known
+    assert costs.keeps(np.nan, None)
 
 
 def test_the_front_is_what_no_other_row_beats() -> None:
@@ -87,7 +83,7 @@ def test_the_front_is_what_no_other_row_beats() -> None:
         return cost[j] <= cost[i] and accuracy[j] >= accuracy[i] and (not alike or j < i)
 
     expected = [i for i in rows if not any(beats(j, i) for j in rows)]
-    found = device_costs.pareto_front(cost, accuracy)
+    found = costs.pareto_front(cost, accuracy)
     assert found.tolist() == sorted(expected, key=lambda i: cost[i])
 
 
@@ -119,14 +115,28 @@ def test_curves_and_choices_are_read_from_the_rounds(tmp_path) -> None:
     assert found.q_spread.tolist() == [[0.25, 0.25]] * 2
 
 
-def test_the_page_shows_them_and_says_what_they_mean(tmp_path) -> None:
+def test_slots_that_the_space_does_not_name_come_last(tmp_path) -> None:
     facts = collected(tmp_path, 3.5, *shaped_rounds())
-    text = page.render(facts)
-    html_elements.assert_self_contained(text)
-    assert "Accuracy against cost" in text and "4 of 6 rows keep search.max_cost=3.5" in text
-    assert "which a device cannot run: 1." in text and "of the best; at most 3.5" in text
-    assert "The potentials changed 3 of 4 greedy choices, most of them in slot 03" in text
-    assert 'id="tradeoff-' in text and 'id="decisions-' in text and 'id="shaping-curves-' in text
+    assert costs.shaping(facts.events.rounds, ()).slots == ["12", "03"]  # as recorded
+    assert costs.shaping(facts.events.rounds, ("03",)).slots == ["03", "12"]
+
+
+def test_a_spread_without_a_decision_is_left_out(tmp_path) -> None:
+    extra = round_row(3, 6, 4, 0.0, **{"validate/q_spread/12": 0.5, "validate/q_spread/99": 0.5})
+    found = collected(tmp_path, 3.5, *shaped_rounds(), extra).shaping
+    assert found.rounds == [0, 2] and found.q_spread.shape == (2, 2)
+
+
+def test_the_report_shows_them_in_both_forms(tmp_path) -> None:
+    values = report.context(collected(tmp_path, 3.5, *shaped_rounds()))
+    page, text = render.html("run", values), render.markdown("run", values)
+    html_elements.assert_self_contained(page)
+    for form in (page, text):
+        assert "Accuracy against cost" in form and "4 of 6 rows keep search.max_cost=3.5" in form
+        assert "a device cannot run them: 1." in form and "of the best; at most 3.5" in form
+        assert "The potentials changed 3 of 4 greedy choices, most of them in slot 03" in form
+    for picture in ("tradeoff", "decisions", "shaping-curves"):
+        assert f'id="{picture}-' in page and f"](figures/{picture}.png)" in text
 
 
 def test_other_runs_have_none_of_this(tmp_path) -> None:
@@ -135,14 +145,25 @@ def test_other_runs_have_none_of_this(tmp_path) -> None:
         json.loads(round_row(0, 1, 1, 0.5, **{"learn/loss": 1.0})),
     ]
     del plain[0]["costs"]
-    facts = report.collect(make_run(tmp_path / "run", [*map(json.dumps, plain)]), now=NOW)
-    assert facts.tradeoff is None and facts.shaping is None and facts.costs == {}
-    assert page._tradeoff(facts) == page._decisions(facts) == ""
+    config = {"space": {"name": "nas_bench_201"}}
+    run = make_run(tmp_path / "run", [*map(json.dumps, plain)], config=config)
+    facts = report.collect(run)
+    assert facts.tradeoff is None and facts.shaping is None and facts.best.costs == {}
+    values = report.context(facts)
+    assert values["choices"] is None and [*values["pictures"]] == ["curve", "scatter", "metrics"]
+    text = render.markdown("run", values)
+    assert "Accuracy against cost" not in text and "shaping" not in text
 
 
 def test_a_run_without_an_answer_says_so(tmp_path) -> None:
-    summary = {"best": None, "no_answer": "none of 6 measured rows keeps it"}
+    summary = {
+        "best": None,
+        "best_noise_free": None,
+        "no_answer": "none of 6 measured rows keeps it",
+    }
     facts = collected(tmp_path, 0.5, round_row(0, 6, 0, 0.0), summary=summary)
     assert facts.best is None and facts.status == "finished"
-    assert facts.notes == ["There is no answer: none of 6 measured rows keeps it."]
-    assert cost_plots.tradeoff(facts.tradeoff, None, None).startswith("<svg")
+    text = render.markdown("run", report.context(facts))
+    assert "There is no answer: none of 6 measured rows keeps it." in text
+    assert "](figures/tradeoff.png)" in text
+    assert summary_text(facts).startswith("best CNN       none: none of 6 measured rows keeps it")
