@@ -62,7 +62,7 @@ def _predicted(directory: str, content: str, space: SlotSpace, data_set: str) ->
 
 @functools.lru_cache(maxsize=2)
 def _features_of_all(space: SlotSpace, data_set: str) -> np.ndarray:
-    return features_of(space, space.of_index(np.arange(space.size)), data_set)
+    return features_of(space, space.from_index(np.arange(space.size)), data_set)
 
 
 def in_units(rows: Rows, unit: float) -> Rows:
