@@ -147,8 +147,8 @@ def make(directory: pathlib.Path, study: DescribedStudy, job: Job) -> None:
         **job._asdict(),
         "fitted": len(fitted[1]),
         "test": int(test.sum()),
-        "r2_log": scores.of(wanted, logs)["r2"],
-        "within_10": scores.of(values[test], predicted)["within_10"],
+        "r2_log": scores.all_scores(wanted, logs)["r2"],
+        "within_10": scores.all_scores(values[test], predicted)["within_10"],
         "median_ratio": float(np.exp(np.median(np.abs(logs - wanted)))),
         "spearman": _within_settings(measured.setting[test], values[test], predicted),
         **scores.calibration(wanted, logs, spread),
@@ -161,7 +161,7 @@ def make(directory: pathlib.Path, study: DescribedStudy, job: Job) -> None:
 def _within_settings(setting: np.ndarray, values: np.ndarray, predicted: np.ndarray) -> float:
     """Mean over settings with five tested rows or more of the rank correlation within each."""
     found = [
-        scores.of(values[setting == one], predicted[setting == one])["spearman"]
+        scores.all_scores(values[setting == one], predicted[setting == one])["spearman"]
         for one, count in zip(*np.unique(setting, return_counts=True), strict=True)
         if count >= 5
     ]

@@ -124,7 +124,7 @@ def make(directory: pathlib.Path, study: PredictorStudy, data: Measured, job: Jo
         **job._asdict(),
         "fitted": len(train),
         "test": len(test),
-        **scores.of(values[test], np.asarray(found.value, np.float64)),
+        **scores.all_scores(values[test], np.asarray(found.value, np.float64)),
         **scores.calibration(values[test], *(np.asarray(leaf, np.float64) for leaf in found)),
         "fit_seconds": fit_seconds,
         "microseconds": seconds(lambda: predict(params, features)) / len(test) * 1e6,

@@ -139,7 +139,7 @@ def save(
         measured = order[~np.isnan(values[order])]
         seen, unseen = np.split(measured, [comparison.save_train])
         path = directory / SAVED / cost.rpartition("/")[2]
-        if not (path / saved.PAGE).exists():
+        if not (path / saved.HEADER).exists():
             params = predictor.fit(0, data.features[seen], values[seen])
             facts = {"data_set": comparison.data_set, "cost": cost, "fitted": len(seen)}
             if len(unseen):
@@ -159,7 +159,7 @@ def save(
 def _unseen_scores(values: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     can_run, said = np.isfinite(values), np.isfinite(predicted)
     both = can_run & said
-    found = {"r2": round(scores.of(values[both], predicted[both])["r2"], 6)}
+    found = {"r2": round(scores.all_scores(values[both], predicted[both])["r2"], 6)}
     if not can_run.all():
         found["balanced_accuracy"] = round(scores.balanced_accuracy(can_run, said), 6)
     return found

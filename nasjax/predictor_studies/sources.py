@@ -132,7 +132,7 @@ def of_folder(
         costs[found.network, column] = found.values
     measured = ~np.isnan(costs).all(1)
     features, costs = _in_order(folder, read, space.feature_names)[measured], costs[measured]
-    wanted = features_of(space, space.of_features(features), data_set)
+    wanted = features_of(space, space.from_features(features), data_set)
     if not np.allclose(features, wanted, rtol=1e-5):
         raise UserError(
             f"{folder / measurements.NETWORKS} has networks that are none of this space for "

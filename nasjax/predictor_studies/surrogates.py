@@ -198,11 +198,11 @@ def make(directory: pathlib.Path, study: SurrogateStudy, job: Job) -> None:
 
 
 def _scores(values: np.ndarray, found: np.ndarray, *, is_cost: bool) -> dict[str, float]:
-    """See `scores.of`; mae: mean absolute error; kendall_best: within the best tenth predicted."""
-    every = scores.of(values, found)
+    """`scores.all_scores`; mae: mean absolute error; kendall_best: in the best tenth predicted."""
+    every = scores.all_scores(values, found)
     kept = {name: every[name] for name in ("r2", "kendall", "spearman", "rmse", "mape")}
     order = np.argsort(found if is_cost else -found)[: max(2, round(_BEST * len(found)))]
-    best = scores.of(values[order], found[order])["kendall"]
+    best = scores.all_scores(values[order], found[order])["kendall"]
     return kept | {"mae": float(np.abs(found - values).mean()), "kendall_best": best}
 
 
@@ -228,7 +228,7 @@ def page(directory: pathlib.Path, study: SurrogateStudy) -> dict[str, Any]:
                 for key, value in numbers.items()
             }
     paths = {name: directory / SAVED / name for name in study.targets}
-    kept = {name: str(path) for name, path in paths.items() if (path / saved.PAGE).exists()}
+    kept = {name: str(path) for name, path in paths.items() if (path / saved.HEADER).exists()}
     return {"surrogates": found, "saved": kept, "agreement": _agreement(study, kept)}
 
 
@@ -244,7 +244,7 @@ def _agreement(study: SurrogateStudy, kept: dict[str, str]) -> dict[str, dict[st
         read = (saved.load(pathlib.Path(kept[one])).params for one in both)
         search, reported = (np.asarray(predict(params, sample).value, float) for params in read)
         found[name] = {
-            "kendall": round(scores.of(reported, search)["kendall"], 6),
+            "kendall": round(scores.all_scores(reported, search)["kendall"], 6),
             "mae": round(float(np.abs(reported - search).mean()), 6),
         }
     return found

@@ -215,7 +215,7 @@ def make(directory: pathlib.Path, study: UnseenStudy, job: Job) -> None:
 def _scored(values: np.ndarray, found: Prediction) -> dict[str, float]:
     """Scores of the order; of the values too, where they have a unit and a spread."""
     predicted, spread = (np.asarray(leaf, np.float64) for leaf in found)
-    scored = scores.of(values.astype(np.float64), predicted)
+    scored = scores.all_scores(values.astype(np.float64), predicted)
     if not spread.any():
         return {name: scored[name] for name in ("spearman", "kendall")}
     kept = ("spearman", "kendall", "mape", "within_10")
@@ -325,7 +325,7 @@ def predicted(
         ways.append(("chosen", study.transfer, chosen))
     for method, settings, rows in ways:
         params = fit_transfer(known, cost, rows, settings)
-        found[method] = fits.compiled(transfer.of_design)(params, known.design[test])
+        found[method] = fits.compiled(transfer.predict_from_design)(params, known.design[test])
     if not len(drawn):
         described = jnp.asarray(_described(features[test], source.contexts[cost]))
         scaled = fits.compiled(_pooled().predict)(pooled, described).value

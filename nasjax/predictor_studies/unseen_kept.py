@@ -42,7 +42,7 @@ def keep(directory: pathlib.Path, study: UnseenStudy) -> dict[str, str]:
         names = _names(label, split)
         paths = {name: directory / SAVED / name for name in names}
         kept |= {name: str(path) for name, path in paths.items()}
-        if any(not (path / saved.PAGE).exists() for path in paths.values()):
+        if any(not (path / saved.HEADER).exists() for path in paths.values()):
             _fit(study, split, {paths[name]: wanted for name, wanted in names.items()})
     return kept
 

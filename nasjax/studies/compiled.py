@@ -255,7 +255,7 @@ def _joined(parts: Search, asked: Asked) -> Asked:
         return asked
 
     def of(low: np.ndarray) -> np.ndarray:
-        return np.where(low < 0, low, parts.space.of_words(np.stack([asked.high, low], -1)))
+        return np.where(low < 0, low, parts.space.index_from_words(np.stack([asked.high, low], -1)))
 
     return Asked(of(asked.row), of(asked.validated), asked.updates)
 

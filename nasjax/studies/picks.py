@@ -72,4 +72,4 @@ def _names(cell: Cell) -> Callable[[int], str]:
     if cell.space not in SPACES and ":" not in cell.space:
         return lambda row: f"row {row}"
     made, ids = slot_space(cell.space), cell.ids
-    return lambda row: made.to_text(made.of_index(row if ids is None else ids[row]))
+    return lambda row: made.to_text(made.from_index(row if ids is None else ids[row]))

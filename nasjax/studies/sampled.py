@@ -74,7 +74,7 @@ def rows_of(found: Sequence[tuple[CellConfig, Part]]) -> Rows:
     names = tuple(dict.fromkeys((*limit, *first.measures)))
     config = _config(first, names)
     chunks = [
-        _predict(space, config, space.of_index(ids[start : start + _AT_ONCE]))
+        _predict(space, config, space.from_index(ids[start : start + _AT_ONCE]))
         for start in range(0, len(ids), _AT_ONCE)
     ]
     columns = (np.concatenate(of) for of in zip(*chunks, strict=True))
@@ -112,7 +112,7 @@ def _predict(space: SlotSpace, config: SurrogateConfig, architectures: np.ndarra
 
 def _sample_ids(space: SlotSpace) -> np.ndarray:
     words = jax.jit(jax.vmap(space.index_words))(jnp.asarray(drawn_from(space)))
-    return space.of_words(words)
+    return space.index_from_words(words)
 
 
 def _places(ids: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -129,7 +129,7 @@ def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept
         costs=("hw_nas_bench/eyeriss_latency_ms",), predicted=(saved[COSTS[1]]["path"],)
     )
     drawn = np.random.default_rng(1).choice(15_625, 600, replace=False)
-    cells = jnp.asarray(parts.space.of_index(drawn))
+    cells = jnp.asarray(parts.space.from_index(drawn))
     ones = jnp.ones(len(cells), bool)
     proposal = Proposal(cells, ones, jnp.full(len(cells), PROPOSE), jnp.zeros((len(cells), 32)))
     outcome = parts.evaluator.evaluate(jax.random.key(0), proposal)
@@ -143,7 +143,7 @@ def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept
     assert 100 < (~can_run).sum() < 300
     assert (said == can_run).mean() > 0.9
     both = said & can_run
-    assert scores.of(measured[both], np.asarray(outcome.costs[both, 1]))["r2"] > 0.8
+    assert scores.all_scores(measured[both], np.asarray(outcome.costs[both, 1]))["r2"] > 0.8
 
 
 def test_a_predictor_of_another_data_set_is_refused(kept):

@@ -30,7 +30,7 @@ def milliseconds(features):
 def measured(path, space=SPACE, **changed):
     """Writes a folder: networks, of which one cannot run; energy of half of them; a layer alone."""
     rows = np.random.default_rng(7).choice(space.size, NETWORKS, replace=False)
-    features = features_of(space, space.of_index(rows))
+    features = features_of(space, space.from_index(rows))
     names = [f"net {row}" for row in rows]
     networks = pd.DataFrame(features, columns=list(space.feature_names))
     networks.insert(0, "network", names)
@@ -99,7 +99,7 @@ def test_what_is_kept_is_fitted_on_all_and_tells_a_search_what_a_network_costs(m
     nothing = np.zeros((SPACE.size, 0), np.float32)
     rows = Rows(nothing, nothing, nothing)
     found = predicted_costs.append(rows, SPACE, (path,), "cifar10", of_saved).costs[:, 0]
-    wanted = milliseconds(features_of(SPACE, SPACE.of_index(np.arange(SPACE.size))))
+    wanted = milliseconds(features_of(SPACE, SPACE.from_index(np.arange(SPACE.size))))
     runs = np.isfinite(found)
     assert runs.mean() > 0.9
     assert np.corrcoef(found[runs], wanted[runs])[0, 1] > 0.98

@@ -17,7 +17,7 @@ from nasjax.predictors.bag_of_boosted_mlps import (
 from nasjax.predictors.bag_of_boosted_trees import (
     BagOfBoostedTreesConfig,
     make_bag_of_boosted_trees,
-    of_members,
+    predict_members,
 )
 from nasjax.predictors.piecewise import ExecutabilityConfig, make_piecewise
 from nasjax.predictors.random_forest import RandomForestConfig, make_random_forest
@@ -97,7 +97,7 @@ def test_a_member_is_its_form_of_xgboosts_trees():
     def member(form):
         bag = make_bag_of_boosted_trees(dataclasses.replace(settings, form=form))
         params = bag.fit(0, features, values)
-        return params, of_members(params, unseen)[0]
+        return params, predict_members(params, unseen)[0]
 
     np.testing.assert_allclose(member("trees")[1], by_hand(values), rtol=1e-5)
     np.testing.assert_allclose(member("product")[1], np.exp(by_hand(np.log(values))), rtol=1e-5)
@@ -122,7 +122,7 @@ def test_the_bags_spread_is_its_members_deviation_and_noise_that_is_learned_from
     params = bag.fit(0, features[:700], values[:700])
     assert 0.07 < params["noise"] < 0.13
     unseen = jnp.asarray(features[700:])
-    found, members = bag.predict(params, unseen), np.asarray(of_members(params, unseen))
+    found, members = bag.predict(params, unseen), np.asarray(predict_members(params, unseen))
     wanted = np.sqrt(members.var(0) + (params["noise"] * members.mean(0)) ** 2)
     np.testing.assert_allclose(found.spread, wanted, rtol=1e-4)
     # Of 800 normal errors 68 % lie within a deviation, give or take 5 (three deviations).

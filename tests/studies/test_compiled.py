@@ -165,7 +165,7 @@ def scripted(rounds):
 
     Row 1 has no entry. Behind every row validated comes one of its prefixes.
     """
-    table, architectures = parts(), jnp.asarray(NasBench201().of_index(np.arange(200)))
+    table, architectures = parts(), jnp.asarray(NasBench201().from_index(np.arange(200)))
 
     def ask(key, state):
         index = 2 * state.round + jnp.arange(2)

@@ -68,7 +68,7 @@ class Draws:
 
 def measured(made, root_key):
     """[architectures, P]: what the evaluator answers for the whole table."""
-    architectures = jnp.asarray(made.space.of_index(np.arange(made.space.size)))
+    architectures = jnp.asarray(made.space.from_index(np.arange(made.space.size)))
     count = len(architectures)
     purpose = jnp.full(count, PROPOSE, jnp.int32)
     asked = Proposal(architectures, jnp.ones(count, bool), purpose, jnp.zeros((count, 32)))

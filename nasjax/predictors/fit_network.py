@@ -1,4 +1,4 @@
-"""How nets among the predictors are fitted."""
+"""Fits the networks among the predictors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 
-def fit(
+def fit_network(
     apply: Callable[[Any, jax.Array], Any],
     params: Any,
     orders: jax.Array,
@@ -18,11 +18,13 @@ def fit(
     batch_size: int,
     learning_rate: float,
 ) -> Any:
-    """Adam on the mean squared error, its learning rate falling to 0 as a cosine.
+    """Fits params by Adam on the mean squared error; the learning rate falls to 0 as a cosine.
 
     Args:
       apply: (params, [N, F]) -> [N].
-      orders: [epochs, N] int32, of the rows in each epoch; those that fill no batch are left out.
+      params: the initial ones.
+      orders: [epochs, N] int32, order of the rows in each epoch; an incomplete last batch is left
+        out.
       x: [N, F]; y: [N].
     """
     size = min(batch_size, len(y))
