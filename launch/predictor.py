@@ -7,7 +7,7 @@ python -m launch.predictor --config=configs/predictors/profiled_device.py --dire
 python -m launch.predictor --config=configs/predictors/profiled_space.py --directory=... \\
     --config.comparison.folder=measurements/macro
 
-Every fit is kept as soon as it is made: whatever stops it, the same command goes on.
+Every fit is kept as soon as it is there: whatever stops it, the same command goes on.
 """
 
 import os
@@ -18,10 +18,11 @@ from ml_collections import config_flags
 from tqdm import tqdm
 
 from launch import command_line
-from nasjax import compile_cache
+from nasjax import compile_cache, files
 from nasjax.errors import UserError
-from nasjax.predictor_studies import kinds
-from nasjax.runs.workdir import Workdir, write_json
+from nasjax.predictor_studies import experiment, jobs, report
+from nasjax.reports import render
+from nasjax.runs.workdir import Workdir
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -45,27 +46,24 @@ def main() -> None:
         )
     logging.set_verbosity(logging.WARNING)
     compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
-    study = kinds.parse(CONFIG.value.to_dict())
+    study = experiment.parse(CONFIG.value.to_dict())
     directory = pathlib.Path(DIRECTORY.value)
     workdir = Workdir(directory, study.resolved, flag="directory")
     try:
-        with tqdm(study.missing(directory), unit="fit", dynamic_ncols=True) as bar:
+        with tqdm(study.jobs(directory), unit="job", dynamic_ncols=True) as bar:
             for job in bar:
-                bar.set_description(" ".join(str(part).rpartition("/")[2] for part in job))
-                study.make(directory, job)
-        page, report, written = kinds.write(directory, study)
+                bar.set_description(job.name)
+                job.run(directory)
+        written = report.write(directory, study)
     except command_line.Interrupted:
         command_line.end(
             f"stopped; finished fits are kept in {directory}, the same command goes on",
             command_line.INTERRUPTED,
         )
     if JSON.value:
-        written.append(pathlib.Path(JSON.value))
-        try:
-            write_json(written[-1], page)
-        except OSError as error:
-            raise UserError(f"cannot write --json={JSON.value}: {error.strerror}") from error
-    print(report)
+        figures = (directory / jobs.SUMMARY).read_text(encoding="utf-8")
+        written.append(files.write_text(pathlib.Path(JSON.value), figures))
+    print((directory / render.MARKDOWN).read_text(encoding="utf-8"))
     print("\n".join(f"wrote     {path}" for path in written))
     workdir.close()
 

@@ -26,6 +26,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
     "#cc79a7",
     "#8b929c",
 )
+SERIES_COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, "#56b4e9", "#8c613c")  # sky blue and brown
 
 
 class Inks(NamedTuple):

@@ -1,0 +1,55 @@
+"""Writes the report of an experiment on predictors, from the files of its jobs alone."""
+
+import json
+import pathlib
+import time
+
+from nasjax import files
+from nasjax.errors import UserError
+from nasjax.predictor_studies import experiment as experiments
+from nasjax.predictor_studies.experiment import Experiment
+from nasjax.predictor_studies.jobs import SUMMARY
+from nasjax.reports import render
+
+
+def is_one(directory: pathlib.Path) -> bool:
+    """Whether a directory holds an experiment on predictors."""
+    try:
+        config = experiments.read_config(directory)
+    except UserError:
+        return False
+    return any(section in config for section in experiments.EXPERIMENTS)
+
+
+def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
+    """Writes the report of what is there; fits nothing and needs no measurements.
+
+    Raises:
+      UserError: nothing is there yet, a file is damaged or cannot be written.
+    """
+    return write(directory, experiments.read(directory))
+
+
+def write(directory: pathlib.Path, experiment: Experiment) -> list[pathlib.Path]:
+    """Writes predictors.json, report.md, report.html and the pictures; returns the files.
+
+    Raises:
+      UserError: nothing is there yet, a file is damaged or cannot be written.
+    """
+    found = experiment.analyse(directory)
+    written = {**_versions(directory), "written": time.strftime("%Y-%m-%d %H:%M")}
+    pictures = experiment.pictures(directory, found)
+    context = {
+        "name": directory.name,
+        "found": found,
+        "about": {key: written[key] for key in ("commit", "written") if key in written},
+        "pictures": {picture.name: picture for picture in pictures},
+    }
+    summary = files.write_json(directory / SUMMARY, written | found)
+    return [summary, *render.write(directory, experiment.template, context, pictures)]
+
+
+def _versions(directory: pathlib.Path) -> dict[str, str]:
+    """What the files were made with, see `Workdir`."""
+    path = directory / "versions.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
