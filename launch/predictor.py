@@ -20,7 +20,7 @@ from tqdm import tqdm
 from launch import command_line
 from nasjax import compile_cache, files
 from nasjax.errors import UserError
-from nasjax.predictor_studies import experiment, jobs, report
+from nasjax.predictor_studies import config, experiment, report
 from nasjax.reports import render
 from nasjax.runs.workdir import Workdir
 
@@ -46,7 +46,7 @@ def main() -> None:
         )
     logging.set_verbosity(logging.WARNING)
     compile_cache.use(pathlib.Path(CACHE_DIR.value).expanduser() / "xla")
-    study = experiment.parse(CONFIG.value.to_dict())
+    study = config.parse(CONFIG.value.to_dict())
     directory = pathlib.Path(DIRECTORY.value)
     workdir = Workdir(directory, study.resolved, flag="directory")
     try:
@@ -61,7 +61,7 @@ def main() -> None:
             command_line.INTERRUPTED,
         )
     if JSON.value:
-        figures = (directory / jobs.SUMMARY).read_text(encoding="utf-8")
+        figures = (directory / experiment.SUMMARY).read_text(encoding="utf-8")
         written.append(files.write_text(pathlib.Path(JSON.value), figures))
     print((directory / render.MARKDOWN).read_text(encoding="utf-8"))
     print("\n".join(f"wrote     {path}" for path in written))

@@ -7,6 +7,7 @@ and scored.
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -18,12 +19,18 @@ import pandas as pd
 from nasjax.config import check, check_sections, parse_section
 from nasjax.devices import measurements
 from nasjax.devices.measurements import Measurements
-from nasjax.predictor_studies import jobs, methods
-from nasjax.predictor_studies.jobs import Job, compiled
+from nasjax.predictor_studies import methods
+from nasjax.predictor_studies.experiment import (
+    FITS,
+    Experiment,
+    Job,
+    compiled,
+    json_job,
+    read_fits,
+)
 from nasjax.predictor_studies.methods import Method
 from nasjax.predictors import scores
 from nasjax.predictors.oversampling import oversample
-from nasjax.reports.render import Picture
 
 WAYS = ("rows", "networks", "devices")
 _PUBLISHED = pathlib.Path(__file__).parents[2] / "third_party"
@@ -75,7 +82,7 @@ class Fit(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class DescribedDevices:
+class DescribedDevices(Experiment):
     """An experiment on measurements of many described devices.
 
     Attributes:
@@ -94,26 +101,23 @@ class DescribedDevices:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The whole config; measured anew, a folder makes another experiment."""
+        """See `Experiment`."""
         digest = measurements.digest(self.config.path)
         section = dataclasses.asdict(self.config) | {"sha256": digest}
         return {"described": section, "predictors": methods.resolved(self.methods)}
 
     def check_measurements(self) -> None:
-        """Raises a UserError if they are missing, damaged or not of the target."""
+        """See `Experiment`."""
         _ = self.measured
 
-    def jobs(self, directory: pathlib.Path) -> list[Job]:
+    def all_jobs(self) -> list[Job]:
         """One for each fit, all of a seed before the next."""
-        fits = [
-            Fit(label, way, oversampled, seed)
-            for seed in range(self.config.seeds)
-            for way in WAYS
-            for oversampled in self.config.oversample
-            for label in self.methods
+        config = self.config
+        product = itertools.product(range(config.seeds), WAYS, config.oversample, self.methods)
+        fits = [Fit(label, way, oversampled, seed) for seed, way, oversampled, label in product]
+        return [
+            json_job(f"{FITS}/{fit.name}.json", functools.partial(self._fit, fit)) for fit in fits
         ]
-        wanted = [jobs.fit_job(fit.name, functools.partial(self._fit, fit)) for fit in fits]
-        return jobs.missing(directory, wanted)
 
     def split(self, way: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """[R] bool: rows that are fitted, rows that are tested.
@@ -161,10 +165,8 @@ class DescribedDevices:
         measurement or its inverse, at least 1; within_10, share of errors of at most 10 %;
         spearman, within a setting; within_1_spread; the number of splits.
 
-        Raises:
-          UserError: nothing is there yet, or a file is damaged.
         """
-        rows = pd.DataFrame(jobs.read_fits(directory))
+        rows = pd.DataFrame(read_fits(directory))
         names = ["r2_log", "median_ratio", "within_10", "spearman", "within_1_spread"]
         found: dict[str, Any] = {way: {} for way in WAYS}
         keys = ["way", "label", "oversampled"]
@@ -174,10 +176,6 @@ class DescribedDevices:
             name = f"{label}, over-sampled" if oversampled else str(label)
             found[way][name] = means | {"r2_log_sd": sd, "splits": len(mine)}
         return {"described": {way: methods for way, methods in found.items() if methods}}
-
-    def pictures(self, directory: pathlib.Path, found: Mapping[str, Any]) -> list[Picture]:
-        """There are none."""
-        return []
 
 
 def parse_described_devices(config: Mapping[str, Any]) -> DescribedDevices:

@@ -1,104 +1,155 @@
-"""What every experiment on predictors is, and which of them a config describes."""
+"""What all experiments on predictors are: jobs that leave files, and an analysis of the files.
 
+    DIRECTORY/fits/NAME.json     scores of a fit
+    DIRECTORY/saved/NAME/        a fitted predictor for searches, see `predictors/saved.py`
+    DIRECTORY/NAME.json          one further measurement, e.g. executability.json
+
+Every file is written whole or not at all, so that a study that was stopped goes on with what is
+missing.
+"""
+
+import functools
 import json
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+import jax
+
+from nasjax import files
 from nasjax.errors import UserError
-from nasjax.predictor_studies.comparison.experiment import parse_comparison
-from nasjax.predictor_studies.described_devices import parse_described_devices
-from nasjax.predictor_studies.jobs import Job
-from nasjax.predictor_studies.surrogates import parse_surrogates
-from nasjax.predictor_studies.unseen_devices.experiment import parse_unseen_devices
+from nasjax.predictors import saved
+from nasjax.predictors.predictor import Predictor
+from nasjax.predictors.saved import Saved
 from nasjax.reports.render import Picture
+from nasjax.runs.workdir import versions
+
+FITS, SAVED, SUMMARY = "fits", "saved", "predictors.json"
+
+
+class Job(NamedTuple):
+    """One computation of an experiment.
+
+    Attributes:
+      name: shown while it runs.
+      outputs: files in the experiment's directory; the job is done when all are there.
+      run: (directory), computes and writes them.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    run: Callable[[pathlib.Path], object]
 
 
 class Experiment(Protocol):
-    """A study of predictors: jobs that leave files in a directory, and an analysis of the files.
+    """A study of predictors.
 
-    Measurements are read by `check_measurements`, by `resolved` and by jobs only, so that a report
-    can be written where they are not.
+    Measurements are read by `check_measurements`, `resolved` and jobs only, so that a report can be
+    written where they are not.
+
+    Attributes:
+      template: of its report, see `reports/render.py`.
     """
 
-    @property
-    def template(self) -> str:
-        """The template of its report, without the suffix."""
+    template: ClassVar[str]
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The whole config, every default filled in and measurements named by their digest."""
+        """The whole config, defaults filled in; folders of measurements have their digest."""
 
     def check_measurements(self) -> None:
-        """Reads the measurements; raises a UserError unless they are as the config says."""
+        """Raises a UserError unless the measurements are there and are as the config says."""
 
-    def jobs(self, directory: pathlib.Path) -> list[Job]:
-        """The jobs that are not done yet, in the order in which to run them."""
+    def all_jobs(self) -> list[Job]:
+        """All jobs, in the order in which to run them."""
 
     def analyse(self, directory: pathlib.Path) -> dict[str, Any]:
-        """Plain data: what the files that are there say. Nothing is fitted.
+        """Plain data, from the files that are there; nothing is fitted.
 
         Raises:
           UserError: nothing is there yet, or a file is damaged.
         """
 
     def pictures(self, directory: pathlib.Path, found: Mapping[str, Any]) -> Sequence[Picture]:
-        """Pictures of the report on what `analyse` found."""
+        """Pictures of the report on what `analyse` found; none, unless an experiment has some."""
+        return ()
+
+    def jobs(self, directory: pathlib.Path) -> list[Job]:
+        """The jobs that are not done yet."""
+        earlier = _last_summary(directory)
+        return [
+            job
+            for job in self.all_jobs()
+            if not all((directory / output).exists() for output in job.outputs)
+            and not earlier.get(job.name)
+        ]
 
 
-# By the section that only this experiment has.
-EXPERIMENTS: dict[str, Callable[[Mapping[str, Any]], Experiment]] = {
-    "comparison": parse_comparison,
-    "unseen": parse_unseen_devices,
-    "described": parse_described_devices,
-    "surrogates": parse_surrogates,
-}
+def json_job(
+    path: str, compute: Callable[[pathlib.Path], dict[str, Any]], saves: Iterable[str] = ()
+) -> Job:
+    """A job that keeps plain data, what `compute` makes of the directory, as a JSON file.
+
+    Args:
+      path: of the file, in the directory.
+      saves: names of the predictors that `compute` saves besides.
+    """
+    outputs = (path, *map(saved_page, saves))
+    name = pathlib.Path(path).stem
+    return Job(
+        name, outputs, lambda directory: files.write_json(directory / path, compute(directory))
+    )
 
 
-def parse(config: Mapping[str, Any]) -> Experiment:
-    """Checks a config and the measurements that it names.
+def read_fits(directory: pathlib.Path) -> list[dict[str, Any]]:
+    """The scores of the fits that are there, in the order of their files' names.
 
     Raises:
-      UserError: a section, key, name or value is unknown, missing or not allowed; measurements are
-        missing, damaged or too few.
+      UserError: there are none yet, or a file is damaged.
     """
-    experiment = _parse(config)
-    experiment.check_measurements()
-    return experiment
+    found = [_read_json(path) for path in sorted((directory / FITS).glob("*.json"))]
+    if not found:
+        raise UserError(f"{directory} holds no finished fit yet")
+    return found
 
 
-def read(directory: pathlib.Path) -> Experiment:
-    """The experiment that a directory holds, whether or not its measurements are still there.
-
-    Raises:
-      UserError: its config is missing, damaged or not of an experiment on predictors.
-    """
-    return _parse(_without_digests(read_config(directory)))
+def read_measurement(directory: pathlib.Path, name: str) -> dict[str, Any]:
+    """What `NAME.json` says; empty if its job is not done."""
+    path = directory / f"{name}.json"
+    return _read_json(path) if path.exists() else _last_summary(directory).get(name, {})
 
 
-def read_config(directory: pathlib.Path) -> dict[str, Any]:
-    """The config that a directory was made with, as `Experiment.resolved`.
+def _last_summary(directory: pathlib.Path) -> dict[str, Any]:
+    # Studies that were finished before measurements were jobs kept their results only here.
+    path = directory / SUMMARY
+    return _read_json(path) if path.exists() else {}
 
-    Raises:
-      UserError: it is missing or damaged.
-    """
-    path = directory / "config.json"
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
-    return config if isinstance(config, dict) else {}
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged; remove it, and it is made again") from error
 
 
-def _parse(config: Mapping[str, Any]) -> Experiment:
-    section = next((name for name in EXPERIMENTS if name in config), "comparison")
-    return EXPERIMENTS[section](config)
+def save(directory: pathlib.Path, name: str, predictor: Saved) -> None:
+    """Saves a fitted predictor as `saved/NAME`; the versions that made it join its facts."""
+    facts = {**predictor.facts, **versions()}
+    saved.save(directory / SAVED / name, predictor._replace(facts=facts))
 
 
-def _without_digests(config: dict[str, Any]) -> dict[str, Any]:
-    """The config as a user writes it: digests of measurements are added when it is resolved."""
-    return {
-        key: _without_digests(value) if isinstance(value, dict) else value
-        for key, value in config.items()
-        if key != "sha256"
-    }
+def saved_page(name: str) -> str:
+    """The file of a saved predictor that is written last."""
+    return f"{SAVED}/{name}/{saved.PAGE}"
+
+
+def saved_paths(directory: pathlib.Path) -> dict[str, pathlib.Path]:
+    """Folders of the saved predictors that are there, by name."""
+    pages = sorted(directory.glob(saved_page("*")))
+    return {page.parent.name: page.parent for page in pages}
+
+
+@functools.cache
+def compiled(function: Callable[..., Any], *first: Predictor) -> Callable[..., Any]:
+    """Jitted once, its first arguments given, so that fits of the same shapes share a program."""
+    return jax.jit(functools.partial(function, *first))

@@ -25,15 +25,12 @@ class Method(NamedTuple):
     predictor: Predictor
 
     def resolved(self) -> dict[str, Any]:
-        """Its section of the config, nothing left out."""
+        """Its section of the config with every default filled in."""
         return {"name": self.name, **self.settings}
 
 
 def parse_method(values: Any, space: SlotSpace | None) -> Method:
-    """Checks a section that names a predictor and its settings.
-
-    Args:
-      space: whose networks it reads; None: of any space.
+    """Checks a section with the name and the settings of a predictor, for a space or for any.
 
     Raises:
       UserError: the name or a key is unknown, a value is not allowed.
@@ -44,7 +41,7 @@ def parse_method(values: Any, space: SlotSpace | None) -> Method:
 
 
 def parse_methods(section: Mapping[str, Any], space: SlotSpace | None) -> dict[str, Method]:
-    """Checks section `predictors`, see `parse_method`; a label may name a file.
+    """Checks section `predictors`, see `parse_method`; labels name files.
 
     Raises:
       UserError: there is none; a label, name, key or value is unknown or not allowed.

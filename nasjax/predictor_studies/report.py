@@ -6,19 +6,18 @@ import time
 
 from nasjax import files
 from nasjax.errors import UserError
-from nasjax.predictor_studies import experiment as experiments
-from nasjax.predictor_studies.experiment import Experiment
-from nasjax.predictor_studies.jobs import SUMMARY
+from nasjax.predictor_studies.config import EXPERIMENTS, read, read_config
+from nasjax.predictor_studies.experiment import SUMMARY, Experiment
 from nasjax.reports import render
 
 
 def is_one(directory: pathlib.Path) -> bool:
     """Whether a directory holds an experiment on predictors."""
     try:
-        config = experiments.read_config(directory)
+        config = read_config(directory)
     except UserError:
         return False
-    return any(section in config for section in experiments.EXPERIMENTS)
+    return any(section in config for section in EXPERIMENTS)
 
 
 def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -27,7 +26,7 @@ def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
     Raises:
       UserError: nothing is there yet, a file is damaged or cannot be written.
     """
-    return write(directory, experiments.read(directory))
+    return write(directory, read(directory))
 
 
 def write(directory: pathlib.Path, experiment: Experiment) -> list[pathlib.Path]:
@@ -37,7 +36,9 @@ def write(directory: pathlib.Path, experiment: Experiment) -> list[pathlib.Path]
       UserError: nothing is there yet, a file is damaged or cannot be written.
     """
     found = experiment.analyse(directory)
-    written = {**_versions(directory), "written": time.strftime("%Y-%m-%d %H:%M")}
+    path = directory / "versions.json"  # what the files were made with, see `Workdir`
+    versions = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    written = {**versions, "written": time.strftime("%Y-%m-%d %H:%M")}
     pictures = experiment.pictures(directory, found)
     context = {
         "name": directory.name,
@@ -47,9 +48,3 @@ def write(directory: pathlib.Path, experiment: Experiment) -> list[pathlib.Path]
     }
     summary = files.write_json(directory / SUMMARY, written | found)
     return [summary, *render.write(directory, experiment.template, context, pictures)]
-
-
-def _versions(directory: pathlib.Path) -> dict[str, str]:
-    """What the files were made with, see `Workdir`."""
-    path = directory / "versions.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

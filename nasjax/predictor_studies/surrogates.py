@@ -20,14 +20,13 @@ from nasjax.config import check, check_sections, parse_section, unknown
 from nasjax.data.tables import Networks, load_networks
 from nasjax.errors import UserError
 from nasjax.evaluation.surrogate import drawn_from
-from nasjax.predictor_studies import jobs, methods
-from nasjax.predictor_studies.jobs import Job, compiled
+from nasjax.predictor_studies import experiment, methods
+from nasjax.predictor_studies.experiment import FITS, Experiment, Job, compiled, json_job
 from nasjax.predictor_studies.methods import Method
 from nasjax.predictor_studies.sources import SOURCES
 from nasjax.predictors import saved, scores
 from nasjax.predictors.features import features_of
 from nasjax.predictors.saved import Saved
-from nasjax.reports.render import Picture
 from nasjax.spaces.slots import SlotSpace
 
 SEARCH, REPORTED = "search", "reported"
@@ -87,7 +86,7 @@ class Target(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Surrogates:
+class Surrogates(Experiment):
     """An experiment that fits surrogates, compares methods and saves one of them.
 
     Attributes:
@@ -117,12 +116,12 @@ class Surrogates:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The whole config."""
+        """See `Experiment`."""
         section = dataclasses.asdict(self.config)
         return {"surrogates": section, "predictors": methods.resolved(self.methods)}
 
     def check_measurements(self) -> None:
-        """Raises a UserError unless the networks have the columns of the config."""
+        """See `Experiment`."""
         columns = load_networks(self.config.networks).columns
         for key in ("accuracies", "costs"):
             for column in getattr(self.config, key):
@@ -130,19 +129,18 @@ class Surrogates:
                     what = f"config.surrogates.{key}={column!r}"
                     raise UserError(unknown(what, column, list(columns)))
 
-    def jobs(self, directory: pathlib.Path) -> list[Job]:
-        """The method that is saved first, then the others; both surrogates compared at the end."""
-        wanted = [
-            jobs.fit_job(
-                f"{label}--{target}",
+    def all_jobs(self) -> list[Job]:
+        """Fits, those of the saved method first; then the saved surrogates are compared."""
+        fits = [
+            json_job(
+                f"{FITS}/{label}--{target}.json",
                 functools.partial(self._fit, label, target),
                 saves=[target] if label == self.config.save else [],
             )
             for label in self._labels()
             for target in self.target_names()
         ]
-        agreement = functools.partial(self._agreement, directory)
-        return jobs.missing(directory, [*wanted, jobs.measurement_job("agreement", agreement)])
+        return [*fits, json_job("agreement.json", self._agreement)]
 
     def target_names(self) -> list[str]:
         """Names of all surrogates, those of accuracies first."""
@@ -171,14 +169,14 @@ class Surrogates:
             facts |= {"column": target.column, **scored}
             names = self.space.feature_names
             predictor = Saved(method.name, method.settings, name, names, params, facts)
-            jobs.save(directory, name, predictor)
+            experiment.save(directory, name, predictor)
         return {"label": label, "target": name, **scored, "fit_seconds": fit_seconds}
 
     def _agreement(self, directory: pathlib.Path) -> dict[str, dict[str, float]]:
         """{accuracy: {kendall, mae}} of its two surrogates, on a random sample of the space."""
         sample = jnp.asarray(features_of(self.space, drawn_from(self.space)))
         predict = compiled(self.methods[self.config.save].predictor.predict)
-        paths = jobs.saved_paths(directory)
+        paths = experiment.saved_paths(directory)
         found = {}
         for column in self.config.accuracies:
             search, reported = (
@@ -198,11 +196,8 @@ class Surrogates:
           `surrogates` {target: {label: scores}}, the method that is saved first.
           `saved` {target: path} of the surrogates for searches.
           `agreement` {accuracy: {kendall, mae}} of its two surrogates on random networks.
-
-        Raises:
-          UserError: nothing is there yet, or a file is damaged.
         """
-        rows = {(row["target"], row["label"]): row for row in jobs.read_fits(directory)}
+        rows = {(row["target"], row["label"]): row for row in experiment.read_fits(directory)}
         found: dict[str, Any] = {}
         for target in self.target_names():
             for label in self._labels():
@@ -212,16 +207,12 @@ class Surrogates:
                         for key, value in row.items()
                         if key not in ("label", "target")
                     }
-        paths = jobs.saved_paths(directory)
+        paths = experiment.saved_paths(directory)
         return {
             "surrogates": found,
             "saved": {name: str(path) for name, path in paths.items()},
-            "agreement": jobs.read_measurement(directory, "agreement"),
+            "agreement": experiment.read_measurement(directory, "agreement"),
         }
-
-    def pictures(self, directory: pathlib.Path, found: Mapping[str, Any]) -> list[Picture]:
-        """There are none."""
-        return []
 
 
 def parse_surrogates(config: Mapping[str, Any]) -> Surrogates:

@@ -37,9 +37,13 @@ def analyse(fits: Sequence[Mapping[str, Any]], config: ComparisonConfig) -> dict
     rows = everything[everything["train"] == config.train]
     if rows.empty:
         raise UserError(f"no fit on {config.train} architectures is finished yet")
-    found = {"table2": method_scores(rows), "devices": _device_scores(rows)}
+    names = ["r2", "rmse", "mape", "spearman"]
+    found = {"table2": method_scores(rows), "devices": _means(rows, "cost", names)}
     if config.curve:
-        found["curve"] = _curve(everything[everything["label"].isin(config.curve_of)])
+        curve = everything[everything["label"].isin(config.curve_of)].assign(
+            r2_mean=everything["r2"]
+        )
+        found["curve"] = _means(curve.astype({"train": str}), "train", ["r2_mean", "spearman"])
     return found
 
 
@@ -82,22 +86,15 @@ def _scores(rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _device_scores(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    names = ["r2", "rmse", "mape", "spearman"]
-    means = rows.groupby(["label", "cost"], sort=False)[names].mean().round(6)
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for (label, cost), scores in means.iterrows():
-        found.setdefault(label, {})[cost] = scores.to_dict()
-    return found
-
-
-def _curve(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
-    means = rows.groupby(["label", "train"])[["r2", "spearman"]].mean().round(6)
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for (label, train), scores in means.iterrows():
-        scored = {"r2_mean": float(scores["r2"]), "spearman": float(scores["spearman"])}
-        found.setdefault(str(label), {})[str(train)] = scored
-    return found
+def _means(
+    rows: pd.DataFrame, key: str, names: list[str]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """{label: {key: {name: mean}}}, in the order of the rows."""
+    means = rows.groupby(["label", key], sort=False)[names].mean().round(6)
+    return {
+        str(label): mine.droplevel("label").to_dict("index")
+        for label, mine in means.groupby(level="label", sort=False)
+    }
 
 
 def predictions_path(directory: pathlib.Path, label: str, cost: str) -> pathlib.Path:

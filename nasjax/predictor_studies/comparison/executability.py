@@ -7,7 +7,7 @@ import numpy as np
 
 from nasjax.data.tables import load_table
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
-from nasjax.predictor_studies.jobs import compiled
+from nasjax.predictor_studies.experiment import compiled
 from nasjax.predictors import piecewise, scores
 from nasjax.predictors.piecewise import ExecutabilityConfig, make_piecewise
 from nasjax.predictors.predictor import Params, Predictor

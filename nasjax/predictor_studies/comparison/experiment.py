@@ -1,4 +1,4 @@
-"""The comparison as an experiment: its jobs, and what its report is written from."""
+"""The comparison as an experiment: its jobs, and the figures of its report."""
 
 import dataclasses
 import functools
@@ -11,11 +11,11 @@ import numpy as np
 from nasjax import files, registry
 from nasjax.config import check_sections, parse_section
 from nasjax.devices import measurements
-from nasjax.predictor_studies import jobs, methods
+from nasjax.predictor_studies import experiment, methods
 from nasjax.predictor_studies.comparison import analysis, executability, fits, timing
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
 from nasjax.predictor_studies.comparison.fits import Fit, Measured
-from nasjax.predictor_studies.jobs import Job
+from nasjax.predictor_studies.experiment import FITS, Experiment, Job, json_job
 from nasjax.predictor_studies.methods import Method
 from nasjax.predictors import saved
 from nasjax.predictors.saved import Saved
@@ -24,7 +24,7 @@ from nasjax.spaces.slots import SlotSpace
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class Comparison(Experiment):
     """Several methods, fitted to the same splits of a table or of a folder of measurements.
 
     Attributes:
@@ -45,47 +45,31 @@ class Comparison:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The whole config; measured anew, a folder makes another experiment."""
+        """See `Experiment`."""
         section = dataclasses.asdict(self.config)
         if self.config.folder is not None:
             section["sha256"] = measurements.digest(pathlib.Path(self.config.folder))
         return {"comparison": section, "predictors": methods.resolved(self.methods)}
 
     def check_measurements(self) -> None:
-        """Raises a UserError if they are missing, of other networks, or too few to fit on."""
+        """See `Experiment`."""
         fits.check_measured(self.config, self.measured)
 
-    def jobs(self, directory: pathlib.Path) -> list[Job]:
+    def all_jobs(self) -> list[Job]:
         """All methods of a split before the next split, so that any part of them compares."""
         config = self.config
-        wanted = [jobs.fit_job(fit.name, functools.partial(self._fit, fit)) for fit in self._fits()]
+        jobs = [
+            json_job(f"{FITS}/{fit.name}.json", functools.partial(self._fit, fit))
+            for fit in fits.list_fits(config, list(self.methods))
+        ]
         if config.executability is not None:
-            wanted.append(jobs.measurement_job("executability", self._executability))
+            jobs.append(json_job("executability.json", self._executability))
         if config.in_jit is not None:
-            wanted.append(jobs.measurement_job("in_jit", self._in_jit))
-        if config.save is not None:
-            wanted += [
-                jobs.save_job(_saved_name(cost), functools.partial(self._save, cost))
-                for cost in config.costs
-            ]
-        return jobs.missing(directory, wanted)
-
-    def _fits(self) -> list[Fit]:
-        config = self.config
-        table = [
-            Fit(label, cost, seed, config.train)
-            for seed in range(config.seeds)
-            for cost in config.costs
-            for label in self.methods
-        ]
-        curve = [
-            Fit(label, cost, seed, train)
-            for seed in range(config.curve_seeds)
-            for train in config.curve
-            for cost in config.costs
-            for label in config.curve_of
-        ]
-        return list(dict.fromkeys([*table, *curve]))
+            jobs.append(json_job("in_jit.json", self._in_jit))
+        for cost in config.costs if config.save is not None else ():
+            page = experiment.saved_page(_saved_name(cost))
+            jobs.append(Job(f"saved {cost}", (page,), functools.partial(self._save, cost)))
+        return jobs
 
     def _fit(self, fit: Fit, directory: pathlib.Path) -> dict[str, Any]:
         costs = self.measured.costs[:, self.config.costs.index(fit.cost)]
@@ -96,44 +80,40 @@ class Comparison:
             files.write_npz(path, predictions)
         return scores
 
-    def _executability(self) -> dict[str, float]:
+    def _executability(self, directory: pathlib.Path) -> dict[str, Any]:
         return executability.measure(self.config, self.measured.features)
 
-    def _in_jit(self) -> dict[str, float]:
+    def _in_jit(self, directory: pathlib.Path) -> dict[str, Any]:
         predictor = self.methods[self.config.in_jit or ""].predictor
         return timing.measure(self.config, predictor, self.measured)
 
-    def _save(self, cost: str) -> Saved:
+    def _save(self, cost: str, directory: pathlib.Path) -> None:
         config, method = self.config, self.methods[self.config.save or ""]
+        costs = self.measured.costs[:, config.costs.index(cost)].astype(np.float64)
         params, facts = executability.fit_piecewise(
-            method.predictor,
-            self.measured.features,
-            self.measured.costs[:, config.costs.index(cost)].astype(np.float64),
-            config.save_train,
+            method.predictor, self.measured.features, costs, config.save_train
         )
         facts = {"data_set": config.data_set, "cost": cost, **facts}
-        names = self.measured.feature_names
-        return Saved(method.name, method.settings, _saved_name(cost), names, params, facts)
+        name, names = _saved_name(cost), self.measured.feature_names
+        predictor = Saved(method.name, method.settings, name, names, params, facts)
+        experiment.save(directory, name, predictor)
 
     def analyse(self, directory: pathlib.Path) -> dict[str, Any]:
-        """The comparison's figures, see `analysis.analyse`, and those of the other jobs.
+        """See `analysis.analyse`; and what the other jobs found.
 
-        `executability` and `in_jit` as these found them; `saved` {cost: {path, r2,
-        balanced_accuracy}}, on architectures that a saved predictor was not fitted on.
-
-        Raises:
-          UserError: nothing is there yet, or a file is damaged.
+        `executability`, `in_jit`: see these modules. `saved` {cost: {path, r2, balanced_accuracy}},
+        scores on architectures that the saved predictor was not fitted on.
         """
-        found = analysis.analyse(jobs.read_fits(directory), self.config)
+        found = analysis.analyse(experiment.read_fits(directory), self.config)
         for name in ("executability", "in_jit"):
-            if measurement := jobs.read_measurement(directory, name):
+            if measurement := experiment.read_measurement(directory, name):
                 found[name] = measurement
         if self.config.save is not None:
-            paths = jobs.saved_paths(directory)
+            paths = experiment.saved_paths(directory)
             found["saved"] = {
-                cost: _saved_facts(paths[_saved_name(cost)])
+                cost: {"path": str(path), **_saved_scores(path)}
                 for cost in self.config.costs
-                if _saved_name(cost) in paths
+                if (path := paths.get(_saved_name(cost)))
             }
         return found
 
@@ -159,7 +139,6 @@ def _saved_name(cost: str) -> str:
     return cost.rpartition("/")[2]
 
 
-def _saved_facts(path: pathlib.Path) -> dict[str, Any]:
+def _saved_scores(path: pathlib.Path) -> dict[str, float]:
     facts = saved.load(path).facts
-    scores = {name: value for name, value in facts.items() if name in ("r2", "balanced_accuracy")}
-    return {"path": str(path), **scores}
+    return {name: value for name, value in facts.items() if name in ("r2", "balanced_accuracy")}

@@ -1,9 +1,10 @@
 """Fits a predictor to one split of what was measured, and scores it on the rest."""
 
+import itertools
 import pathlib
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +14,7 @@ import numpy as np
 from nasjax.config import check
 from nasjax.data.tables import load_table
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
-from nasjax.predictor_studies.jobs import compiled
+from nasjax.predictor_studies.experiment import compiled
 from nasjax.predictor_studies.sources import read_folder
 from nasjax.predictors import scores
 from nasjax.predictors.features import features_of
@@ -50,6 +51,16 @@ class Fit(NamedTuple):
     def name(self) -> str:
         """Unique among the fits of a comparison; it names a file."""
         return f"{self.label}--{self.cost.replace('/', '--')}--{self.train}--{self.seed}"
+
+
+def list_fits(config: ComparisonConfig, labels: Sequence[str]) -> list[Fit]:
+    """The fits of the table, all methods of a split before the next, then those of the curves."""
+    table = itertools.product(range(config.seeds), [config.train], config.costs, labels)
+    curve = itertools.product(
+        range(config.curve_seeds), config.curve, config.costs, config.curve_of
+    )
+    fits = [Fit(label, cost, seed, train) for seed, train, cost, label in (*table, *curve)]
+    return list(dict.fromkeys(fits))
 
 
 def read_measured(config: ComparisonConfig, space: SlotSpace) -> Measured:

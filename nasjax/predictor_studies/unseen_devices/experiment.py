@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasjax.config import check, check_label, check_sections, parse_section
-from nasjax.predictor_studies import jobs
-from nasjax.predictor_studies.jobs import Job
+from nasjax.predictor_studies import experiment
+from nasjax.predictor_studies.experiment import FITS, Experiment, Job, json_job
 from nasjax.predictor_studies.methods import Method, parse_method
 from nasjax.predictor_studies.sources import SOURCES
 from nasjax.predictor_studies.unseen_devices import analysis, methods
@@ -32,7 +32,7 @@ _SEED_OF_SAVED = 0  # whose known devices the saved predictors start from
 
 
 @dataclasses.dataclass(frozen=True)
-class UnseenDevices:
+class UnseenDevices(Experiment):
     """Known devices are fitted, new ones predicted before and after a few samples.
 
     Attributes:
@@ -50,7 +50,7 @@ class UnseenDevices:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The whole config."""
+        """See `Experiment`."""
         return {
             "unseen": dataclasses.asdict(self.config),
             "splits": {label: split.resolved() for label, split in self.splits.items()},
@@ -59,19 +59,21 @@ class UnseenDevices:
         }
 
     def check_measurements(self) -> None:
-        """Raises a UserError if measurements are missing, damaged or too few."""
+        """See `Experiment`."""
         for label, split in self.splits.items():
             check_networks(f"splits.{label}", split, self.config)
 
-    def jobs(self, directory: pathlib.Path) -> list[Job]:
-        """One for each seed and split; with the first seed predictors are saved for searches."""
-        wanted = []
-        for seed in range(self.config.seeds):
-            for label in self.splits:
-                saves = self._saved_names(label) if seed == _SEED_OF_SAVED else ()
-                fit = functools.partial(self._fit, label, seed)
-                wanted.append(jobs.fit_job(f"{label}--{seed}", fit, saves))
-        return jobs.missing(directory, wanted)
+    def all_jobs(self) -> list[Job]:
+        """One for each seed and split; the first seed saves predictors for searches too."""
+        return [
+            json_job(
+                f"{FITS}/{label}--{seed}.json",
+                functools.partial(self._fit, label, seed),
+                saves=self._saved_names(label) if seed == _SEED_OF_SAVED else (),
+            )
+            for seed in range(self.config.seeds)
+            for label in self.splits
+        ]
 
     def _fit(self, label: str, seed: int, directory: pathlib.Path) -> dict[str, Any]:
         """Fits the known devices, predicts the new ones, and scores all methods."""
@@ -135,17 +137,13 @@ class UnseenDevices:
             }
             params, settings = known.transfer(cost, rows), self.known.resolved()
             predictor = Saved(TRANSFER, settings, split.target, source.names, params, facts)
-            jobs.save(directory, name, predictor)
+            experiment.save(directory, name, predictor)
 
     def analyse(self, directory: pathlib.Path) -> dict[str, Any]:
-        """See `analysis.analyse`; `saved` {name: path} of the predictors for searches.
-
-        Raises:
-          UserError: nothing is there yet, or a file is damaged.
-        """
-        rows = [row for fit in jobs.read_fits(directory) for row in fit["rows"]]
+        """See `analysis.analyse`; and `saved` {name: path} of the predictors for searches."""
+        rows = [row for fit in experiment.read_fits(directory) for row in fit["rows"]]
         found = analysis.analyse(rows, self.config.main)
-        paths = jobs.saved_paths(directory)
+        paths = experiment.saved_paths(directory)
         return {**found, "saved": {name: str(path) for name, path in paths.items()}}
 
     def pictures(self, directory: pathlib.Path, found: Mapping[str, Any]) -> list[Picture]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.predictor_studies.jobs import compiled
+from nasjax.predictor_studies.experiment import compiled
 from nasjax.predictor_studies.sources import Source
 from nasjax.predictor_studies.unseen_devices.config import SplitConfig
 from nasjax.predictors import transfer

@@ -1,0 +1,69 @@
+"""Which experiment on predictors a config describes."""
+
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nasjax.errors import UserError
+from nasjax.predictor_studies.comparison.experiment import parse_comparison
+from nasjax.predictor_studies.described_devices import parse_described_devices
+from nasjax.predictor_studies.experiment import Experiment
+from nasjax.predictor_studies.surrogates import parse_surrogates
+from nasjax.predictor_studies.unseen_devices.experiment import parse_unseen_devices
+
+# By the section that no other experiment has.
+EXPERIMENTS: dict[str, Callable[[Mapping[str, Any]], Experiment]] = {
+    "comparison": parse_comparison,
+    "unseen": parse_unseen_devices,
+    "described": parse_described_devices,
+    "surrogates": parse_surrogates,
+}
+
+
+def parse(config: Mapping[str, Any]) -> Experiment:
+    """Checks a config and the measurements that it names.
+
+    Raises:
+      UserError: a section, key, name or value is unknown, missing or not allowed; measurements are
+        missing, damaged or too few.
+    """
+    experiment = _parse(config)
+    experiment.check_measurements()
+    return experiment
+
+
+def read(directory: pathlib.Path) -> Experiment:
+    """The experiment that a directory holds, whether or not its measurements are still there.
+
+    Raises:
+      UserError: its config is missing, damaged or not of an experiment on predictors.
+    """
+    return _parse(_without_digests(read_config(directory)))
+
+
+def read_config(directory: pathlib.Path) -> dict[str, Any]:
+    """The config that a directory was made with, see `Experiment.resolved`.
+
+    Raises:
+      UserError: it is missing or damaged.
+    """
+    path = directory / "config.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+
+
+def _parse(config: Mapping[str, Any]) -> Experiment:
+    section = next((name for name in EXPERIMENTS if name in config), "comparison")
+    return EXPERIMENTS[section](config)
+
+
+def _without_digests(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as a user writes it: digests of measurements are added when it is resolved."""
+    return {
+        key: _without_digests(value) if isinstance(value, dict) else value
+        for key, value in config.items()
+        if key != "sha256"
+    }
