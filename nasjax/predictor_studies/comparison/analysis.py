@@ -40,10 +40,9 @@ def analyse(fits: Sequence[Mapping[str, Any]], config: ComparisonConfig) -> dict
     names = ["r2", "rmse", "mape", "spearman"]
     found = {"table2": method_scores(rows), "devices": _means(rows, "cost", names)}
     if config.curve:
-        curve = everything[everything["label"].isin(config.curve_of)].assign(
-            r2_mean=everything["r2"]
-        )
-        found["curve"] = _means(curve.astype({"train": str}), "train", ["r2_mean", "spearman"])
+        curve = everything[everything["label"].isin(config.curve_of)].astype({"train": str})
+        curve = curve.rename(columns={"r2": "r2_mean"})
+        found["curve"] = _means(curve, "train", ["r2_mean", "spearman"])
     return found
 
 

@@ -1,5 +1,7 @@
 """A new device in a folder of measurements: transfer to it, and a predictor that searches take."""
 
+import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -11,11 +13,12 @@ pytest.importorskip("xgboost")
 
 from nasjax.devices import measurements
 from nasjax.errors import UserError
-from nasjax.predictor_studies import kinds, unseen, unseen_kept
+from nasjax.predictor_studies import config as configs
+from nasjax.predictor_studies import sources
 from nasjax.runs.workdir import Workdir
 from nasjax.spaces.nas_bench_201 import NasBench201
-from tests.predictor_studies.test_predictor_study import searched
-from tests.predictor_studies.test_unseen import KNOWN, small
+from tests.predictor_studies.test_comparison import searched
+from tests.predictor_studies.test_unseen_devices import KNOWN, small
 
 CELLS = 60
 
@@ -23,7 +26,7 @@ CELLS = 60
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A "device" that takes twice as long as HELP's FPGA, on cells drawn at random."""
-    source = unseen.load("nas_bench_201", ("help/fpga_ms",))
+    source = sources.load("nas_bench_201", ("help/fpga_ms",))
     rows = np.random.default_rng(5).choice(len(source.features), CELLS, replace=False)
     names = [f"cell {row}" for row in rows]
     networks = pd.DataFrame(source.features[rows], columns=list(source.names))
@@ -48,10 +51,10 @@ def profiled(folder, **unseen_section):
 @pytest.fixture(scope="module")
 def made(folder, tmp_path_factory):
     directory = tmp_path_factory.mktemp("study")
-    study = kinds.parse(profiled(folder))
-    for job in study.missing(directory):
-        study.make(directory, job)
-    return directory, study, kinds.write(directory, study)[0]
+    study = configs.parse(profiled(folder))
+    for job in study.jobs(directory):
+        job.run(directory)
+    return directory, study, study.analyse(directory)
 
 
 @pytest.fixture
@@ -74,31 +77,37 @@ def test_what_is_kept_tells_a_search_what_a_cell_costs(page):
     assert np.median(costs[:, 1] / costs[:, 0]) == pytest.approx(2, rel=0.1)
 
 
-def test_what_is_kept_is_not_fitted_again(made, monkeypatch):
+def test_a_predictor_that_is_gone_is_fitted_and_saved_again(made):
     directory, study, page = made
-    monkeypatch.setattr(unseen_kept, "fit_known", None)
-    assert kinds.write(directory, study)[0]["saved"] == page["saved"]
+    assert study.jobs(directory) == []
+    (path,) = page["saved"].values()
+    before = json.loads(pathlib.Path(path, "predictor.json").read_text())
+    shutil.rmtree(path)
+    (job,) = study.jobs(directory)
+    job.run(directory)
+    again = json.loads(pathlib.Path(path, "predictor.json").read_text())
+    assert again["sha256"] == before["sha256"]
 
 
 def test_a_folder_that_was_measured_anew_is_another_study(folder, made, tmp_path):
     shutil.copytree(folder, tmp_path / "measured")
-    before = kinds.parse(profiled(tmp_path / "measured")).resolved
+    before = configs.parse(profiled(tmp_path / "measured")).resolved
     Workdir(tmp_path / "study", before, flag="directory").close()
     rows = tmp_path / "measured" / measurements.ROWS
     rows.write_text(rows.read_text().replace(",latency,", ",latency,1", 1))
-    after = kinds.parse(profiled(tmp_path / "measured")).resolved
+    after = configs.parse(profiled(tmp_path / "measured")).resolved
     with pytest.raises(UserError, match="config.splits.mine.sha256="):
         Workdir(tmp_path / "study", after, flag="directory")
 
 
 def test_a_folder_of_too_few_networks_or_beside_new_devices_is_refused(folder):
     with pytest.raises(UserError, match="unseen.samples=.*at most 20, a third of the networks"):
-        kinds.parse(profiled(folder, samples=(0, 30)))
+        configs.parse(profiled(folder, samples=(0, 30)))
     config = profiled(folder)
     config["splits"]["mine"]["new"] = ("help/fpga_ms",)
     with pytest.raises(UserError, match="splits.mine.new=.*nothing: there is a folder"):
-        kinds.parse(config)
+        configs.parse(config)
     del config["splits"]["mine"]["folder"]
     config["splits"]["mine"]["new"] = ()
     with pytest.raises(UserError, match="splits.mine.new=.*one cost or more"):
-        kinds.parse(config)
+        configs.parse(config)

@@ -1,4 +1,4 @@
-"""Studies of predictors: one fit after another, going on, and what a mistake says."""
+"""The comparison of predictors: splits, jobs, saved predictors, the command, mistakes."""
 
 import json
 import os
@@ -16,7 +16,9 @@ from nasjax.build import assemble_table
 from nasjax.data.tables import load_table
 from nasjax.errors import UserError
 from nasjax.evaluation.table import in_order
-from nasjax.predictor_studies import config, fits, further, kinds, summary
+from nasjax.predictor_studies import config, report
+from nasjax.predictor_studies.comparison import analysis, executability, fits, timing
+from nasjax.predictor_studies.experiment import read_fits
 from nasjax.predictors import piecewise, scores
 from nasjax.predictors.predictor import Prediction, Predictor
 from nasjax.types import INFEASIBLE, OK, PROPOSE, Proposal
@@ -39,7 +41,7 @@ def small(**comparison):
 
 @pytest.fixture(scope="module")
 def data():
-    return fits.measured(config.parse(small()))
+    return config.parse(small()).measured
 
 
 def test_a_split_is_the_same_for_all_and_leaves_out_what_cannot_run(data):
@@ -53,24 +55,25 @@ def test_a_split_is_the_same_for_all_and_leaves_out_what_cannot_run(data):
     assert np.isfinite(data.costs[np.concatenate([train, test]), 1]).all()
 
 
-def test_a_study_that_goes_on_makes_what_is_missing_and_sums_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(further, "_SEARCHES", 4)
-    monkeypatch.setattr(further, "_QUERIES", 4)
+def test_a_study_goes_on_with_missing_jobs_and_reports_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(timing, "_SEEDS", 4)
+    monkeypatch.setattr(timing, "_QUERIES", 4)
     wanted = dict(executability=COSTS[1], executability_train=(300,), in_jit="svr")
     wanted |= dict(curve=(30, 60), curve_of=("svr",), curve_seeds=1)
-    study = kinds.parse(small(**wanted))
-    jobs = list(study.missing(tmp_path))
-    assert len(jobs) == 2 * 2 * 2 + 2  # of the curve, 60 are fitted anyway
-    for job in jobs[:3]:
-        study.make(tmp_path, job)
-    assert list(study.missing(tmp_path)) == jobs[3:]
-    study.make(tmp_path, jobs[-1])
-    page, _, written = kinds.write(tmp_path, study)
-    assert json.loads((tmp_path / kinds.PAGE).read_text()) == page
-    assert set(page["table2"]) == {"few_trees", "svr"}
-    assert set(page["curve"]["svr"]) == {"30", "60"}
-    assert 0.5 < page["executability"]["balanced_accuracy"] <= 1
-    assert page["in_jit"]["seconds_15625x2"] > 0
+    study = config.parse(small(**wanted))
+    jobs = study.jobs(tmp_path)
+    names = [job.name for job in jobs]
+    # The curve's fits on 60 cells are the table's; then the two measurements.
+    assert len(jobs) == 2 * 2 * 2 + 2 + 2 and names[-2:] == ["executability", "in_jit"]
+    for job in (*jobs[:3], *jobs[-3:]):
+        job.run(tmp_path)
+    assert [job.name for job in study.jobs(tmp_path)] == names[3:-3]
+    written = report.write(tmp_path, study)
+    found = json.loads((tmp_path / "predictors.json").read_text())
+    assert set(found["table2"]) == {"few_trees", "svr"}
+    assert set(found["curve"]["svr"]) == {"30", "60"}
+    assert 0.5 < found["executability"]["balanced_accuracy"] <= 1
+    assert found["in_jit"]["seconds_15625x2"] > 0
     assert all(path.stat().st_size for path in written)
 
 
@@ -87,16 +90,16 @@ def searched(**evaluator):
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
-    """A study that keeps its predictors."""
+    """`saved` of a study that saves its predictors."""
     directory = tmp_path_factory.mktemp("kept")
-    study = kinds.parse(small(save="few_trees", save_train=1_000))
-    study.make(directory, study.missing(directory)[0])
-    return directory, kinds.write(directory, study)[0]["saved"]
+    study = config.parse(small(save="few_trees", save_train=1_000))
+    jobs = study.jobs(directory)
+    for job in (jobs[0], *jobs[-2:]):
+        job.run(directory)
+    return study.analyse(directory)["saved"]
 
 
-def test_what_can_run_and_what_is_kept_are_learned_from_as_many_cells_as_is_said(
-    data, tmp_path, monkeypatch
-):
+def test_trees_and_saved_predictors_are_fitted_on_the_asked_number_of_cells(data, monkeypatch):
     seen = []
 
     def fit_executability(config, seed, features, can_run):
@@ -113,20 +116,19 @@ def test_what_can_run_and_what_is_kept_are_learned_from_as_many_cells_as_is_said
 
     monkeypatch.setattr(piecewise, "fit_executability", fit_executability)
     monkeypatch.setattr(piecewise, "log_odds", lambda params, features: predict({}, features).value)
-    monkeypatch.setattr(further, "make_piecewise", lambda predictor: Predictor(fit, predict))
-    wanted = dict(executability=COSTS[1], executability_train=(300,), save="svr", save_train=1_000)
-    study = config.parse(small(**wanted, seeds=1))
-    further.executability(study, data)
+    monkeypatch.setattr(executability, "make_piecewise", lambda predictor: Predictor(fit, predict))
+    wanted = dict(executability=COSTS[1], executability_train=(300,), seeds=1)
+    executability.measure(config.parse(small(**wanted)).config, data.features)
     assert seen == [300, -15_325]
     seen.clear()
-    further.save(tmp_path, study, data)
+    for costs in data.costs.T:
+        executability.fit_piecewise(None, data.features, costs, 1_000)
     assert seen == [1_000, -14_625, 1_000]  # the second cost's prediction is the same program
 
 
-def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept):
-    _, saved = kept
+def test_a_saved_predictor_tells_a_search_which_cells_a_device_cannot_run(kept):
     parts = searched(
-        costs=("hw_nas_bench/eyeriss_latency_ms",), predicted=(saved[COSTS[1]]["path"],)
+        costs=("hw_nas_bench/eyeriss_latency_ms",), predicted=(kept[COSTS[1]]["path"],)
     )
     drawn = np.random.default_rng(1).choice(15_625, 600, replace=False)
     cells = jnp.asarray(parts.space.of_index(drawn))
@@ -147,9 +149,8 @@ def test_a_kept_predictor_makes_a_search_see_what_a_device_cannot_run(data, kept
 
 
 def test_a_predictor_of_another_data_set_is_refused(kept):
-    _, saved = kept
     with pytest.raises(UserError, match="evaluator.predicted=.*'cifar100'.*it is of 'cifar10'"):
-        searched(data_set="cifar100", predicted=(saved[COSTS[0]]["path"],))
+        searched(data_set="cifar100", predicted=(kept[COSTS[0]]["path"],))
     with pytest.raises(UserError, match="cannot read the predictor nowhere"):
         searched(predicted=("nowhere",))
 
@@ -173,7 +174,7 @@ def test_scores_are_averaged_over_splits_and_then_over_devices():
             ]
         ]
     )
-    found = summary.table2(rows)["one"]
+    found = analysis.method_scores(rows)["one"]
     assert found["r2_mean"] == pytest.approx(0.9)  # of .85 and .95
     assert found["r2_worst"] == found["r2_measured"] == pytest.approx(0.85)
     assert found["r2_simulated"] == pytest.approx(0.95)
@@ -207,7 +208,7 @@ REST = (
 )
 def test_a_mistake_ends_in_one_line(change, message):
     with pytest.raises(UserError, match=message):
-        fits.measured(config.parse(small(**change)))
+        config.parse(small(**change))
 
 
 def test_a_wrong_predictor_is_named():
@@ -224,7 +225,7 @@ def test_a_wrong_predictor_is_named():
         config.parse(wrong)
 
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 CONFIG = """
 import ml_collections
 
@@ -252,10 +253,10 @@ def test_the_command_compares_goes_on_and_says_what_it_wrote(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "| few_trees |" in done.stdout
     assert set(json.loads((tmp_path / "all.json").read_text())["table2"]) == {"few_trees", "svr"}
-    kept = fits.read(tmp_path / "study")
+    kept = read_fits(tmp_path / "study")
     assert len(kept) == 4
     assert command(tmp_path / "cache", *flags).returncode == 0
-    assert fits.read(tmp_path / "study") == kept  # times and all: nothing was made again
+    assert read_fits(tmp_path / "study") == kept  # times and all: nothing was made again
     other = command(tmp_path / "cache", *flags, "--config.comparison.train=70")
     (line,) = [line for line in other.stderr.splitlines() if line.startswith("error")]
     assert other.returncode == 2 and "comparison.train" in line
@@ -268,7 +269,7 @@ def test_the_command_without_a_config_says_what_it_needs(tmp_path):
 
 
 def test_a_damaged_fit_is_named(tmp_path):
-    (tmp_path / fits.FITS).mkdir()
-    (tmp_path / fits.FITS / "svr--a--0.json").write_text("{")
+    (tmp_path / "fits").mkdir()
+    (tmp_path / "fits" / "svr--a--0.json").write_text("{")
     with pytest.raises(UserError, match="svr--a--0.json is damaged"):
-        fits.read(tmp_path)
+        read_fits(tmp_path)

@@ -1,5 +1,6 @@
 """Studies of described devices: what is left out, both ways of sampling, mistakes."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,9 @@ pytest.importorskip("xgboost")
 pytest.importorskip("imblearn")
 
 from nasjax.errors import UserError
-from nasjax.predictor_studies import described, kinds
+from nasjax.predictor_studies import config, report
+from nasjax.predictor_studies.described_devices import WAYS, Fit
+from nasjax.predictor_studies.methods import Method
 from nasjax.predictors.predictor import Prediction, Predictor
 
 
@@ -22,12 +25,12 @@ def small(**changes):
 
 @pytest.fixture(scope="module")
 def study():
-    return described.parse(small())
+    return config.parse(small())
 
 
-@pytest.mark.parametrize("way", described.WAYS)
+@pytest.mark.parametrize("way", WAYS)
 def test_what_is_tested_shares_no_row_network_or_device_with_what_is_fitted(study, way):
-    train, test = described.split(study, way, seed=3)
+    train, test = study.split(way, seed=3)
     assert not (train & test).any()
     measured = study.measured
     devices = np.array([setting.device for setting in measured.settings])[measured.setting]
@@ -49,10 +52,10 @@ def test_a_fit_sees_no_network_that_it_is_tested_on(study, oversampled, tmp_path
         tested.append(inputs.shape)
         return Prediction(inputs[:, 0], inputs[:, 0])
 
-    spied = study._replace(predictors={"spy": Predictor(fit, predict)})
-    described.make(tmp_path, spied, described.Job("spy", "networks", oversampled, 0))
+    spied = dataclasses.replace(study, methods={"spy": Method("", {}, Predictor(fit, predict))})
+    spied._fit(Fit("spy", "networks", oversampled, 0), tmp_path)
     width = len(study.measured.feature_names)
-    train, test = described.split(study, "networks", 0)
+    train, test = study.split("networks", 0)
     assert tested == [(test.sum(), study.measured.inputs().shape[1])]
     assert len(fitted[0]) > train.sum() if oversampled else len(fitted[0]) == train.sum()
     of = {row.tobytes() for row in fitted[0][: train.sum(), :width]}
@@ -61,20 +64,22 @@ def test_a_fit_sees_no_network_that_it_is_tested_on(study, oversampled, tmp_path
 
 
 def test_every_way_is_scored_and_over_sampling_beside_it(tmp_path):
-    study = kinds.parse(small())
-    jobs = list(study.missing(tmp_path))
+    study = config.parse(small())
+    jobs = study.jobs(tmp_path)
     assert len(jobs) == 3 * 2
-    wanted = [job for job in jobs if job.way == "devices" or not job.oversampled]
-    for job in wanted:
-        study.make(tmp_path, job)
-    assert set(study.missing(tmp_path)) == set(jobs) - set(wanted)
-    page, report, _ = kinds.write(tmp_path, study)
-    assert json.loads((tmp_path / kinds.PAGE).read_text()) == page
+    left = ["forest--rows--oversampled--0", "forest--networks--oversampled--0"]
+    for job in jobs:
+        if job.name not in left:
+            job.run(tmp_path)
+    assert [job.name for job in study.jobs(tmp_path)] == left
+    report.write(tmp_path, study)
+    page = json.loads((tmp_path / "predictors.json").read_text())
+    text = (tmp_path / "report.md").read_text()
     assert set(page["described"]["rows"]) == {"forest"}
     assert set(page["described"]["devices"]) == {"forest", "forest, over-sampled"}
-    assert all(f"## Unseen {way}" in report for way in described.WAYS)
+    assert all(f"## Unseen {way}" in text for way in WAYS)
     # Known networks on known devices are easier than devices that nobody measured.
-    r2 = {way: page["described"][way]["forest"]["r2_log"] for way in described.WAYS}
+    r2 = {way: page["described"][way]["forest"]["r2_log"] for way in WAYS}
     assert r2["rows"] > r2["devices"]
     assert r2["rows"] > 0.6
 
@@ -90,4 +95,4 @@ def test_every_way_is_scored_and_over_sampling_beside_it(tmp_path):
 )
 def test_a_mistake_ends_in_one_line(changes, message):
     with pytest.raises(UserError, match=message):
-        kinds.parse(small(**changes))
+        config.parse(small(**changes))

@@ -9,9 +9,11 @@ import pytest
 import scipy.stats
 
 from nasjax.errors import UserError
-from nasjax.predictor_studies import kinds, unseen, unseen_kept, unseen_summary
+from nasjax.predictor_studies import config as configs
+from nasjax.predictor_studies import report, sources
+from nasjax.predictor_studies.unseen_devices import analysis, methods
 from nasjax.predictors import saved
-from tests.predictor_studies.test_predictor_study import searched
+from tests.predictor_studies.test_comparison import searched
 
 pytest.importorskip("xgboost")
 
@@ -38,24 +40,25 @@ def small(**changes):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     directory = tmp_path_factory.mktemp("unseen")
-    study = kinds.parse(small())
-    jobs = list(study.missing(directory))
-    assert [tuple(job) for job in jobs] == [("few", 0), ("few", 1)]
-    study.make(directory, jobs[0])
-    assert list(study.missing(directory)) == jobs[1:]  # it goes on with what is missing
-    study.make(directory, jobs[1])
-    page, report, written = kinds.write(directory, study)
-    return directory, page, report, written
+    study = configs.parse(small())
+    first, second = study.jobs(directory)
+    assert [first.name, second.name] == ["few--0", "few--1"]
+    first.run(directory)
+    assert [job.name for job in study.jobs(directory)] == ["few--1"]
+    second.run(directory)
+    written = report.write(directory, study)
+    page = json.loads((directory / "predictors.json").read_text())
+    return directory, page, (directory / "report.md").read_text(), written
 
 
 def test_every_method_is_scored_on_the_same_unseen_networks(found):
     directory = found[0]
     rows = pd.DataFrame(json.loads((directory / "fits" / "few--0.json").read_text())["rows"])
-    assert set(rows["method"]) == set(unseen.METHODS)
+    assert set(rows["method"]) == set(methods.METHODS)
     # The order of multiply-adds needs no sample, so samples change nothing of its score.
     macs = rows[rows["method"] == "macs"].pivot(index="new", columns="samples", values="spearman")
     np.testing.assert_array_equal(macs[0], macs[10])
-    source = unseen.load("nas_bench_201", NEW)
+    source = sources.load("nas_bench_201", NEW)
     order = np.random.default_rng(0).permutation(len(source.features))
     tested = order[60:]  # but for the twenty samples
     for cost in NEW:
@@ -66,8 +69,10 @@ def test_every_method_is_scored_on_the_same_unseen_networks(found):
 def test_what_is_kept_has_seen_so_many_samples_of_the_new_device(tmp_path):
     config = small(**{"unseen.seeds": 1, "unseen.train": 200})
     config["splits"]["few"]["keep"] = (0, 10)
-    study = unseen.parse(config)
-    kept = unseen_kept.keep(tmp_path, study)
+    study = configs.parse(config)
+    (job,) = study.jobs(tmp_path)
+    job.run(tmp_path)
+    kept = study.analyse(tmp_path)["saved"]
     devices = ("fpga_ms", "titanx_1_ms")
     assert list(kept) == [f"few--{device}--{count}" for device in devices for count in (0, 10)]
     likeness = {}
@@ -87,14 +92,13 @@ def test_what_is_kept_has_seen_so_many_samples_of_the_new_device(tmp_path):
 def test_what_tests_is_neither_fitted_nor_a_sample(tmp_path, monkeypatch):
     asked = []
 
-    def predicted(study, known, pooled, cost, samples, test):
-        asked.append((known.seen, samples, test))
+    def predict(known, trees, cost, random, chosen, test):
+        asked.append((known.fitted, (random, chosen), test))
         return {}
 
-    monkeypatch.setattr(unseen, "predicted", predicted)
-    study = unseen.parse(small())
-    for job in unseen.missing(tmp_path, study):
-        unseen.make(tmp_path, study, job)
+    monkeypatch.setattr(methods, "predict", predict)
+    for job in configs.parse(small()).jobs(tmp_path):
+        job.run(tmp_path)
     assert len(asked) == 2 * len(NEW) * 2  # seeds, devices, numbers of samples
     for seen, (random, chosen), test in asked:
         assert len(seen) == 60 and len(random) == len(chosen) in (0, 10)
@@ -105,11 +109,10 @@ def test_what_tests_is_neither_fitted_nor_a_sample(tmp_path, monkeypatch):
 
 
 def test_samples_help_and_the_page_says_what_the_report_says(found):
-    directory, page, report, written = found
+    _, page, text, written = found
     first = page["unseen_devices"]
     assert first["10"] > first["0"] > 0.5
-    assert json.loads((directory / kinds.PAGE).read_text()) == page
-    assert f"{first['10']}" in report
+    assert f"{first['10']}" in text
     assert all(path.stat().st_size for path in written)
 
 
@@ -133,10 +136,10 @@ def test_a_mean_is_over_devices_and_an_interval_over_what_it_says():
             for method, rho in (("macs", macs), ("transfer", transfer))
         ]
     )
-    of = unseen_summary._of_methods(rows)
+    of = analysis.method_scores(rows)
     assert of["transfer"]["mean"] == pytest.approx(0.85)
     assert of["transfer"]["devices"] == {"x": 0.75, "y": 0.95}
-    above = unseen_summary._headline(rows, {"0": of})["above_flops"]
+    above = analysis.headline(rows, {"0": of})["above_flops"]
     # Differences: x .2 .3, y 0 .1. By seed .1 .2, by device .25 .05; Student's t of two: 12.706.
     half = 12.706 * np.std([0.1, 0.2], ddof=1) / np.sqrt(2)
     np.testing.assert_allclose(above["over_seeds"], [0.15 - half, 0.15 + half], atol=1e-3)
@@ -162,4 +165,4 @@ def test_a_mean_is_over_devices_and_an_interval_over_what_it_says():
 )
 def test_a_mistake_ends_in_one_line(path, value, message):
     with pytest.raises(UserError, match=message):
-        kinds.parse(small(**{path: value}))
+        configs.parse(small(**{path: value}))
