@@ -39,31 +39,23 @@ def read(directory: pathlib.Path) -> Experiment:
     Raises:
       UserError: its config is missing, damaged or not of an experiment on predictors.
     """
-    return _parse(_without_digests(read_config(directory)))
+    return _parse(read_config(directory))
 
 
 def read_config(directory: pathlib.Path) -> dict[str, Any]:
-    """The config that a directory was made with, see `Experiment.resolved`.
-
-    Raises:
-      UserError: it is missing or damaged.
-    """
+    """The config that a directory was made with, as a user writes it; see `read`."""
     path = directory / "config.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json.loads(path.read_text(encoding="utf-8"), object_hook=_without_digest))
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
+
+
+def _without_digest(section: dict[str, Any]) -> dict[str, Any]:
+    # `Experiment.resolved` adds digests of folders of measurements, which may be gone.
+    return {key: value for key, value in section.items() if key != "sha256"}
 
 
 def _parse(config: Mapping[str, Any]) -> Experiment:
     section = next((name for name in EXPERIMENTS if name in config), "comparison")
     return EXPERIMENTS[section](config)
-
-
-def _without_digests(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config as a user writes it: digests of measurements are added when it is resolved."""
-    return {
-        key: _without_digests(value) if isinstance(value, dict) else value
-        for key, value in config.items()
-        if key != "sha256"
-    }

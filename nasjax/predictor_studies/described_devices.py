@@ -7,10 +7,9 @@ and scored.
 
 import dataclasses
 import functools
-import itertools
 import pathlib
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -33,6 +32,7 @@ from nasjax.predictors import scores
 from nasjax.predictors.oversampling import oversample
 
 WAYS = ("rows", "networks", "devices")
+_SAMPLINGS = {False: "as-measured", True: "oversampled"}
 _PUBLISHED = pathlib.Path(__file__).parents[2] / "third_party"
 
 
@@ -66,21 +66,6 @@ class DescribedConfig:
         return published if published.is_dir() else pathlib.Path(self.folder)
 
 
-class Fit(NamedTuple):
-    """One fit: a method, what is left out and tested, over-sampled or not, a seed."""
-
-    label: str
-    way: str
-    oversampled: bool
-    seed: int
-
-    @property
-    def name(self) -> str:
-        """Unique in a study; it names a file."""
-        sampling = "oversampled" if self.oversampled else "as-measured"
-        return f"{self.label}--{self.way}--{sampling}--{self.seed}"
-
-
 @dataclasses.dataclass(frozen=True)
 class DescribedDevices(Experiment):
     """An experiment on measurements of many described devices.
@@ -101,22 +86,24 @@ class DescribedDevices(Experiment):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """See `Experiment`."""
         digest = measurements.digest(self.config.path)
         section = dataclasses.asdict(self.config) | {"sha256": digest}
         return {"described": section, "predictors": methods.resolved(self.methods)}
 
     def check_measurements(self) -> None:
-        """See `Experiment`."""
         _ = self.measured
 
     def all_jobs(self) -> list[Job]:
         """One for each fit, all of a seed before the next."""
-        config = self.config
-        product = itertools.product(range(config.seeds), WAYS, config.oversample, self.methods)
-        fits = [Fit(label, way, oversampled, seed) for seed, way, oversampled, label in product]
         return [
-            json_job(f"{FITS}/{fit.name}.json", functools.partial(self._fit, fit)) for fit in fits
+            json_job(
+                f"{FITS}/{label}--{way}--{_SAMPLINGS[oversampled]}--{seed}.json",
+                functools.partial(self._fit, label, way, oversampled, seed),
+            )
+            for seed in range(self.config.seeds)
+            for way in WAYS
+            for oversampled in self.config.oversample
+            for label in self.methods
         ]
 
     def split(self, way: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -136,19 +123,24 @@ class DescribedDevices(Experiment):
         runs = np.isfinite(measured.values)
         return ~left_out & runs, left_out & runs
 
-    def _fit(self, fit: Fit, directory: pathlib.Path) -> dict[str, Any]:
-        measured, predictor = self.measured, self.methods[fit.label].predictor
-        train, test = self.split(fit.way, fit.seed)
+    def _fit(
+        self, label: str, way: str, oversampled: bool, seed: int, directory: pathlib.Path
+    ) -> dict[str, Any]:
+        measured, predictor = self.measured, self.methods[label].predictor
+        train, test = self.split(way, seed)
         inputs, values = measured.inputs(), measured.values
         fitted = inputs[train], values[train]
-        if fit.oversampled:
-            fitted = oversample(fit.seed, *fitted, measured.setting[train])
-        params = predictor.fit(fit.seed, fitted[0], np.log(fitted[1]))
+        if oversampled:
+            fitted = oversample(seed, *fitted, measured.setting[train])
+        params = predictor.fit(seed, fitted[0], np.log(fitted[1]))
         found = compiled(predictor.predict)(params, jnp.asarray(inputs[test]))
         logs, spread = (np.asarray(leaf, np.float64) for leaf in found)
         wanted, predicted = np.log(values[test]), np.exp(logs)
         return {
-            **fit._asdict(),
+            "label": label,
+            "way": way,
+            "oversampled": oversampled,
+            "seed": seed,
             "fitted": len(fitted[1]),
             "test": int(test.sum()),
             "r2_log": scores.of(wanted, logs)["r2"],
@@ -179,11 +171,7 @@ class DescribedDevices(Experiment):
 
 
 def parse_described_devices(config: Mapping[str, Any]) -> DescribedDevices:
-    """Checks a config.
-
-    Raises:
-      UserError: a section, key, name or value is unknown, missing or not allowed.
-    """
+    """Checks a config; a UserError says which section, key, name or value is not allowed."""
     check_sections(config, ("described", "predictors"), "a study of described devices")
     described = parse_section(DescribedConfig, config["described"], "described")
     return DescribedDevices(described, methods.parse_methods(config["predictors"], space=None))

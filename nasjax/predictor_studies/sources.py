@@ -52,7 +52,6 @@ class Source(NamedTuple):
     Attributes:
       features: [N, F] float32.
       names: [F], of the features.
-      macs: [N] float64, multiply-adds per image.
       costs: [N] float32 each, by name; infinite where the device cannot run a network or it was not
         measured.
       contexts: [C] float32 each, by the same names: the described device, how it was used, and the
@@ -61,9 +60,13 @@ class Source(NamedTuple):
 
     features: np.ndarray
     names: tuple[str, ...]
-    macs: np.ndarray
     costs: dict[str, np.ndarray]
     contexts: dict[str, np.ndarray]
+
+    @property
+    def macs(self) -> np.ndarray:
+        """[N] float64, multiply-adds per image."""
+        return self.features[:, self.names.index("macs")].astype(np.float64)
 
 
 @functools.lru_cache(maxsize=8)
@@ -80,13 +83,11 @@ def load(name: str, costs: tuple[str, ...]) -> Source:
     for cost in costs:
         if cost not in columns:
             raise UserError(unknown(f"cost {cost!r} of {name}", cost, list(columns)))
-    features = features_of(space, architectures)
     task = {"image_size": space.image_size, "classes": space.num_classes}
     described, settings = descriptions.published(), descriptions.columns()
     return Source(
-        features,
+        features_of(space, architectures),
         space.feature_names,
-        features[:, space.feature_names.index("macs")].astype(np.float64),
         {cost: np.where(np.isnan(columns[cost]), np.inf, columns[cost]) for cost in costs},
         {
             cost: descriptions.context(described[settings[cost].device], settings[cost], **task)
@@ -161,8 +162,7 @@ def with_folder(
         costs[new[-1]][before + found.network[rows]] = found.values[rows]
         contexts[new[-1]] = found.contexts[place]
     features = np.concatenate([source.features, features])
-    macs = features[:, source.names.index("macs")].astype(np.float64)
-    return Source(features, source.names, macs, costs, contexts), tuple(new)
+    return Source(features, source.names, costs, contexts), tuple(new)
 
 
 def read_folder(

@@ -29,7 +29,6 @@ from nasjax.predictors.features import features_of
 from nasjax.predictors.saved import Saved
 from nasjax.spaces.slots import SlotSpace
 
-SEARCH, REPORTED = "search", "reported"
 _PERCENT, _THROUGHPUT = "_percent", "_images_per_s"
 _BEST = 0.1  # part of the tested networks: those that a search looks for
 
@@ -91,38 +90,37 @@ class Surrogates(Experiment):
 
     Attributes:
       config: section `surrogates`.
+      space: the space of the networks.
       methods: section `predictors`, by label.
     """
 
     template: ClassVar[str] = "predictors_surrogates"
     config: SurrogatesConfig
+    space: SlotSpace
     methods: dict[str, Method]
 
-    @property
-    def space(self) -> SlotSpace:
-        """The space of the networks."""
-        return SOURCES[self.config.networks].space
+    @functools.cached_property
+    def measured(self) -> Networks:
+        """The networks, read when they are first needed."""
+        return load_networks(self.config.networks)
 
     @functools.cached_property
     def features(self) -> np.ndarray:
         """[N, F] float32 of the measured networks."""
-        return features_of(self.space, load_networks(self.config.networks).architectures)
+        return features_of(self.space, self.measured.architectures)
 
     @functools.cached_property
     def targets(self) -> dict[str, Target]:
         """What is predicted, by name."""
-        targets = _make_targets(self.config, load_networks(self.config.networks))
-        return {target.name: target for target in targets}
+        return {target.name: target for target in _make_targets(self.config, self.measured)}
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """See `Experiment`."""
         section = dataclasses.asdict(self.config)
         return {"surrogates": section, "predictors": methods.resolved(self.methods)}
 
     def check_measurements(self) -> None:
-        """See `Experiment`."""
-        columns = load_networks(self.config.networks).columns
+        columns = self.measured.columns
         for key in ("accuracies", "costs"):
             for column in getattr(self.config, key):
                 if column not in columns:
@@ -216,18 +214,14 @@ class Surrogates(Experiment):
 
 
 def parse_surrogates(config: Mapping[str, Any]) -> Surrogates:
-    """Checks a config.
-
-    Raises:
-      UserError: a section, key, name or value is unknown, missing or not allowed.
-    """
+    """Checks a config; a UserError says which section, key, name or value is not allowed."""
     check_sections(config, ("surrogates", "predictors"), "a study of surrogates")
     section = parse_section(SurrogatesConfig, config["surrogates"], "surrogates")
     space = SOURCES[section.networks].space
     predictors = methods.parse_methods(config["predictors"], space)
     allowed = f"one of {', '.join(predictors)}"
     check(section.save in predictors, "surrogates.save", section.save, allowed)
-    return Surrogates(section, predictors)
+    return Surrogates(section, space, predictors)
 
 
 def _make_targets(config: SurrogatesConfig, networks: Networks) -> list[Target]:
@@ -254,7 +248,7 @@ def _make_targets(config: SurrogatesConfig, networks: Networks) -> list[Target]:
 def accuracy_names(column: str) -> tuple[str, str]:
     """Names of the surrogates of an accuracy: what a search sees, and what is reported."""
     name = column.removesuffix(_PERCENT)
-    return f"{name}_{SEARCH}", f"{name}_{REPORTED}"
+    return f"{name}_search", f"{name}_reported"
 
 
 def cost_name(column: str) -> str:

@@ -11,7 +11,7 @@ pytest.importorskip("imblearn")
 
 from nasjax.errors import UserError
 from nasjax.predictor_studies import config, report
-from nasjax.predictor_studies.described_devices import WAYS, Fit
+from nasjax.predictor_studies.described_devices import WAYS
 from nasjax.predictor_studies.methods import Method
 from nasjax.predictors.predictor import Prediction, Predictor
 
@@ -53,7 +53,7 @@ def test_a_fit_sees_no_network_that_it_is_tested_on(study, oversampled, tmp_path
         return Prediction(inputs[:, 0], inputs[:, 0])
 
     spied = dataclasses.replace(study, methods={"spy": Method("", {}, Predictor(fit, predict))})
-    spied._fit(Fit("spy", "networks", oversampled, 0), tmp_path)
+    spied._fit("spy", "networks", oversampled, 0, tmp_path)
     width = len(study.measured.feature_names)
     train, test = study.split("networks", 0)
     assert tested == [(test.sum(), study.measured.inputs().shape[1])]

@@ -75,13 +75,3 @@ class ComparisonConfig:
         for name in ("executability", "in_jit"):
             asked = getattr(self, name)
             check(asked is None, f"comparison.{name}", asked, "None: there is a folder")
-
-    def check_labels(self, labels: list[str]) -> None:
-        """Raises a UserError unless the labels that are named are among these."""
-        allowed = f"among {', '.join(labels)}"
-        for key in ("in_jit", "save"):
-            label = getattr(self, key)
-            good = label is None or label in labels
-            check(good, f"comparison.{key}", label, f"None or {allowed}")
-        unknown = [label for label in self.curve_of if label not in labels]
-        check(not unknown, "comparison.curve_of", unknown, allowed)

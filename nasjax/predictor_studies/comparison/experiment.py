@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import pathlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -9,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasjax import files, registry
-from nasjax.config import check_sections, parse_section
+from nasjax.config import check, check_sections, parse_section
 from nasjax.devices import measurements
 from nasjax.predictor_studies import experiment, methods
 from nasjax.predictor_studies.comparison import analysis, executability, fits, timing
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
-from nasjax.predictor_studies.comparison.fits import Fit, Measured
+from nasjax.predictor_studies.comparison.fits import Measured
 from nasjax.predictor_studies.experiment import FITS, Experiment, Job, json_job
 from nasjax.predictor_studies.methods import Method
 from nasjax.predictors import saved
@@ -45,22 +46,31 @@ class Comparison(Experiment):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """See `Experiment`."""
         section = dataclasses.asdict(self.config)
         if self.config.folder is not None:
             section["sha256"] = measurements.digest(pathlib.Path(self.config.folder))
         return {"comparison": section, "predictors": methods.resolved(self.methods)}
 
     def check_measurements(self) -> None:
-        """See `Experiment`."""
-        fits.check_measured(self.config, self.measured)
+        train, fewest = self.config.train, int(np.isfinite(self.measured.costs).sum(0).min())
+        allowed = (
+            f"below {fewest}, the networks that were measured and can be run, for all of costs"
+        )
+        check(train < fewest, "comparison.train", train, allowed)
 
     def all_jobs(self) -> list[Job]:
         """All methods of a split before the next split, so that any part of them compares."""
         config = self.config
+        table = itertools.product(range(config.seeds), [config.train], config.costs, self.methods)
+        curve = itertools.product(
+            range(config.curve_seeds), config.curve, config.costs, config.curve_of
+        )
         jobs = [
-            json_job(f"{FITS}/{fit.name}.json", functools.partial(self._fit, fit))
-            for fit in fits.list_fits(config, list(self.methods))
+            json_job(
+                f"{FITS}/{label}--{cost.replace('/', '--')}--{train}--{seed}.json",
+                functools.partial(self._fit, label, cost, seed, train),
+            )
+            for seed, train, cost, label in dict.fromkeys((*table, *curve))
         ]
         if config.executability is not None:
             jobs.append(json_job("executability.json", self._executability))
@@ -71,14 +81,15 @@ class Comparison(Experiment):
             jobs.append(Job(f"saved {cost}", (page,), functools.partial(self._save, cost)))
         return jobs
 
-    def _fit(self, fit: Fit, directory: pathlib.Path) -> dict[str, Any]:
-        costs = self.measured.costs[:, self.config.costs.index(fit.cost)]
-        predictor = self.methods[fit.label].predictor
-        scores, predictions = fits.fit(fit, predictor, self.measured.features, costs)
-        if fit.seed == 0 and fit.train == self.config.train:
-            path = analysis.predictions_path(directory, fit.label, fit.cost)
-            files.write_npz(path, predictions)
-        return scores
+    def _fit(
+        self, label: str, cost: str, seed: int, train: int, directory: pathlib.Path
+    ) -> dict[str, Any]:
+        costs = self.measured.costs[:, self.config.costs.index(cost)]
+        predictor = self.methods[label].predictor
+        scores, predictions = fits.fit(predictor, self.measured.features, costs, train, seed)
+        if seed == 0 and train == self.config.train:
+            files.write_npz(analysis.predictions_path(directory, label, cost), predictions)
+        return {"label": label, "cost": cost, "seed": seed, "train": train, **scores}
 
     def _executability(self, directory: pathlib.Path) -> dict[str, Any]:
         return executability.measure(self.config, self.measured.features)
@@ -123,16 +134,18 @@ class Comparison(Experiment):
 
 
 def parse_comparison(config: Mapping[str, Any]) -> Comparison:
-    """Checks a config.
-
-    Raises:
-      UserError: a section, key, name or value is unknown, missing or not allowed.
-    """
+    """Checks a config; a UserError says which section, key, name or value is not allowed."""
     check_sections(config, ("comparison", "predictors"), "a study of predictors")
     section = parse_section(ComparisonConfig, config["comparison"], "comparison")
-    section.check_labels(list(config["predictors"]))
+    labels = config["predictors"]
+    allowed = f"among {', '.join(labels)}"
+    for key, label in (("in_jit", section.in_jit), ("save", section.save)):
+        good = label is None or label in labels
+        check(good, f"comparison.{key}", label, f"None or {allowed}")
+    unknown = [label for label in section.curve_of if label not in labels]
+    check(not unknown, "comparison.curve_of", unknown, allowed)
     space = registry.TABLE_SPACES[section.space or CELLS]()
-    return Comparison(section, space, methods.parse_methods(config["predictors"], space))
+    return Comparison(section, space, methods.parse_methods(labels, space))
 
 
 def _saved_name(cost: str) -> str:

@@ -1,17 +1,15 @@
 """Fits a predictor to one split of what was measured, and scores it on the rest."""
 
-import itertools
 import pathlib
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import check
 from nasjax.data.tables import load_table
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
 from nasjax.predictor_studies.experiment import compiled
@@ -39,30 +37,6 @@ class Measured(NamedTuple):
     costs: np.ndarray
 
 
-class Fit(NamedTuple):
-    """One fit: a method, a cost, a split and the number of architectures fitted on."""
-
-    label: str
-    cost: str
-    seed: int
-    train: int
-
-    @property
-    def name(self) -> str:
-        """Unique among the fits of a comparison; it names a file."""
-        return f"{self.label}--{self.cost.replace('/', '--')}--{self.train}--{self.seed}"
-
-
-def list_fits(config: ComparisonConfig, labels: Sequence[str]) -> list[Fit]:
-    """The fits of the table, all methods of a split before the next, then those of the curves."""
-    table = itertools.product(range(config.seeds), [config.train], config.costs, labels)
-    curve = itertools.product(
-        range(config.curve_seeds), config.curve, config.costs, config.curve_of
-    )
-    fits = [Fit(label, cost, seed, train) for seed, train, cost, label in (*table, *curve)]
-    return list(dict.fromkeys(fits))
-
-
 def read_measured(config: ComparisonConfig, space: SlotSpace) -> Measured:
     """Reads the table of cells or, where the config names one, the folder of measurements.
 
@@ -79,13 +53,6 @@ def read_measured(config: ComparisonConfig, space: SlotSpace) -> Measured:
     return Measured(features, space.feature_names, costs)
 
 
-def check_measured(config: ComparisonConfig, measured: Measured) -> None:
-    """Raises a UserError unless some architectures are left to test on, for every cost."""
-    fewest = int(np.isfinite(measured.costs).sum(0).min())
-    allowed = f"below {fewest}, the networks that were measured and can be run, for all of costs"
-    check(config.train < fewest, "comparison.train", config.train, allowed)
-
-
 def split(costs: np.ndarray, train: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Splits the architectures that can run, [N] costs -> indices fitted, indices tested.
 
@@ -99,30 +66,25 @@ def split(costs: np.ndarray, train: int, seed: int) -> tuple[np.ndarray, np.ndar
 
 
 def fit(
-    fit: Fit, predictor: Predictor, features: np.ndarray, costs: np.ndarray
+    predictor: Predictor, features: np.ndarray, costs: np.ndarray, train: int, seed: int
 ) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
-    """Fits one split.
-
-    Args:
-      features: [N, F].
-      costs: [N], infinite or NaN where there is nothing to fit.
+    """Fits one `split` of features [N, F] and costs [N].
 
     Returns:
       Scores on the T tested architectures, see `predictors/scores.py`, with the seconds of the fit
       and the microseconds of a prediction, among all tested ones and alone.
       Their predictions: `measured`, `value` and `spread`, [T] each.
     """
-    train, test = split(costs, fit.train, fit.seed)
+    fitted, test = split(costs, train, seed)
     values = costs.astype(np.float64)
     start = time.perf_counter()
-    params = predictor.fit(fit.seed, features[train], values[train])
+    params = predictor.fit(seed, features[fitted], values[fitted])
     fit_seconds = time.perf_counter() - start
     predict, tested = compiled(predictor.predict), jnp.asarray(features[test])
     found = jax.device_get(predict(params, tested))
     value, spread = (np.asarray(leaf, np.float64) for leaf in found)
     row = {
-        **fit._asdict(),
-        "fitted": len(train),
+        "fitted": len(fitted),
         "test": len(test),
         **scores.of(values[test], value),
         **scores.calibration(values[test], value, spread),

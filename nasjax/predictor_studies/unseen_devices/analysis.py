@@ -1,6 +1,5 @@
 """Figures and the picture of a study of unseen devices, from the scores of its splits."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ import scipy.stats
 from nasjax.predictor_studies.unseen_devices.methods import METHODS
 from nasjax.reports import figures
 from nasjax.reports.figures import SERIES_COLOURS, Inks
-from nasjax.reports.render import Picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,14 +89,8 @@ def _interval(values: np.ndarray) -> list[float] | None:
     return [round(float(values.mean() - half), 4), round(float(values.mean() + half), 4)]
 
 
-def pictures(found: Mapping[str, Any]) -> list[Picture]:
-    """`unseen_devices`: mean rank correlation by samples."""
-    draw = functools.partial(_draw, found["splits"])
-    return [Picture("unseen_devices", "unseen_devices.png", "mean Spearman by samples", draw)]
-
-
-def _draw(splits: Mapping[str, Any], inks: Inks) -> "Figure":
-    """A panel for each split, a line for each method."""
+def draw(splits: Mapping[str, Any], inks: Inks) -> "Figure":
+    """Mean rank correlation by samples: a panel for each split, a line for each method."""
     columns = min(3, len(splits))
     size = 3.2 * columns, 2.8 * -(-len(splits) // columns)
     figure, panels = figures.canvas(*size, columns, len(splits))

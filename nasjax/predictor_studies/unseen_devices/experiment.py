@@ -8,18 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasjax.config import check, check_label, check_sections, parse_section
+from nasjax.config import check, check_label, check_sections, parse_section, unknown
+from nasjax.devices import descriptions, measurements
+from nasjax.errors import UserError
 from nasjax.predictor_studies import experiment
 from nasjax.predictor_studies.experiment import FITS, Experiment, Job, json_job
 from nasjax.predictor_studies.methods import Method, parse_method
-from nasjax.predictor_studies.sources import SOURCES
+from nasjax.predictor_studies.sources import SOURCES, Source, load, with_folder
 from nasjax.predictor_studies.unseen_devices import analysis, methods
-from nasjax.predictor_studies.unseen_devices.config import (
-    SplitConfig,
-    UnseenConfig,
-    check_networks,
-    check_split,
-)
 from nasjax.predictor_studies.unseen_devices.methods import KnownDevices
 from nasjax.predictors import scores
 from nasjax.predictors.predictor import Prediction
@@ -29,6 +25,71 @@ from nasjax.registry import TRANSFER
 from nasjax.reports.render import Picture
 
 _SEED_OF_SAVED = 0  # whose known devices the saved predictors start from
+
+
+@dataclasses.dataclass(frozen=True)
+class UnseenConfig:
+    """Section `unseen`.
+
+    Attributes:
+      main: label of the split whose figures open the report.
+      samples: numbers of networks measured on a new device.
+      train: networks measured on every known device.
+      seeds: number of draws of networks.
+    """
+
+    main: str
+    samples: tuple[int, ...] = (0, 10, 100)
+    train: int = 900
+    seeds: int = 5
+
+    def __post_init__(self) -> None:
+        good = bool(self.samples) and min(self.samples) >= 0
+        check(good, "unseen.samples", self.samples, "one number or more, >= 0")
+        for name in ("train", "seeds"):
+            check(getattr(self, name) >= 1, f"unseen.{name}", getattr(self, name), ">= 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitConfig:
+    """Section `splits.LABEL`: devices that are known, and devices that are new.
+
+    Attributes:
+      source: whose measurements, a key of `sources.SOURCES`.
+      known: costs on known devices, e.g. "help/1080ti_1_ms".
+      new: costs on new devices; empty with a folder.
+      folder: measurements of networks of the same space, whose devices are the new ones (see
+        `launch/profile_device.py`).
+      target: which of the folder's costs.
+      keep: for each of these numbers of samples and each new cost, a predictor is saved for
+        searches. With a folder one is saved anyway, fitted on all that the folder holds.
+    """
+
+    source: str
+    known: tuple[str, ...]
+    new: tuple[str, ...] = ()
+    folder: str | None = None
+    target: str = "latency_ms"
+    keep: tuple[int, ...] = ()
+
+    def resolved(self) -> dict[str, Any]:
+        """Plain data; measured anew, a folder makes another split."""
+        section = dataclasses.asdict(self)
+        if self.folder is not None:
+            section["sha256"] = measurements.digest(pathlib.Path(self.folder))
+        return section
+
+    def load(self) -> tuple[Source, tuple[str, ...]]:
+        """The networks, and the names of the costs on new devices.
+
+        Raises:
+          UserError: the source has no such cost; the folder is missing, damaged or of other
+            networks.
+        """
+        source = load(self.source, (*self.known, *self.new))
+        if self.folder is None:
+            return source, self.new
+        return with_folder(source, pathlib.Path(self.folder), self.target)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +111,6 @@ class UnseenDevices(Experiment):
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """See `Experiment`."""
         return {
             "unseen": dataclasses.asdict(self.config),
             "splits": {label: split.resolved() for label, split in self.splits.items()},
@@ -59,9 +119,8 @@ class UnseenDevices(Experiment):
         }
 
     def check_measurements(self) -> None:
-        """See `Experiment`."""
         for label, split in self.splits.items():
-            check_networks(f"splits.{label}", split, self.config)
+            _check_networks(f"splits.{label}", split, self.config)
 
     def all_jobs(self) -> list[Job]:
         """One for each seed and split; the first seed saves predictors for searches too."""
@@ -77,16 +136,13 @@ class UnseenDevices(Experiment):
 
     def _fit(self, label: str, seed: int, directory: pathlib.Path) -> dict[str, Any]:
         """Fits the known devices, predicts the new ones, and scores all methods."""
-        source, new = self.splits[label].load()
+        split = self.splits[label]
+        source, new = split.load()
         order = np.random.default_rng(seed).permutation(len(source.features))
+        runs = np.any([np.isfinite(source.costs[cost][order]) for cost in split.known], axis=0)
+        fitted = order[runs][: self.config.train]
         known = methods.fit_known_devices(
-            self.known.predictor,
-            self.transfer,
-            self.splits[label],
-            source,
-            order,
-            train=self.config.train,
-            seed=seed,
+            self.known.predictor, seed, self.transfer, source, split.known, fitted
         )
         if seed == _SEED_OF_SAVED:
             self._save(directory, label, known, order)
@@ -123,7 +179,7 @@ class UnseenDevices(Experiment):
     def _save(
         self, directory: pathlib.Path, label: str, known: KnownDevices, order: np.ndarray
     ) -> None:
-        split, source = known.split, known.source
+        split, source = self.splits[label], known.source
         for name, (cost, count) in self._saved_names(label).items():
             if count is None:
                 rows = np.flatnonzero(np.isfinite(source.costs[cost]))
@@ -135,7 +191,7 @@ class UnseenDevices(Experiment):
                 "measured": len(rows),
                 "known": list(split.known),
             }
-            params, settings = known.transfer(cost, rows), self.known.resolved()
+            params, settings = known.transfer(known.config, cost, rows), self.known.resolved()
             predictor = Saved(TRANSFER, settings, split.target, source.names, params, facts)
             experiment.save(directory, name, predictor)
 
@@ -148,15 +204,12 @@ class UnseenDevices(Experiment):
 
     def pictures(self, directory: pathlib.Path, found: Mapping[str, Any]) -> list[Picture]:
         """One picture: rank correlation by samples, for every split and method."""
-        return analysis.pictures(found)
+        draw = functools.partial(analysis.draw, found["splits"])
+        return [Picture("unseen_devices", "unseen_devices.png", "mean Spearman by samples", draw)]
 
 
 def parse_unseen_devices(config: Mapping[str, Any]) -> UnseenDevices:
-    """Checks a config.
-
-    Raises:
-      UserError: a section, key, name or value is unknown, missing or not allowed.
-    """
+    """Checks a config; a UserError says which section, key, name or value is not allowed."""
     sections = ("unseen", "splits", "known", "transfer")
     check_sections(config, sections, "a study of unseen devices")
     unseen = parse_section(UnseenConfig, config["unseen"], "unseen")
@@ -165,7 +218,7 @@ def parse_unseen_devices(config: Mapping[str, Any]) -> UnseenDevices:
     for label, section in config["splits"].items():
         check_label("splits", label)
         splits[label] = parse_section(SplitConfig, section, f"splits.{label}")
-        check_split(f"splits.{label}", splits[label])
+        _check_split(f"splits.{label}", splits[label])
     check(unseen.main in splits, "unseen.main", unseen.main, f"one of {', '.join(splits)}")
     transfer = parse_section(TransferConfig, config["transfer"], "transfer")
     return UnseenDevices(unseen, splits, known, transfer)
@@ -179,3 +232,36 @@ def _scores(values: np.ndarray, found: Prediction) -> dict[str, float]:
         return {name: scored[name] for name in ("spearman", "kendall")}
     kept = ("spearman", "kendall", "mape", "within_10")
     return {name: scored[name] for name in kept} | scores.calibration(values, predicted, spread)
+
+
+def _check_split(path: str, split: SplitConfig) -> None:
+    """Raises a UserError if the split contradicts itself, or names what is not described."""
+    if split.source not in SOURCES:
+        what = f"config.{path}.source={split.source!r}"
+        raise UserError(unknown(what, split.source, list(SOURCES)))
+    described = descriptions.columns()
+    allowed = "one cost or more" if split.folder is None else "nothing: there is a folder"
+    check(bool(split.new) == (split.folder is None), f"{path}.new", split.new, allowed)
+    check(bool(split.known), f"{path}.known", split.known, "one cost or more")
+    for side, costs in (("known", split.known), ("new", split.new)):
+        for cost in costs:
+            if cost not in described:
+                raise UserError(unknown(f"config.{path}.{side}={cost!r}", cost, list(described)))
+    both = sorted(set(split.known) & set(split.new))
+    check(not both, f"{path}.new", both, "devices that are not among the known ones")
+    allowed = "nothing: there is a folder, of which all is kept"
+    check(not split.keep or split.folder is None, f"{path}.keep", split.keep, allowed)
+    check(min(split.keep, default=0) >= 0, f"{path}.keep", split.keep, ">= 0 each")
+
+
+def _check_networks(path: str, split: SplitConfig, unseen: UnseenConfig) -> None:
+    """Raises a UserError unless enough networks are measured to fit, to sample and to test."""
+    source, new = split.load()
+    can_run = {cost: int(np.isfinite(values).sum()) for cost, values in source.costs.items()}
+    most = min(can_run[cost] for cost in split.known) - 2 * max(unseen.samples) - 1
+    check(unseen.train <= most, "unseen.train", unseen.train, f"at most {most} for {path}")
+    for cost in new:
+        most = can_run[cost] // 3
+        allowed = f"at most {most}, a third of the networks that {cost} has"
+        check(max(unseen.samples) <= most, "unseen.samples", unseen.samples, allowed)
+        check(max(split.keep, default=0) <= most, f"{path}.keep", split.keep, allowed)

@@ -17,7 +17,6 @@ import numpy as np
 
 from nasjax.predictor_studies.experiment import compiled
 from nasjax.predictor_studies.sources import Source
-from nasjax.predictor_studies.unseen_devices.config import SplitConfig
 from nasjax.predictors import transfer
 from nasjax.predictors.bag_of_boosted_trees import (
     BagOfBoostedTreesConfig,
@@ -36,20 +35,20 @@ class KnownDevices(NamedTuple):
     """The known devices of a split, fitted once for all new ones.
 
     Attributes:
-      method: that each of them was fitted with.
+      method: that each of them was fitted with, by this seed.
       config: of the transfer to new devices.
-      split: which devices they are; source: all N networks.
-      seed: of the fits.
+      source: all N networks.
+      costs: names of the costs on the known devices.
       fitted: [M] rows of the source that they were fitted on.
       prepared: see `transfer.prepare`.
       design: [N, D], see `transfer.design`.
     """
 
     method: Predictor
-    config: TransferConfig
-    split: SplitConfig
-    source: Source
     seed: int
+    config: TransferConfig
+    source: Source
+    costs: tuple[str, ...]
     fitted: np.ndarray
     prepared: Params
     design: np.ndarray
@@ -64,33 +63,25 @@ class KnownDevices(NamedTuple):
         pool = candidates[:_CHOICE]
         return pool[transfer.choose(self.config, self.prepared, self.design[pool], count)]
 
-    def transfer(self, cost: str, rows: np.ndarray, config: TransferConfig | None = None) -> Params:
+    def transfer(self, config: TransferConfig, cost: str, rows: np.ndarray) -> Params:
         """Fits a new device, from its description and its costs in these rows [n]."""
-        settings, contexts = config or self.config, self.source.contexts
-        known = np.stack([contexts[one] for one in self.split.known])
-        weights = transfer.likeness(known, contexts[cost], settings)
-        costs = self.source.costs[cost][rows]
-        return transfer.fit(settings, self.prepared, weights, self.design[rows], costs)
+        contexts, values = self.source.contexts, self.source.costs[cost][rows]
+        known = np.stack([contexts[one] for one in self.costs])
+        weights = transfer.likeness(known, contexts[cost], config)
+        return transfer.fit(config, self.prepared, weights, self.design[rows], values)
 
 
 def fit_known_devices(
     method: Predictor,
-    config: TransferConfig,
-    split: SplitConfig,
-    source: Source,
-    order: np.ndarray,
-    *,
-    train: int,
     seed: int,
+    config: TransferConfig,
+    source: Source,
+    costs: tuple[str, ...],
+    fitted: np.ndarray,
 ) -> KnownDevices:
-    """Fits the known devices on the first `train` networks of an order [N].
-
-    Networks that no known device can run are passed over.
-    """
-    runs = np.any([np.isfinite(source.costs[cost][order]) for cost in split.known], axis=0)
-    fitted = order[runs][:train]
+    """Fits the costs on known devices to M rows of the source, where they are finite."""
     params = []
-    for cost in split.known:
+    for cost in costs:
         rows, values = _finite(source, cost, fitted)
         params.append(method.fit(seed, source.features[rows], values))
     # What a single edge holds says little after few samples; sums over the network do.
@@ -100,7 +91,7 @@ def fit_known_devices(
     macs = source.names.index("macs")
     prepared = transfer.prepare(method, params, source.features[fitted], columns, macs)
     design = compiled(transfer.design, method)(prepared, jnp.asarray(source.features))
-    return KnownDevices(method, config, split, source, seed, fitted, prepared, np.asarray(design))
+    return KnownDevices(method, seed, config, source, costs, fitted, prepared, np.asarray(design))
 
 
 def _finite(source: Source, cost: str, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -112,7 +103,7 @@ def _finite(source: Source, cost: str, rows: np.ndarray) -> tuple[np.ndarray, np
 def fit_described_trees(known: KnownDevices) -> Params:
     """One fit to all known devices: log costs, each device's of mean 0 and deviation 1."""
     inputs, targets = [], []
-    for cost in known.split.known:
+    for cost in known.costs:
         rows, values = _finite(known.source, cost, known.fitted)
         logs = np.log(values)
         inputs.append(_described(known.source.features[rows], known.source.contexts[cost]))
@@ -138,16 +129,12 @@ def predict(
     chosen: np.ndarray,
     test: np.ndarray,
 ) -> dict[str, Prediction]:
-    """Predicts costs on a new device, by all methods that the samples allow.
+    """{method: [T] costs on a new device}, of all methods that the samples allow.
 
     Args:
       described_trees: see `fit_described_trees`; read where there are no samples.
-      random: [n] rows that were measured on the new device.
-      chosen: [n] others, see `KnownDevices.choose`.
+      random, chosen: [n] rows each, the samples; see `KnownDevices.choose`.
       test: [T] rows to predict.
-
-    Returns:
-      {method: [T] predictions}.
     """
     features, values = known.source.features, known.source.costs[cost]
     no_spread = jnp.zeros(len(test))
@@ -157,7 +144,7 @@ def predict(
     if len(chosen):
         transfers.append(("chosen", known.config, chosen))
     for method, config, rows in transfers:
-        params = known.transfer(cost, rows, config)
+        params = known.transfer(config, cost, rows)
         found[method] = compiled(transfer.of_design)(params, known.design[test])
     if not len(random):
         inputs = jnp.asarray(_described(features[test], known.source.contexts[cost]))
