@@ -18,15 +18,8 @@ import pandas as pd
 from nasjax.config import check, check_sections, parse_section
 from nasjax.devices import measurements
 from nasjax.devices.measurements import Measurements
-from nasjax.predictor_studies import methods
-from nasjax.predictor_studies.experiment import (
-    FITS,
-    Experiment,
-    Job,
-    compiled,
-    json_job,
-    read_fits,
-)
+from nasjax.predictor_studies import experiment, methods
+from nasjax.predictor_studies.experiment import FITS, Experiment, Job, compiled
 from nasjax.predictor_studies.methods import Method
 from nasjax.predictors import scores
 from nasjax.predictors.oversampling import oversample
@@ -96,7 +89,7 @@ class DescribedDevices(Experiment):
     def all_jobs(self) -> list[Job]:
         """One for each fit, all of a seed before the next."""
         return [
-            json_job(
+            experiment.json_job(
                 f"{FITS}/{label}--{way}--{_SAMPLINGS[oversampled]}--{seed}.json",
                 functools.partial(self._fit, label, way, oversampled, seed),
             )
@@ -158,7 +151,7 @@ class DescribedDevices(Experiment):
         spearman, within a setting; within_1_spread; the number of splits.
 
         """
-        rows = pd.DataFrame(read_fits(directory))
+        rows = pd.DataFrame(experiment.read_fits(directory))
         names = ["r2_log", "median_ratio", "within_10", "spearman", "within_1_spread"]
         found: dict[str, Any] = {way: {} for way in WAYS}
         keys = ["way", "label", "oversampled"]

@@ -88,12 +88,7 @@ class Experiment(Protocol):
 def json_job(
     path: str, compute: Callable[[pathlib.Path], dict[str, Any]], saves: Iterable[str] = ()
 ) -> Job:
-    """A job that keeps plain data, what `compute` makes of the directory, as a JSON file.
-
-    Args:
-      path: of the file, in the directory.
-      saves: names of the predictors that `compute` saves besides.
-    """
+    """A job that keeps as JSON what `compute(directory)` returns; `saves` names what it saves."""
     outputs = (path, *map(saved_page, saves))
     name = pathlib.Path(path).stem
     return Job(
@@ -143,10 +138,10 @@ def saved_page(name: str) -> str:
     return f"{SAVED}/{name}/{saved.PAGE}"
 
 
-def saved_paths(directory: pathlib.Path) -> dict[str, pathlib.Path]:
+def saved_paths(directory: pathlib.Path) -> dict[str, str]:
     """Folders of the saved predictors that are there, by name."""
     pages = sorted(directory.glob(saved_page("*")))
-    return {page.parent.name: page.parent for page in pages}
+    return {page.parent.name: str(page.parent) for page in pages}
 
 
 @functools.cache

@@ -30,22 +30,14 @@ class Method(NamedTuple):
 
 
 def parse_method(values: Any, space: SlotSpace | None) -> Method:
-    """Checks a section with the name and the settings of a predictor, for a space or for any.
-
-    Raises:
-      UserError: the name or a key is unknown, a value is not allowed.
-    """
+    """Checks a section with the name and the settings of a predictor, for a space or for any."""
     name, settings = registry.parse_member("predictor", values)
     predictor = registry.PREDICTORS[name][1](settings, space)
     return Method(name, dataclasses.asdict(settings), predictor)
 
 
 def parse_methods(section: Mapping[str, Any], space: SlotSpace | None) -> dict[str, Method]:
-    """Checks section `predictors`, see `parse_method`; labels name files.
-
-    Raises:
-      UserError: there is none; a label, name, key or value is unknown or not allowed.
-    """
+    """Checks section `predictors`, see `parse_method`; labels name files."""
     check(bool(section), "predictors", {}, "one predictor or more")
     methods = {}
     for label, values in section.items():

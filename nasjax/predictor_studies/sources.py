@@ -28,7 +28,7 @@ class Published(NamedTuple):
     Attributes:
       space: the space of the networks.
       data_set: of the table that a search in this space reads; None: there is no table.
-      has_accuracies: whether accuracies were measured, so that a table can be replaced.
+      has_accuracies: whether surrogates can be fitted to them.
     """
 
     space: SlotSpace
@@ -46,16 +46,26 @@ SOURCES: dict[str, Published] = {
 }
 
 
-class Source(NamedTuple):
-    """N networks of a space.
+class Measured(NamedTuple):
+    """N networks of a space and their costs on one device.
 
     Attributes:
-      features: [N, F] float32.
-      names: [F], of the features.
-      costs: [N] float32 each, by name; infinite where the device cannot run a network or it was not
-        measured.
-      contexts: [C] float32 each, by the same names: the described device, how it was used, and the
-        task, see `devices/descriptions.py`.
+      features: [N, F] float32, of the space.
+      costs: [N, targets] float32, infinite where the device cannot run a network, NaN where it was
+        not measured.
+    """
+
+    features: np.ndarray
+    costs: np.ndarray
+
+
+class Source(NamedTuple):
+    """N networks of a space and their costs on described devices.
+
+    Attributes:
+      features: [N, F] float32; names: [F].
+      costs: [N] float32 each, infinite where the device cannot run a network or was not asked.
+      contexts: [C] float32 each, the device, how it was used and the task, of the same costs.
     """
 
     features: np.ndarray
@@ -167,17 +177,14 @@ def with_folder(
 
 def read_folder(
     folder: pathlib.Path, space: SlotSpace, data_set: str, targets: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Measured:
     """Reads the networks of a folder of measurements, all of one space, on one device.
+
+    Networks without a measurement of any target are left out.
 
     Args:
       data_set: of a table; the networks are for its images and classes.
       targets: what was measured, the unit at the end, e.g. "latency_ms".
-
-    Returns:
-      features: [N, F] float32, of the networks that have a measurement of one target or more.
-      costs: [N, targets] float32, in the unit that ends a target's name; infinite where the device
-        cannot run a network, NaN where it was not measured.
 
     Raises:
       UserError: the folder is missing or damaged, has no such target or several settings of one;
@@ -202,7 +209,7 @@ def read_folder(
             f"images of {data_set}: their features differ; see --image_size and --classes of "
             "launch.profile_device"
         )
-    return features, costs
+    return Measured(features, costs)
 
 
 def _select_features(folder: pathlib.Path, found: Measurements, names: Sequence[str]) -> np.ndarray:

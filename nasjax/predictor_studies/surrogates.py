@@ -70,11 +70,9 @@ class Target(NamedTuple):
     """One quantity that a surrogate predicts.
 
     Attributes:
-      name: of the surrogate's folder.
-      column: of the measurements.
+      name: of the surrogate's folder; column: of the measurements.
       values: [N] float64, in the unit that ends the name, accuracies from 0 to 1; NaN: missing.
-      train: rows that are fitted.
-      test: rows that are tested; no network is in both.
+      train, test: rows that are fitted and tested; no network is in both.
     """
 
     name: str
@@ -141,7 +139,7 @@ class Surrogates(Experiment):
         return [*fits, json_job("agreement.json", self._agreement)]
 
     def target_names(self) -> list[str]:
-        """Names of all surrogates, those of accuracies first."""
+        """Those of accuracies first."""
         names = [name for column in self.config.accuracies for name in accuracy_names(column)]
         return [*names, *map(cost_name, self.config.costs)]
 
@@ -178,7 +176,9 @@ class Surrogates(Experiment):
         found = {}
         for column in self.config.accuracies:
             search, reported = (
-                np.asarray(predict(saved.load(paths[name]).params, sample).value, float)
+                np.asarray(
+                    predict(saved.load(pathlib.Path(paths[name])).params, sample).value, float
+                )
                 for name in accuracy_names(column)
             )
             found[column.removesuffix(_PERCENT)] = {
@@ -188,12 +188,9 @@ class Surrogates(Experiment):
         return found
 
     def analyse(self, directory: pathlib.Path) -> dict[str, Any]:
-        """Sums up what is there.
+        """`surrogates` {target: {label: scores}}, the method that is saved first.
 
-        Returns:
-          `surrogates` {target: {label: scores}}, the method that is saved first.
-          `saved` {target: path} of the surrogates for searches.
-          `agreement` {accuracy: {kendall, mae}} of its two surrogates on random networks.
+        `saved` {target: path} of the surrogates for searches; `agreement` see `_agreement`.
         """
         rows = {(row["target"], row["label"]): row for row in experiment.read_fits(directory)}
         found: dict[str, Any] = {}
@@ -205,10 +202,9 @@ class Surrogates(Experiment):
                         for key, value in row.items()
                         if key not in ("label", "target")
                     }
-        paths = experiment.saved_paths(directory)
         return {
             "surrogates": found,
-            "saved": {name: str(path) for name, path in paths.items()},
+            "saved": experiment.saved_paths(directory),
             "agreement": experiment.read_measurement(directory, "agreement"),
         }
 

@@ -1,5 +1,6 @@
 """Predictors of whether a device can run an architecture, alone and as part of a cost."""
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,11 +17,8 @@ from nasjax.predictors.predictor import Params, Predictor
 def measure(config: ComparisonConfig, features: np.ndarray) -> dict[str, float]:
     """Balanced accuracy, on cells not fitted, of trees that tell what a device can run.
 
-    Args:
-      features: [N, F] of all cells.
-
-    Returns:
-      `balanced_accuracy_N` after N cells, means over splits; `balanced_accuracy` after the most.
+    Takes features [N, F] of all cells. `balanced_accuracy_M` after M cells, means over splits;
+    `balanced_accuracy` after the most.
     """
     costs = load_table(CELLS, config.data_set, [config.executability or ""]).costs
     can_run = np.isfinite(costs[:, 0])
@@ -43,10 +41,7 @@ def fit_piecewise(
 ) -> tuple[Params, dict[str, Any]]:
     """Fits a cost that is infinite where the device cannot run an architecture.
 
-    Args:
-      features: [N, F].
-      costs: [N], infinite where the device cannot run an architecture, NaN where not measured.
-      train: architectures to fit; all, where fewer were measured.
+    Takes features [N, F] and costs [N], NaN where not measured; fits at most `train` of them.
 
     Returns:
       Params of `make_piecewise(predictor)`.
@@ -55,13 +50,18 @@ def fit_piecewise(
     """
     order = np.random.default_rng(0).permutation(len(features))
     fitted, tested = np.split(order[~np.isnan(costs[order])], [train])
-    both_parts = make_piecewise(predictor)
+    both_parts = _piecewise(predictor)
     params = both_parts.fit(0, features[fitted], costs[fitted])
     facts: dict[str, Any] = {"fitted": len(fitted)}
     if len(tested):
         found = compiled(both_parts.predict)(params, jnp.asarray(features[tested])).value
         facts |= _scores(costs[tested], np.asarray(found).astype(np.float64))
     return params, facts
+
+
+@functools.cache
+def _piecewise(predictor: Predictor) -> Predictor:
+    return make_piecewise(predictor)  # one for all costs, whose predictions share a program
 
 
 def _scores(costs: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

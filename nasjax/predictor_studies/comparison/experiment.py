@@ -15,9 +15,9 @@ from nasjax.devices import measurements
 from nasjax.predictor_studies import experiment, methods
 from nasjax.predictor_studies.comparison import analysis, executability, fits, timing
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
-from nasjax.predictor_studies.comparison.fits import Measured
 from nasjax.predictor_studies.experiment import FITS, Experiment, Job, json_job
 from nasjax.predictor_studies.methods import Method
+from nasjax.predictor_studies.sources import Measured
 from nasjax.predictors import saved
 from nasjax.predictors.saved import Saved
 from nasjax.reports.render import Picture
@@ -53,9 +53,7 @@ class Comparison(Experiment):
 
     def check_measurements(self) -> None:
         train, fewest = self.config.train, int(np.isfinite(self.measured.costs).sum(0).min())
-        allowed = (
-            f"below {fewest}, the networks that were measured and can be run, for all of costs"
-        )
+        allowed = f"below {fewest}, the networks that were measured and can run, for all of costs"
         check(train < fewest, "comparison.train", train, allowed)
 
     def all_jobs(self) -> list[Job]:
@@ -73,9 +71,9 @@ class Comparison(Experiment):
             for seed, train, cost, label in dict.fromkeys((*table, *curve))
         ]
         if config.executability is not None:
-            jobs.append(json_job("executability.json", self._executability))
+            jobs.append(json_job("executability.json", self._measure_executability))
         if config.in_jit is not None:
-            jobs.append(json_job("in_jit.json", self._in_jit))
+            jobs.append(json_job("in_jit.json", self._time))
         for cost in config.costs if config.save is not None else ():
             page = experiment.saved_page(_saved_name(cost))
             jobs.append(Job(f"saved {cost}", (page,), functools.partial(self._save, cost)))
@@ -91,10 +89,10 @@ class Comparison(Experiment):
             files.write_npz(analysis.predictions_path(directory, label, cost), predictions)
         return {"label": label, "cost": cost, "seed": seed, "train": train, **scores}
 
-    def _executability(self, directory: pathlib.Path) -> dict[str, Any]:
+    def _measure_executability(self, directory: pathlib.Path) -> dict[str, Any]:
         return executability.measure(self.config, self.measured.features)
 
-    def _in_jit(self, directory: pathlib.Path) -> dict[str, Any]:
+    def _time(self, directory: pathlib.Path) -> dict[str, Any]:
         predictor = self.methods[self.config.in_jit or ""].predictor
         return timing.measure(self.config, predictor, self.measured)
 
@@ -105,7 +103,7 @@ class Comparison(Experiment):
             method.predictor, self.measured.features, costs, config.save_train
         )
         facts = {"data_set": config.data_set, "cost": cost, **facts}
-        name, names = _saved_name(cost), self.measured.feature_names
+        name, names = _saved_name(cost), self.space.feature_names
         predictor = Saved(method.name, method.settings, name, names, params, facts)
         experiment.save(directory, name, predictor)
 
@@ -122,7 +120,7 @@ class Comparison(Experiment):
         if self.config.save is not None:
             paths = experiment.saved_paths(directory)
             found["saved"] = {
-                cost: {"path": str(path), **_saved_scores(path)}
+                cost: {"path": path, **_saved_scores(path)}
                 for cost in self.config.costs
                 if (path := paths.get(_saved_name(cost)))
             }
@@ -152,6 +150,6 @@ def _saved_name(cost: str) -> str:
     return cost.rpartition("/")[2]
 
 
-def _saved_scores(path: pathlib.Path) -> dict[str, float]:
-    facts = saved.load(path).facts
+def _saved_scores(path: str) -> dict[str, float]:
+    facts = saved.load(pathlib.Path(path)).facts
     return {name: value for name, value in facts.items() if name in ("r2", "balanced_accuracy")}

@@ -4,7 +4,7 @@ import pathlib
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ import numpy as np
 from nasjax.data.tables import load_table
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
 from nasjax.predictor_studies.experiment import compiled
-from nasjax.predictor_studies.sources import read_folder
+from nasjax.predictor_studies.sources import Measured, read_folder
 from nasjax.predictors import scores
 from nasjax.predictors.features import features_of
 from nasjax.predictors.predictor import Predictor
@@ -22,35 +22,13 @@ from nasjax.spaces.slots import SlotSpace
 _REPEATS = 5  # of a call that is timed
 
 
-class Measured(NamedTuple):
-    """All N architectures of a space, or those of a folder of measurements.
-
-    Attributes:
-      features: [N, F] float32.
-      feature_names: [F].
-      costs: [N, targets] float32, infinite where the device cannot run an architecture, NaN where
-        it was not measured.
-    """
-
-    features: np.ndarray
-    feature_names: tuple[str, ...]
-    costs: np.ndarray
-
-
 def read_measured(config: ComparisonConfig, space: SlotSpace) -> Measured:
-    """Reads the table of cells or, where the config names one, the folder of measurements.
-
-    Raises:
-      UserError: data set or costs are unknown; see `sources.read_folder`.
-    """
+    """Reads the table of cells or, where the config names one, the folder of measurements."""
     if config.folder is None:
         table = load_table(CELLS, config.data_set, config.costs)
         architectures = table.ops.astype(np.int32)[..., None] + 1
-        features = features_of(space, architectures, config.data_set)
-        return Measured(features, space.feature_names, table.costs)
-    folder = pathlib.Path(config.folder)
-    features, costs = read_folder(folder, space, config.data_set, config.costs)
-    return Measured(features, space.feature_names, costs)
+        return Measured(features_of(space, architectures, config.data_set), table.costs)
+    return read_folder(pathlib.Path(config.folder), space, config.data_set, config.costs)
 
 
 def split(costs: np.ndarray, train: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from nasjax.build import TableParts, assemble_table
 from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
-from nasjax.predictor_studies.comparison.fits import Measured, seconds, split
+from nasjax.predictor_studies.comparison.fits import seconds, split
+from nasjax.predictor_studies.sources import Measured
 from nasjax.predictors.predictor import Params, Predictor
 from nasjax.studies.compiled import Searches
 from nasjax.types import Evaluator, Outcome, Proposal

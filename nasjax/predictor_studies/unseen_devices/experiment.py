@@ -80,12 +80,7 @@ class SplitConfig:
         return section
 
     def load(self) -> tuple[Source, tuple[str, ...]]:
-        """The networks, and the names of the costs on new devices.
-
-        Raises:
-          UserError: the source has no such cost; the folder is missing, damaged or of other
-            networks.
-        """
+        """The networks, and the names of the costs on new devices; see `sources`."""
         source = load(self.source, (*self.known, *self.new))
         if self.folder is None:
             return source, self.new
@@ -198,9 +193,8 @@ class UnseenDevices(Experiment):
     def analyse(self, directory: pathlib.Path) -> dict[str, Any]:
         """See `analysis.analyse`; and `saved` {name: path} of the predictors for searches."""
         rows = [row for fit in experiment.read_fits(directory) for row in fit["rows"]]
-        found = analysis.analyse(rows, self.config.main)
-        paths = experiment.saved_paths(directory)
-        return {**found, "saved": {name: str(path) for name, path in paths.items()}}
+        saved = experiment.saved_paths(directory)
+        return {**analysis.analyse(rows, self.config.main), "saved": saved}
 
     def pictures(self, directory: pathlib.Path, found: Mapping[str, Any]) -> list[Picture]:
         """One picture: rank correlation by samples, for every split and method."""

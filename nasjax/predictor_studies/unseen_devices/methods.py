@@ -35,13 +35,11 @@ class KnownDevices(NamedTuple):
     """The known devices of a split, fitted once for all new ones.
 
     Attributes:
-      method: that each of them was fitted with, by this seed.
+      method, seed: each of them was fitted with.
       config: of the transfer to new devices.
-      source: all N networks.
-      costs: names of the costs on the known devices.
+      source: all N networks; costs: names of those on known devices.
       fitted: [M] rows of the source that they were fitted on.
-      prepared: see `transfer.prepare`.
-      design: [N, D], see `transfer.design`.
+      prepared: see `transfer.prepare`; design: [N, D], see `transfer.design`.
     """
 
     method: Predictor
