@@ -102,7 +102,7 @@ def read_fits(directory: pathlib.Path) -> list[dict[str, Any]]:
     Raises:
       UserError: there are none yet, or a file is damaged.
     """
-    found = [_read_json(path) for path in sorted((directory / FITS).glob("*.json"))]
+    found = [read_json(path) for path in sorted((directory / FITS).glob("*.json"))]
     if not found:
         raise UserError(f"{directory} holds no finished fit yet")
     return found
@@ -111,16 +111,17 @@ def read_fits(directory: pathlib.Path) -> list[dict[str, Any]]:
 def read_measurement(directory: pathlib.Path, name: str) -> dict[str, Any]:
     """What `NAME.json` says; empty if its job is not done."""
     path = directory / f"{name}.json"
-    return _read_json(path) if path.exists() else _last_summary(directory).get(name, {})
+    return read_json(path) if path.exists() else _last_summary(directory).get(name, {})
 
 
 def _last_summary(directory: pathlib.Path) -> dict[str, Any]:
     # Studies that were finished before measurements were jobs kept their results only here.
     path = directory / SUMMARY
-    return _read_json(path) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a file of plain data; a UserError names it if it is damaged."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:

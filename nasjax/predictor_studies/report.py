@@ -1,13 +1,12 @@
 """Writes the report of an experiment on predictors, from the files of its jobs alone."""
 
-import json
 import pathlib
 import time
 
 from nasjax import files
 from nasjax.errors import UserError
 from nasjax.predictor_studies.config import EXPERIMENTS, read, read_config
-from nasjax.predictor_studies.experiment import SUMMARY, Experiment
+from nasjax.predictor_studies.experiment import SUMMARY, Experiment, read_json
 from nasjax.reports import render
 
 
@@ -21,11 +20,7 @@ def is_one(directory: pathlib.Path) -> bool:
 
 
 def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
-    """Writes the report of what is there; fits nothing and needs no measurements.
-
-    Raises:
-      UserError: nothing is there yet, a file is damaged or cannot be written.
-    """
+    """`write` for a directory with a config; fits nothing and needs no measurements."""
     return write(directory, read(directory))
 
 
@@ -37,11 +32,11 @@ def write(directory: pathlib.Path, experiment: Experiment) -> list[pathlib.Path]
     """
     found = experiment.analyse(directory)
     path = directory / "versions.json"  # what the files were made with, see `Workdir`
-    versions = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    versions = read_json(path) if path.exists() else {}
     written = {**versions, "written": time.strftime("%Y-%m-%d %H:%M")}
     pictures = experiment.pictures(directory, found)
     context = {
-        "name": directory.name,
+        "name": directory.resolve().name,
         "found": found,
         "about": {key: written[key] for key in ("commit", "written") if key in written},
         "pictures": {picture.name: picture for picture in pictures},

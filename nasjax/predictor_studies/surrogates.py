@@ -175,11 +175,9 @@ class Surrogates(Experiment):
         paths = experiment.saved_paths(directory)
         found = {}
         for column in self.config.accuracies:
+            both = (saved.load(pathlib.Path(paths[name])) for name in accuracy_names(column))
             search, reported = (
-                np.asarray(
-                    predict(saved.load(pathlib.Path(paths[name])).params, sample).value, float
-                )
-                for name in accuracy_names(column)
+                np.asarray(predict(one.params, sample).value, float) for one in both
             )
             found[column.removesuffix(_PERCENT)] = {
                 "kendall": round(scores.of(reported, search)["kendall"], 6),
