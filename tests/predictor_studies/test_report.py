@@ -7,11 +7,11 @@ import shutil
 
 import pytest
 
-from nasjax import registry
 from nasjax.devices import measurements
 from nasjax.errors import UserError
-from nasjax.predictor_studies import config, report, sources, surrogates
+from nasjax.predictor_studies import config, methods, report, sources, surrogates
 from nasjax.predictor_studies.comparison import fits
+from nasjax.predictor_studies.unseen_devices import experiment as unseen_devices
 from nasjax.predictors import piecewise, transfer
 from nasjax.predictors.predictor import Predictor
 
@@ -36,11 +36,13 @@ def refuse(*arguments, **settings):
 @pytest.fixture
 def nothing_to_fit(monkeypatch):
     """All that fits or reads measurements is refused."""
-    methods = {
-        name: (settings, lambda values, space: Predictor(refuse, refuse))
-        for name, (settings, _) in registry.PREDICTORS.items()
-    }
-    monkeypatch.setattr(registry, "PREDICTORS", methods)
+    parse = methods.parse_method
+
+    def parse_method(values, space):
+        return parse(values, space)._replace(predictor=Predictor(refuse, refuse))
+
+    for module in (methods, unseen_devices):
+        monkeypatch.setattr(module, "parse_method", parse_method)
     for module, name in [
         (piecewise, "fit_executability"),
         (transfer, "fit"),
