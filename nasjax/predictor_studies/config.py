@@ -1,4 +1,4 @@
-"""Which experiment on predictors a config describes."""
+"""Parses a config into the experiment on predictors that it describes."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""What all experiments on predictors are: jobs that leave files, and an analysis of the files.
+"""Experiments on predictors: jobs that leave files, and an analysis of these files.
 
     DIRECTORY/fits/NAME.json     scores of a fit
     DIRECTORY/saved/NAME/        a fitted predictor for searches, see `predictors/saved.py`
@@ -109,7 +109,7 @@ def read_fits(directory: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def read_measurement(directory: pathlib.Path, name: str) -> dict[str, Any]:
-    """What `NAME.json` says; empty if its job is not done."""
+    """Reads `NAME.json`; empty if its job is not done."""
     path = directory / f"{name}.json"
     return read_json(path) if path.exists() else _last_summary(directory).get(name, {})
 

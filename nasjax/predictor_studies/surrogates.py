@@ -109,7 +109,7 @@ class Surrogates(Experiment):
 
     @functools.cached_property
     def targets(self) -> dict[str, Target]:
-        """What is predicted, by name."""
+        """The predicted quantities, by the names of their surrogates."""
         return {target.name: target for target in _make_targets(self.config, self.measured)}
 
     @property

@@ -23,7 +23,7 @@ SPACE, NETWORKS = NasBenchMacro(), 120
 
 
 def milliseconds(features):
-    """What a network costs on the device of these tests: half a ms, a part for its size."""
+    """Latency on the device of these tests: half a ms and a part for the network's size."""
     return 0.5 + features[:, SPACE.feature_names.index("macs")].astype(np.float64) / 2e7
 
 

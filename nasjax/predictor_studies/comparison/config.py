@@ -12,7 +12,7 @@ CELLS = "nas_bench_201"  # the space whose table is read where there is no folde
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonConfig:
-    """What is measured, and what is fitted to it.
+    """The measurements, and the fits to them.
 
     Attributes:
       data_set: of the table, "cifar10"; its images and classes are those that networks are for.

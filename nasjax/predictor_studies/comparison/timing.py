@@ -19,7 +19,7 @@ _REPEATS = 3
 
 
 def measure(config: ComparisonConfig, predictor: Predictor, measured: Measured) -> dict[str, float]:
-    """How long predictions take inside a program.
+    """Times predictions inside a program.
 
     Returns:
       `seconds_NxT`: all N architectures on all T targets.
