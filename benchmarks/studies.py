@@ -15,7 +15,7 @@ from benchmarks.machine import seconds
 from configs.studies import settings
 from nasjax import build
 from nasjax.spaces.slots import SlotSpace
-from nasjax.studies import compiled
+from nasjax.studies import simulate
 
 SEEDS, BUDGET, PLAIN_SECONDS = 500, 300, 2.0
 SPACE, DATA_SET = "nas_bench_201", "cifar10"
@@ -88,7 +88,7 @@ def _measure(
     """
     sections = {"space": {"name": SPACE}, "evaluator": {"data_set": DATA_SET}}
     made = build.assemble_table({"reward": {"name": "accuracy"}, **sections, **parts}, budget)
-    found = compiled.run_seeds(made, np.arange(seeds), budget)
+    found = simulate.run_seeds(made, np.arange(seeds), budget)
     accuracies = made.rows.search_accuracy
     plain_best, plain_seconds = _plain(functools.partial(plain, accuracies.tolist(), made.space))
     return Speed(

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from nasjax.errors import UserError
 from nasjax.run_report import plots, report
-from nasjax.studies import summary
+from nasjax.studies import report as studies
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without block characters
     try:
-        if summary.is_study(arguments.workdir):
-            print("\n".join(f"wrote     {path}" for path in summary.write_again(arguments.workdir)))
+        if studies.is_one(arguments.workdir):
+            print("\n".join(f"wrote     {path}" for path in studies.write_again(arguments.workdir)))
             return 0
         written = [report.write_report(arguments.workdir, arguments.output)]
         if arguments.picture:

@@ -10,6 +10,7 @@ give each its --share (0/4 to 3/4) and copy their folders parts/ into one direct
 
 import os
 import pathlib
+from collections.abc import Sequence
 
 import jax
 from absl import flags, logging
@@ -20,7 +21,7 @@ from launch import command_line
 from nasjax import compile_cache
 from nasjax.errors import UserError
 from nasjax.runs.workdir import Workdir
-from nasjax.studies import config, run, summary
+from nasjax.studies import config, problem, report, run
 
 CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -49,33 +50,29 @@ def main() -> None:
     directory = pathlib.Path(DIRECTORY.value)
     workdir = Workdir(directory, study.resolved, flag="directory")
     try:
-        make(directory, study)
+        arms = problem.make_arms(study)
+        make(directory, study, arms)
     except command_line.Interrupted:
         command_line.end(
             f"stopped; finished parts are kept in {directory}, the same command goes on",
             command_line.INTERRUPTED,
         )
-    print("\n".join(f"wrote     {path}" for path in summary.write(directory, study)))
+    print("\n".join(f"wrote     {path}" for path in report.write(directory, study, arms)))
     workdir.close()
 
 
-def make(directory: pathlib.Path, study: config.Study) -> None:
+def make(directory: pathlib.Path, study: config.Study, arms: Sequence[problem.Arm]) -> None:
     """Runs the missing parts of this machine's share."""
     index, count = _share(SHARE.value)
-    jobs = run.missing(directory, study, index, count)
-    runner = run.Runner(directory)
-    total = sum(job.cell.budget * len(job.seeds) for job in jobs)
+    jobs = run.missing(directory, study.config, arms, index, count)
+    total = sum(job.queries for job in jobs)
     with tqdm(total=total, unit="query", unit_scale=True, dynamic_ncols=True) as bar:
-        for job in jobs:
-            bar.set_description(job.cell.name)
-            before = bar.n
-            size = len(job.seeds)
 
-            def show(queries: int, before: float = before, size: int = size) -> None:
-                bar.update(before + queries * size - bar.n)
+        def show(arm: str, queries: int) -> None:
+            bar.set_description(arm, refresh=False)
+            bar.update(queries)
 
-            runner.run(job, show)
-            bar.update(before + job.cell.budget * size - bar.n)
+        run.run(directory, study.config, jobs, show)
 
 
 def _share(text: str) -> tuple[int, int]:

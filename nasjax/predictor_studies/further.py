@@ -17,7 +17,7 @@ from nasjax.predictors.piecewise import ExecutabilityConfig, make_piecewise
 from nasjax.predictors.predictor import Params, Predictor
 from nasjax.predictors.saved import Saved
 from nasjax.runs.workdir import versions
-from nasjax.studies.compiled import Searches
+from nasjax.studies.simulate import Searches
 from nasjax.types import Evaluator, Outcome, Proposal
 
 SAVED = "saved"

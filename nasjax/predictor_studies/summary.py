@@ -12,7 +12,7 @@ from nasjax.predictor_studies import fits
 from nasjax.predictor_studies.config import PredictorStudy
 from nasjax.reports import figures
 from nasjax.reports.figures import BLUE, PAPER
-from nasjax.studies.plots import COLOURS
+from nasjax.studies.figures import COLOURS
 
 SIMULATED = ("eyeriss", "fpga")  # computed by formulas, where others were measured
 _MOST_POINTS = 3_000  # of a response plot

@@ -12,7 +12,7 @@ from nasjax.predictor_studies import fits
 from nasjax.predictor_studies.unseen import METHODS, UnseenStudy
 from nasjax.reports import figures
 from nasjax.reports.figures import PAPER
-from nasjax.studies.plots import COLOURS
+from nasjax.studies.figures import COLOURS
 
 PICTURE = "unseen_devices.png"
 
