@@ -80,19 +80,17 @@ def summarize(
     rows: list[dict[str, Any]] = []
     ratios: list[dict[str, Any]] = []
     for group, members in grouped(results).items():
-        compared = _compare(members, reference)
-        rows_of_group = [
-            _summary(result) | tests for result, tests in zip(members, compared, strict=True)
-        ]
+        columns = [_compare(members, reference)]
         if group.constraint is not None:
             medians = medians_to_goal(members)
-            times = compare_medians(medians, reference)
-            rows_of_group = [
-                row | _under_constraint(result) | ratio
-                for row, result, ratio in zip(rows_of_group, members, times, strict=True)
-            ]
+            columns = [[_under_constraint(result) for result in members], *columns]
+            columns.append(compare_medians(medians, reference))
             ratios += [_named(group) | pair for pair in ratios_of_pairs(medians)]
-        rows += rows_of_group
+        for result, *further in zip(members, *columns, strict=True):
+            row = _summary(result)
+            for some in further:
+                row |= some
+            rows.append(row)
     frame = pd.DataFrame(rows)
     for name in (name for name in frame if name.startswith(FACT)):
         # as objects: where some results lack a fact, the others' integers stay integers
