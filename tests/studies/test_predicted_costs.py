@@ -87,7 +87,7 @@ def made(latency, tmp_path_factory):
 
 
 def test_quantiles_and_answers_are_of_what_is_predicted(made, latency):
-    directory, study, arms = made
+    directory, _, arms = made
     (costs,) = load_table("nas_bench_macro", "cifar10", ("network/macs_m",)).costs.T
     wanted = milliseconds(1e6 * costs.astype(np.float64), 10.0)
     assert np.ptp(wanted) > 2

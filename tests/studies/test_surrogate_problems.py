@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nasjax.studies.aggregate import aggregates
-from nasjax.studies.cell import ENDED, NO_ROW
-from nasjax.studies.picks import picks
-from nasjax.studies.statistics import chance_of_any, expected_best
-from tests.studies.small_results import constrained, frame
 
 from nasjax import registry
 from nasjax.errors import UserError
 from nasjax.evaluation.surrogate import SAMPLED, drawn_from
-from nasjax.studies import compiled, config, parts, run, sampled, summary
+from nasjax.studies import config, problem, report, results, run, shards, simulate
+from nasjax.studies.analysis.recommendations import recommendations
+from nasjax.studies.analysis.statistics import chance_of_any, expected_best
+from nasjax.studies.problem import make_arms
+from nasjax.studies.simulate import ENDED, NO_ROW
 from nasjax.types import Proposal
+from tests.studies.small_results import constrained, frame
 from tests.surrogates import Sums, by_hand, keep, keep_all
 from tests.witness import asked_by_the_host_loop
 
@@ -158,13 +158,13 @@ def test_a_pick_is_told_in_words(whole):
 
 
 def test_the_report_says_what_stands_for_a_table(whole):
-    _, directory, study = whole
-    summary.write(directory, study)
+    directory, study, arms = whole
+    report.write(directory, study, arms)
     page = (directory / "report.html").read_text()
     assert "3,486,784,401 networks" in page and f"{SAMPLED:,} random networks" in page
     first = json.loads((directory / "study.json").read_text())["aggregates"]
-    (directory / summary.CONFIG).write_text(json.dumps(study.resolved))
-    summary.write_again(directory)
+    (directory / report.CONFIG).write_text(json.dumps(study.resolved))
+    report.write_again(directory)
     assert first == json.loads((directory / "study.json").read_text())["aggregates"]
 
 

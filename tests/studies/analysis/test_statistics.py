@@ -4,11 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from nasjax.studies.simulate import ENDED, NO_ROW
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from nasjax.studies.analysis import statistics
+from nasjax.studies.simulate import ENDED, NO_ROW
 
 NAN, INF = np.nan, np.inf
 
