@@ -206,7 +206,8 @@ def _summary(result: Result) -> dict[str, Any]:
 def _under_constraint(result: Result) -> dict[str, Any]:
     """The further columns of a result with a constraint."""
     problem, rows = result.problem, incumbents(result)
-    assert problem.constraint is not None and problem.costs is not None
+    assert problem.constraint is not None
+    assert problem.costs is not None and problem.max_cost is not None
     final, found = result.final[result.final >= 0], rows[rows >= 0]
     known = int(np.isfinite(problem.search_accuracy[problem.drawn]).sum())
     feasible = int(np.isfinite(problem.eligible_accuracy[problem.drawn]).sum())
