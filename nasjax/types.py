@@ -16,6 +16,10 @@ import flax.struct
 import jax
 import numpy as np
 
+# A learner that made fewer updates is marked untrained: its results are no evidence for or against
+# its learning.
+UNTRAINED_BELOW_UPDATES = 100
+
 State = Any  # a pytree
 Metrics = Mapping[str, jax.Array]
 

@@ -15,7 +15,7 @@ import nasjax
 from nasjax import build, loop, registry
 from nasjax.contracts import check_controller, check_evaluator, check_space
 from nasjax.errors import UserError
-from nasjax.studies import compiled
+from nasjax.studies import simulate
 from tests.contracts.outside import CLIMBER, SLOTS, WORDS, WORTH
 from tests.witness import asked_by_the_host_loop
 
@@ -154,7 +154,7 @@ def test_a_space_and_a_controller_from_outside_are_searched_by_name(tmp_path):
 def test_they_are_asked_the_same_in_one_program():
     sections = {key: OUTSIDE[key] for key in ("space", "controller", "evaluator", "reward")}
     made = build.assemble_table(sections, 30)
-    found = compiled.run_seeds(made, np.arange(4), 30)
+    found = simulate.run_seeds(made, np.arange(4), 30)
     index = jax.jit(made.space.index)
     for seed in (0, 3):
         asked = asked_by_the_host_loop(made, seed, 30)

@@ -11,7 +11,7 @@ from nasjax.predictor_studies.comparison.config import CELLS, ComparisonConfig
 from nasjax.predictor_studies.comparison.fits import seconds, split
 from nasjax.predictor_studies.sources import Measured
 from nasjax.predictors.predictor import Params, Predictor
-from nasjax.studies.compiled import Searches
+from nasjax.studies.simulate import Searches
 from nasjax.types import Evaluator, Outcome, Proposal
 
 _SEEDS, _QUERIES = 500, 100  # of the search that predictions are timed in

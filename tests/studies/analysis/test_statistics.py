@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from nasjax.studies import statistics
-from nasjax.studies.cell import ENDED, NO_ROW
+from nasjax.studies.analysis import statistics
+from nasjax.studies.simulate import ENDED, NO_ROW
 
 NAN, INF = np.nan, np.inf
 
@@ -286,7 +286,7 @@ def test_what_lies_beyond_the_budget_bounds_the_ratio() -> None:
     assert known.least == known.most == 3 and known.high == INF
 
 
-def test_resamples_of_two_cells_are_independent() -> None:
+def test_resamples_of_two_results_are_independent() -> None:
     values = np.arange(101.0) + 1
     a, b = (statistics.medians(values, 1000, stream=i, resamples=2000).most[1:] for i in (0, 1))
     assert abs(np.corrcoef(a, b)[0, 1]) < 0.1  # 4.5 deviations of 1 / sqrt(2000)

@@ -1,4 +1,4 @@
-"""What a study says about its searches: pure functions on arrays, one entry per seed.
+"""Statistics over a study's seeds: pure functions on arrays, one entry per seed.
 
 Inter-quartile means with bootstrap intervals follow Agarwal et al., "Deep reinforcement learning
 at the edge of the statistical precipice" (2021); corrected p-values follow Holm (1979). Seeds that
@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from nasjax.studies.cell import NO_ROW
+from nasjax.studies.simulate import NO_ROW
 
 RESAMPLES = 5000
 CONFIDENCE = 0.95
 # Resampling concerns numbers that are already measured, so it has one fixed seed: a report is a
-# function of its cells.
+# function of its results.
 BOOTSTRAP_SEED = 0
 
 
@@ -77,7 +77,7 @@ def queries_to_reach(queries: np.ndarray, search_accuracy: np.ndarray, target: f
 
 
 def distinct_rows(queries: np.ndarray) -> np.ndarray:
-    """How many different rows of the table each seed asked for: [N, T] int -> [N] int."""
+    """The number of different rows that each seed asked for: [N, T] int -> [N] int."""
     ordered = np.sort(queries, axis=1)
     new = np.diff(ordered, axis=1, prepend=NO_ROW) != 0
     return (new & (ordered >= 0)).sum(1)
@@ -134,9 +134,9 @@ def mean_band(curves: np.ndarray, *, resamples: int = RESAMPLES) -> tuple[np.nda
     return low, high
 
 
-@functools.lru_cache(maxsize=1)  # every cell of a study draws the same
+@functools.lru_cache(maxsize=1)  # the curves of a report resample the same seeds
 def _drawn(seeds: int, resamples: int) -> np.ndarray:
-    """How often each seed is in each resample, [resamples, seeds]."""
+    """The number of times that each resample has each seed, [resamples, seeds]."""
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     return rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
 
@@ -149,7 +149,7 @@ def _tails() -> tuple[float, float]:
 
 
 class Medians(NamedTuple):
-    """A median of censored values and those of bootstrap resamples, each as its bounds.
+    """A median of censored values and the medians of bootstrap resamples, each as its bounds.
 
     What is censored lies above the budget: `least` has it there, `most` without bound. They are
     equal where the median is known.
@@ -258,8 +258,8 @@ def expected_best(values: np.ndarray, n: int, worthless: int = 0) -> float:
     sum_i v_(i) [(i / N)^n - ((i - 1) / N)^n] over the N values in ascending order: the bracket is
     the chance that v_(i) is the greatest drawn. Missing values (NaN) are never drawn.
 
-    worthless: so many further values are drawn as often, and are no answer. Then the mean is that
-    given that any other was drawn: with w of them the bracket is [((w + i) / (w + N))^n -
+    worthless: the number of further values that are drawn as often and never count. The mean is
+    then that given that any other was drawn: with w of them the bracket is [((w + i) / (w + N))^n -
     ((w + i - 1) / (w + N))^n] / [1 - (w / (w + N))^n]. NaN where there is no value.
     """
     known = np.sort(values[np.isfinite(values)])

@@ -13,9 +13,9 @@ from nasjax import build
 from nasjax.controllers.proposals import propose_whole
 from nasjax.errors import UserError
 from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.studies import compiled
-from nasjax.studies.cell import ENDED, NO_ROW
-from nasjax.studies.statistics import expected_best
+from nasjax.studies import simulate
+from nasjax.studies.analysis.statistics import expected_best
+from nasjax.studies.simulate import ENDED, NO_ROW
 from nasjax.types import INVALID, OK, VALIDATE, Controller, Evaluator, Outcome, Phase
 from tests.witness import asked_by_the_host_loop
 
@@ -62,7 +62,7 @@ def parts(table=TABLES[0], budget=100, controller=None, **evaluator):
 def random_bests(table):
     """[seeds, queries] of the search signal that 500 seeds of random search have asked for."""
     made = parts(table)
-    found = compiled.run_seeds(made, np.arange(500), budget=100)
+    found = simulate.run_seeds(made, np.arange(500), budget=100)
     return made.rows.search_accuracy, made.rows.search_accuracy[found.queries]
 
 
@@ -95,12 +95,12 @@ SEEDS = np.array([5, 3, 4])  # of which two devices take two each, one of them a
 def learned():
     """A learner, and what the seeds found in one program that steps them together."""
     made = parts(controller=TRL_HPO, budget=70)
-    return made, compiled.run_seeds(made, SEEDS, budget=70)
+    return made, simulate.run_seeds(made, SEEDS, budget=70)
 
 
 def test_the_program_reports_what_the_host_loop_asks_for_in_its_order():
     made = parts(budget=70)
-    found = compiled.run_seeds(made, SEEDS, budget=70)
+    found = simulate.run_seeds(made, SEEDS, budget=70)
     rows, _ = rows_of_the_host_loop(made, 3, 70)
     assert found.queries.shape == (3, 70)
     np.testing.assert_array_equal(found.queries[1], rows)
@@ -118,34 +118,34 @@ def test_the_program_reports_a_learner_as_the_host_loop_does():
 
 def test_how_many_devices_and_seeds_run_together_changes_no_query():
     made = parts()
-    together = compiled.run_seeds(made, np.arange(5), budget=30)
-    alone = compiled.run_seeds(made, np.array([4]), budget=30)
+    together = simulate.run_seeds(made, np.arange(5), budget=30)
+    alone = simulate.run_seeds(made, np.array([4]), budget=30)
     np.testing.assert_array_equal(together.queries[4], alone.queries[0])
 
 
 def test_searches_that_take_turns_ask_for_the_same(monkeypatch):
     made, together = learned()
-    monkeypatch.setattr(compiled, "_STEPPED_BYTES", 0)
-    one_by_one = compiled.run_seeds(made, SEEDS, budget=70)
+    monkeypatch.setattr(simulate, "_STEPPED_BYTES", 0)
+    one_by_one = simulate.run_seeds(made, SEEDS, budget=70)
     np.testing.assert_array_equal(one_by_one.queries[:, :40], together.queries[:, :40])
 
 
 def test_masked_rows_are_closed_up_and_what_ended_early_says_so():
     row = np.array([[3, ENDED, 4, ENDED, NO_ROW], [ENDED, ENDED, ENDED, 7, ENDED]])
-    nothing = compiled.Asked(row, np.full_like(row, ENDED), np.zeros_like(row))
-    np.testing.assert_array_equal(compiled.within(nothing, 2)[0], [[3, 4], [7, ENDED]])
-    np.testing.assert_array_equal(compiled.within(nothing, 6)[0][0], [3, 4, -1, -2, -2, -2])
+    nothing = simulate.Asked(row, np.full_like(row, ENDED), np.zeros_like(row))
+    np.testing.assert_array_equal(simulate.within(nothing, 2)[0], [[3, 4], [7, ENDED]])
+    np.testing.assert_array_equal(simulate.within(nothing, 6)[0][0], [3, 4, -1, -2, -2, -2])
 
 
 def test_nothing_counts_that_came_after_the_budgets_last_query():
-    asked = compiled.Asked(
+    asked = simulate.Asked(
         row=np.array([[3, ENDED, 4, 5, ENDED], [3, 4, ENDED, ENDED, 5], [ENDED] * 5]),
         validated=np.array(
             [[ENDED, 7, ENDED, ENDED, 8], [ENDED] * 5, [ENDED, 9, 6, NO_ROW, ENDED]]
         ),
         updates=np.array([[0, 1, 1, 2, 3], [0, 1, 1, 1, 2], [1, 2, 3, 4, 5]]),
     )
-    queries, updates, final = compiled.within(asked, 2)
+    queries, updates, final = simulate.within(asked, 2)
     np.testing.assert_array_equal(queries, [[3, 4], [3, 4], [ENDED, ENDED]])
     # The second query of the first search is its third row; the third search never spends anything.
     np.testing.assert_array_equal(updates, [1, 1, 5])
@@ -215,9 +215,9 @@ def test_a_script_is_reported_as_it_was_written(
     monkeypatch, rounds, queries, updates, final, seeds, at_once
 ):
     """Two devices step their seeds together, or in turns; part of the state has no elements."""
-    monkeypatch.setattr(compiled, "_seeds_at_once", lambda controller, share: at_once)
+    monkeypatch.setattr(simulate, "_seeds_at_once", lambda controller, share: at_once)
     calls = iter(range(20))  # more, and it does not end
-    found = compiled.Searches(scripted(rounds), seeds, budget=7).run(
+    found = simulate.Searches(scripted(rounds), seeds, budget=7).run(
         np.arange(seeds), lambda queries: next(calls)
     )
     np.testing.assert_array_equal(found.queries, [queries] * seeds)

@@ -11,7 +11,9 @@ from nasjax.errors import UserError
 from nasjax.predictors import saved
 from nasjax.predictors.saved import Saved
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
-from nasjax.studies import answers, config, run, summary
+from nasjax.studies import config, report, results, run
+from nasjax.studies.analysis.incumbents import incumbents
+from nasjax.studies.problem import make_arms
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
@@ -69,7 +71,7 @@ def test_the_limited_one_of_several_predictors_is_seen_first_and_alone_before_th
     asked["evaluator"]["predicted"] = (first, second)
     study = config.parse(asked)
     assert config.parse(study.resolved) == study and study.config.digest
-    seen = {cell.limit.cost: cell.sections["evaluator"] for cell in study.cells}
+    seen = {arm.problem.constraint.cost: arm.problem.evaluator for arm in study.arms}
     assert (seen[second]["costs"], seen[second]["predicted"]) == ((), (second, first))
     macs = seen["network/macs_m"]
     assert (macs["costs"], macs["predicted"]) == (("network/macs_m",), (first, second))
@@ -79,33 +81,32 @@ def test_the_limited_one_of_several_predictors_is_seen_first_and_alone_before_th
 def made(latency, tmp_path_factory):
     directory = tmp_path_factory.mktemp("study")
     study = config.parse(plain(latency, measures=(latency, "network/macs_m")))
-    runner = run.Runner(directory)
-    for job in run.missing(directory, study):
-        runner.run(job)
-    return directory, study
+    arms = make_arms(study)
+    run.run(directory, study.config, run.missing(directory, study.config, arms))
+    return directory, study, arms
 
 
 def test_quantiles_and_answers_are_of_what_is_predicted(made, latency):
-    directory, study = made
+    directory, _, arms = made
     (costs,) = load_table("nas_bench_macro", "cifar10", ("network/macs_m",)).costs.T
     wanted = milliseconds(1e6 * costs.astype(np.float64), 10.0)
     assert np.ptp(wanted) > 2
-    for cell, _ in run.cells(directory, study):
-        limit = cell.constraint
-        np.testing.assert_allclose(limit.costs, wanted, rtol=1e-4)
-        assert limit.target == pytest.approx(np.quantile(wanted, 0.25), rel=1e-4)
-        assert limit.is_predicted and limit.seen is None
-        found = answers.answers(cell)
-        assert limit.is_kept[found[found >= 0]].all()
-        np.testing.assert_array_equal(cell.measures[latency], limit.costs)
-        np.testing.assert_array_equal(cell.measures["network/macs_m"], costs)
-    rows = run.assemble_cell(study.cells[1]).rows  # counted in targets
-    np.testing.assert_allclose(rows.costs[:, 0] * limit.target, limit.costs, rtol=1e-6)
+    for result in results.read(directory, arms):
+        problem = result.problem
+        np.testing.assert_allclose(problem.costs, wanted, rtol=1e-4)
+        assert problem.max_cost == pytest.approx(np.quantile(wanted, 0.25), rel=1e-4)
+        assert problem.is_predicted and problem.observed_costs is None
+        found = incumbents(result)
+        assert problem.is_kept[found[found >= 0]].all()
+        np.testing.assert_array_equal(problem.measures[latency], problem.costs)
+        np.testing.assert_array_equal(problem.measures["network/macs_m"], costs)
+    counted = arms[1].made.rows.costs[:, 0] * arms[1].problem.max_cost
+    np.testing.assert_allclose(counted, arms[1].problem.costs, rtol=1e-6)
 
 
 def test_the_report_says_that_the_cost_is_predicted(made, latency):
-    directory, study = made
-    summary.write(directory, study)
+    directory, study, arms = made
+    report.write(directory, study, arms)
     words = f"{latency} is what a saved predictor says of the table's architectures"
     assert words in (directory / "report.html").read_text().replace("&#x27;", "'")
     rows = json.loads((directory / "study.json").read_text())["aggregates"]
@@ -118,29 +119,28 @@ def test_what_controllers_see_instead_is_still_another_cost(latency, tmp_path):
     asked = plain(latency)
     misled = predictor(tmp_path / "other", 3.0)
     asked["controllers"]["evolution"]["predicted"] = (misled,)
-    told, other = config.parse(asked).cells
-    assert not told.sees_predicted and other.sees_predicted
-    assert other.sections["evaluator"]["predicted"] == (misled,)
-    assert run.constraint_of(other).target == run.constraint_of(told).target
+    told, other = make_arms(config.parse(asked))
+    assert told.problem.observed_costs is None and other.problem.observed_costs is not None
+    assert other.config.problem.evaluator["predicted"] == (misled,)
+    assert other.problem.max_cost == told.problem.max_cost
 
 
 def test_a_predictor_fitted_anew_is_read_anew(tmp_path):
     asked = plain(predictor(tmp_path / "latency_ms", 2.0))
-    for parts in asked["controllers"].values():
-        parts["predicted"] = (predictor(tmp_path / "other", 3.0),)
+    for setting in asked["controllers"].values():
+        setting["predicted"] = (predictor(tmp_path / "other", 3.0),)
     study = config.parse(asked)
-    before = run.constraint_of(study.cells[0])
+    before = make_arms(study)[0].problem
     predictor(tmp_path / "latency_ms", 20.0)
-    assert run.constraint_of(study.cells[0]).target > before.target
+    assert make_arms(study)[0].problem.max_cost > before.max_cost
     assert config.parse(asked).config.digest != study.config.digest
 
 
 def test_the_config_of_this_machine_is_a_study(latency, tmp_path, monkeypatch):
     asked = autocomet_macro_device.get_config()
     asked.study.costs = asked.evaluator.predicted = (latency,)
-    cells = config.parse(asked.to_dict()).cells
-    assert len(cells) == 3 * len(asked.controllers)
-    run.assemble_cell(cells[0])
+    study = config.parse(asked.to_dict())
+    assert len(make_arms(study)) == 3 * len(asked.controllers)
     monkeypatch.chdir(tmp_path)  # where nothing was fitted
     with pytest.raises(UserError, match="predictors/macro/saved/latency_ms: No such file"):
         config.parse(autocomet_macro_device.get_config().to_dict())
@@ -158,5 +158,5 @@ def test_a_mistake_ends_in_one_line(latency, changed, message):
     asked = plain(latency)
     asked["evaluator"] |= changed
     with pytest.raises(UserError, match=message) as caught:
-        run.constraint_of(config.parse(asked).cells[0])
+        make_arms(config.parse(asked))
     assert "\n" not in str(caught.value)
