@@ -100,7 +100,8 @@ def test_every_exception_is_one():
 
 
 def test_what_names_a_member_is_seen():
-    text = 'a = "trl_hpo"\nb = config["name"] == "table"\nc = {"name": "accuracy"}\nd = x == "accuracy"\n'
+    text = 'a = "trl_hpo"\nb = config["name"] == "table"\nc = {"name": "accuracy"}\n'
+    text += 'd = key == "accuracy"\n'
     found = [(1, "trl_hpo"), (2, "table"), (3, "accuracy")]
     assert sorted(named(ast.parse(text))) == found
 
