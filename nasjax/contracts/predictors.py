@@ -17,7 +17,6 @@ def measurements(count: int, seed: int = 0, missing: float = 0.0) -> tuple[np.nd
     rng = np.random.default_rng(seed)
     features = rng.integers(0, 4, (count, 5)).astype(np.float32)
     values = 1 + features @ [1.0, 2.0, 0.5, 0.0, 1.0] * (1 + 0.3 * features[:, 3])
-    features[rng.random(features.shape) < missing] = np.nan
     return features, values
 
 

@@ -1,4 +1,4 @@
-"""What every predictor must do, and what each computes against its library."""
+"""What each predictor computes, against its library; tests/contracts has what all must do."""
 
 import dataclasses
 import functools
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nasjax.contracts.predictors import measurements
 from nasjax.errors import UserError
 from nasjax.predictors import scaling
 from nasjax.predictors.bag_of_boosted_mlps import (
@@ -35,51 +36,9 @@ PREDICTORS = {
 }
 
 
-def measurements(count, seed=0, missing=0.0):
-    """A cost that is a sum of layers' costs, times a factor: between 1 and about 30."""
-    rng = np.random.default_rng(seed)
-    features = rng.integers(0, 4, (count, 5)).astype(np.float32)
-    values = 1 + features @ [1.0, 2.0, 0.5, 0.0, 1.0] * (1 + 0.3 * features[:, 3])
-    features[rng.random(features.shape) < missing] = np.nan
-    return features, values
-
-
 @functools.cache
-def fitted(name, missing=0.0):
-    return PREDICTORS[name].fit(0, *measurements(300, missing=missing))
-
-
-@pytest.fixture(params=sorted(PREDICTORS))
-def name(request):
-    return request.param
-
-
-def test_most_of_the_variance_of_unseen_rows_is_explained(name):
-    features, values = measurements(500, seed=1)
-    found = jax.jit(PREDICTORS[name].predict)(fitted(name), features)
-    residual = np.mean((np.asarray(found.value) - values) ** 2)
-    assert residual < 0.1 * values.var()
-    assert (np.asarray(found.spread) >= 0).all()
-
-
-def test_the_same_seed_fits_the_same(name):
-    again = PREDICTORS[name].fit(0, *measurements(300))
-    jax.tree.map(np.testing.assert_array_equal, again, fitted(name))
-
-
-def test_rows_are_predicted_as_each_alone_and_under_vmap(name):
-    features, _ = measurements(6, seed=2)
-    predict = functools.partial(PREDICTORS[name].predict, fitted(name))
-    together = jax.jit(predict)(features).value
-    alone = jax.jit(jax.vmap(predict))(features[:, None]).value[:, 0]
-    np.testing.assert_allclose(alone, together, rtol=1e-5)
-
-
-def test_missing_features_are_no_obstacle():
-    features, values = measurements(300, seed=1, missing=0.1)
-    params = fitted("bag_of_boosted_trees", missing=0.1)
-    found = jax.jit(PREDICTORS["bag_of_boosted_trees"].predict)(params, features)
-    assert np.mean((np.asarray(found.value) - values) ** 2) < 0.5 * values.var()
+def fitted(name):
+    return PREDICTORS[name].fit(0, *measurements(300))
 
 
 def test_a_member_is_its_form_of_xgboosts_trees():
