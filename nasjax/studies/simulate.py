@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from nasjax import files, search
+from nasjax import files, loop
 from nasjax.build import Search
 from nasjax.types import VALIDATE, Controller, Outcome, Proposal, SearchState
 
@@ -250,7 +250,7 @@ def _seeds_at_once(controller: Controller, share: int) -> int:
 
 
 def _begin(made: Search, seed: jax.Array) -> SearchState:
-    return search.init(made.controller, made.space, jax.random.key(seed))
+    return loop.init(made.controller, made.space, jax.random.key(seed))
 
 
 def _go_on(
@@ -273,7 +273,7 @@ def _go_on(
             high=high,
         )
 
-    state, asked = search.run_compiled(
+    state, asked = loop.run_compiled(
         controller=made.controller,
         evaluator=made.evaluator_of(rows),
         reward=made.reward,
