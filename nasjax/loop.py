@@ -182,7 +182,7 @@ def run_compiled(
       UserError: the evaluator is not pure.
     """
     if not evaluator.pure:
-        raise UserError("a compiled search needs a pure evaluator: a table or a landscape")
+        raise UserError("a compiled search needs a pure evaluator: a table or surrogates")
     seed_key = stream(root_key, "evaluate")
 
     def exchange(phase: Phase, state: SearchState, _: None) -> tuple[SearchState, Any]:

@@ -175,7 +175,7 @@ class Evaluator(NamedTuple):
 
     evaluate: (seed_key, Proposal) -> Outcome. A row's numbers depend on its architecture and the
       seed key alone: not on other rows, its position or earlier evaluations.
-    pure: True if `evaluate` may be traced (tables, landscapes).
+    pure: True if `evaluate` may be traced (tables, surrogates).
     provenance: (architecture [L, F]) -> the origin of its last result (source, seconds, ...), for
       the records only; nothing learned may depend on it.
     cost_names: [S] names of the outcomes' costs, the unit at the end.

@@ -9,12 +9,12 @@ import pytest
 from nasjax import loop
 from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
 from nasjax.errors import UserError
-from nasjax.evaluation.landscape import make_landscape
 from nasjax.evaluation.table import Rows, TableConfig, make_table
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
 from nasjax.spaces.slots import SlotSpace
-from nasjax.spaces.unit_box import UnitBox
 from nasjax.types import PROPOSE, Evaluator, Proposal
+from tests.oracles.landscape import make_landscape
+from tests.oracles.unit_box import UnitBox
 from tests.witness import Witness
 
 SPACE = UnitBox(num_layers=2, action_size=2, levels=10)

@@ -7,11 +7,11 @@ import pytest
 from nasjax import registry
 from nasjax.contracts import check_evaluator
 from nasjax.evaluation import surrogate
-from nasjax.evaluation.landscape import make_landscape
 from nasjax.evaluation.table import TableConfig, make_table
 from nasjax.evaluation.trained.evaluator import TrainedEvaluator
-from nasjax.spaces.unit_box import UnitBox
 from tests.evaluation.trained import test_evaluator as tiny
+from tests.oracles.landscape import make_landscape
+from tests.oracles.unit_box import UnitBox
 from tests.surrogates import Sums, keep_all
 
 MEMBERS = ("surrogate", "table", "trained")

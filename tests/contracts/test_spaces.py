@@ -9,7 +9,7 @@ import pytest
 from nasjax import registry
 from nasjax.contracts import check_space
 from nasjax.spaces.slots import SlotSpace
-from nasjax.spaces.unit_box import UnitBox
+from tests.oracles.unit_box import UnitBox
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

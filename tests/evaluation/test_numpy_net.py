@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tests.evaluation import numpy_net
-from tests.evaluation.numpy_net import Array, Layer, Params
+from tests.oracles import numpy_net
+from tests.oracles.numpy_net import Array, Layer, Params
 
 # Every rule in one place: strides, overlapping and padded pools, a pool after a pool, no bias.
 MIXED: list[Layer] = [

@@ -12,7 +12,7 @@ from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.mnasnet import MnasNet
 from nasjax.spaces.nas_bench_201 import NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
-from nasjax.spaces.unit_box import UnitBox
+from tests.oracles.unit_box import UnitBox
 from tests.run_report.small_run import (
     CONFIG,
     CONV,

@@ -11,9 +11,9 @@ from numpy.testing import assert_array_equal
 
 from nasjax.errors import UserError
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
-from tests.evaluation import numpy_net
-from tests.evaluation.numpy_net import Layer
-from tests.spaces.chain_rows import CONV32, FC64, POOL, row, rows
+from tests.oracles import numpy_net
+from tests.oracles.chain_rows import CONV32, FC64, POOL, row, rows
+from tests.oracles.numpy_net import Layer
 
 SPACE = LayerChain((28, 28, 1), 10)
 OBLONG = LayerChain((20, 11, 3), 7)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
-from tests.evaluation.numpy_net import ACTIVATIONS, Layer
-from tests.spaces.chain_rows import CONV32, FC64, POOL, layer, row, rows
+from tests.oracles.chain_rows import CONV32, FC64, POOL, layer, row, rows
+from tests.oracles.numpy_net import ACTIVATIONS, Layer
 
 DECODE = {
     "table1": jax.jit(LayerChain((28, 28, 1), 10, LayerChainConfig(decode="table1")).decode),

@@ -7,7 +7,7 @@ import pytest
 
 from nasjax.spaces import parsed
 from nasjax.spaces.layer_chain import LayerChain
-from tests.spaces.chain_rows import rows
+from tests.oracles.chain_rows import rows
 
 SMALL = LayerChain((28, 28, 1), 10)
 # Here volumes and products exceed 2^31.

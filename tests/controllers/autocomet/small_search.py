@@ -12,7 +12,7 @@ from nasjax.controllers.autocomet.controller import make_autocomet
 from nasjax.spaces import parsed
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import GROW, INFEASIBLE, OK, Costs, Outcome, Proposal
-from tests.controllers.autocomet.numpy_tree import Tree
+from tests.oracles.numpy_tree import Tree
 
 COSTS = Costs(("device/latency_ms", "network/params_m"), (4.0, 0.5))
 TARGET_MS = 5.0

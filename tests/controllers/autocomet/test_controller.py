@@ -12,7 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from nasjax.controllers.autocomet import networks
 from nasjax.types import GROW, VALIDATE
-from tests.controllers.autocomet.numpy_autocomet import value
 from tests.controllers.autocomet.small_search import (
     COSTS,
     OFFSETS,
@@ -27,6 +26,7 @@ from tests.controllers.autocomet.small_search import (
     prefix_of,
     proposal_of,
 )
+from tests.oracles.numpy_autocomet import value
 
 DRAWS = 4000  # keys
 EPSILON = (0.5, 1.5)

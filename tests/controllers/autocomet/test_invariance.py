@@ -14,8 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.types import OK, Costs, Outcome
-from tests.controllers.autocomet.numpy_autocomet import value
-from tests.controllers.autocomet.numpy_tree import Tree
 from tests.controllers.autocomet.small_search import (
     Chained,
     features,
@@ -24,6 +22,8 @@ from tests.controllers.autocomet.small_search import (
     prefix_of,
     proposal_of,
 )
+from tests.oracles.numpy_autocomet import value
+from tests.oracles.numpy_tree import Tree
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from nasjax.controllers import replay
-from tests.controllers.autocomet import numpy_autocomet
-from tests.controllers.autocomet.numpy_autocomet import Episode, Reference, Settings, each, value
 from tests.controllers.autocomet.small_search import (
     COSTS,
     OFFSETS,
@@ -24,6 +22,8 @@ from tests.controllers.autocomet.small_search import (
     params_of,
     proposal_of,
 )
+from tests.oracles import numpy_autocomet
+from tests.oracles.numpy_autocomet import Episode, Reference, Settings, each, value
 
 LATENCY, PARAMS = COSTS.names
 QUERIES, C, THRESHOLD, REWARD = 40, 8, 0.02, 0.7

@@ -21,8 +21,8 @@ from nasjax.controllers.trl_hpo.ddpg import (
 )
 from nasjax.controllers.trl_hpo.imr import Imr
 from nasjax.controllers.trl_hpo.networks import Net
-from tests.controllers.trl_hpo import numpy_ddpg
-from tests.controllers.trl_hpo.numpy_ddpg import (
+from tests.oracles import numpy_ddpg
+from tests.oracles.numpy_ddpg import (
     ActorState,
     Array,
     Backup,

@@ -14,11 +14,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from nasjax import loop
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
-from nasjax.evaluation.landscape import make_landscape
 from nasjax.evaluation.trained.programs import OLDER_EMITTERS
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
-from nasjax.spaces.unit_box import UnitBox
 from nasjax.types import VALIDATE
+from tests.oracles.landscape import make_landscape
+from tests.oracles.unit_box import UnitBox
 
 SEEDS, ROUNDS, PERFORMANCE_SIZE = 20, 40, 4
 SPACE = UnitBox(num_layers=6, action_size=4)

@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose
 
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.networks import Net, make_actor, make_critic
-from tests.controllers.trl_hpo import numpy_transformer
-from tests.controllers.trl_hpo.numpy_transformer import Array
+from tests.oracles import numpy_transformer
+from tests.oracles.numpy_transformer import Array
 
 LAYERS, ACTION, CONFIG = 6, 4, TrlHpoConfig()
 

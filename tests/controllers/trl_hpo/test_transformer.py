@@ -12,8 +12,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nasjax.controllers.trl_hpo.transformer import Transformer, sinusoidal_positions
-from tests.controllers.trl_hpo import numpy_transformer
-from tests.controllers.trl_hpo.numpy_transformer import Array, Projections
+from tests.oracles import numpy_transformer
+from tests.oracles.numpy_transformer import Array, Projections
 
 LENGTH, WIDTH, HEADS, BLOCKS, OUTPUTS = 5, 12, 3, 2, 7
 KEYS = 20  # one number for all tests of dropout: one program

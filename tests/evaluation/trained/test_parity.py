@@ -12,7 +12,7 @@ import pytest
 from nasjax.evaluation.trained import network, training
 from nasjax.evaluation.trained.programs import OLDER_EMITTERS
 from nasjax.spaces.layer_chain import ACTIVATIONS, LayerChain
-from tests.evaluation import numpy_net
+from tests.oracles import numpy_net
 
 SHAPE, CLASSES, BATCH = (12, 12, 2), 10, 16
 SPACE = LayerChain(SHAPE, CLASSES)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.evaluation.numpy_net import ACTIVATIONS, Layer
+from tests.oracles.numpy_net import ACTIVATIONS, Layer
 
 CONV32, POOL, FC64 = ("conv", 32, 3, 1), ("pool", 2, 2, 0), ("fc", 64, True, "relu")
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from nasjax.spaces.unit_box import UnitBox
 from nasjax.types import INVALID, OK, Evaluator, Outcome, Proposal
+from tests.oracles.unit_box import UnitBox
 
 
 def make_landscape(
