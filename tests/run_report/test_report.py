@@ -53,7 +53,7 @@ def test_the_test_accuracy_is_shown_only_once_the_final_test_was_made(run) -> No
 def test_a_test_of_another_architecture_says_of_which(run) -> None:
     other = {"architecture": text_of([CONV]), "test_accuracy": 0.9}
     make_run(run, twelve_rows(), final_test=other)
-    assert "test accuracy: 90.00 % (from the table; of conv 16 k3 s1)" in markdown(run)
+    assert "test accuracy: 90.00 % (of the table; of conv 16 k3 s1)" in markdown(run)
 
 
 @pytest.mark.parametrize(("updates", "times"), [(99, 3), (100, 0)])
