@@ -153,8 +153,9 @@ def _picture(rows: pd.DataFrame) -> Picture:
         figure, (counts, against) = figures.canvas(7.2, 2.7, columns=2, panels=2)
         counts.hist(rows["value"], bins=min(30, max(5, len(rows) // 4)), color=BLUE)
         counts.set(xlabel="latency, ms", ylabel="networks")
-        x, lines = rows["macs"] / 1e6, {"fmt": ".", "markersize": 3, "linewidth": 0.8}
-        against.errorbar(x, rows["value"], yerr=rows["spread"], color=BLUE, **lines)
+        millions = rows["macs"] / 1e6
+        lines: dict[str, Any] = {"fmt": ".", "markersize": 3, "linewidth": 0.8}
+        against.errorbar(millions, rows["value"], yerr=rows["spread"], color=BLUE, **lines)
         against.set(xlabel="multiply-adds, millions an image", ylabel="latency, ms")
         return figure
 
