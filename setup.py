@@ -49,8 +49,8 @@ BASE = [
     "xgboost-cpu>=3.1,<4; sys_platform != 'darwin'",
     "xgboost>=3.1,<4; sys_platform == 'darwin'",
 ]
-NVML = "nvidia-ml-py>=12,<14"  # power and clock of a GPU, for profiles of it
 IMBALANCED = "imbalanced-learn>=0.14.2,<0.15"
+NVML = "nvidia-ml-py>=12,<14"  # power and clock of a GPU, for profiles of it
 DOCS = ["mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1.0,<2"]
 
 EXTRAS = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from nasjax import build, config_files
 from nasjax.spaces.slots import SlotSpace
-from nasjax.studies import compiled
+from nasjax.studies import simulate
 
 from . import plain_search
 from .machine import seconds
@@ -89,7 +89,7 @@ def _measure(
     """
     sections = {"space": {"name": SPACE}, "evaluator": {"data_set": DATA_SET}}
     made = build.assemble_table({"reward": {"name": "accuracy"}, **sections, **parts}, budget)
-    found = compiled.run_seeds(made, np.arange(seeds), budget)
+    found = simulate.run_seeds(made, np.arange(seeds), budget)
     accuracies = made.rows.search_accuracy
     plain_best, plain_seconds = _plain(functools.partial(plain, accuracies.tolist(), made.space))
     return Speed(

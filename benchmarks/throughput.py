@@ -179,7 +179,7 @@ def _programs(
 ) -> list[Callable[[], Any]]:
     """One program that trains a lane over all steps of `order`, for IN_FLIGHT candidates."""
     shape, classes = space.input_shape, space.num_classes
-    plan, traits = network.plan_of(space.from_layers(layers), shape[2])
+    plan, traits = network.make_plan(space.from_layers(layers), shape[2])
     count = network.num_params(plan, shape, classes)
     validation = (images[None, :1], labels[None, :1])
     data = training.DeviceData(*map(jnp.asarray, (images, labels, *validation, order)))

@@ -5,7 +5,7 @@
     nasjax predictor --config=predictors/profiled_device --directory=... \\
         --config.splits.profiled.folder=measurements/my_laptop
 
-Every fit is kept as soon as it is made: whatever stops it, the same command goes on.
+Every fit is kept as soon as it is there: whatever stops it, the same command goes on.
 """
 
 import pathlib
@@ -13,8 +13,9 @@ import pathlib
 from absl import flags, logging
 
 from nasjax import compile_cache, files
-from nasjax.predictor_studies import kinds
+from nasjax.predictor_studies import config, experiment, report
 from nasjax.progress import Progress
+from nasjax.reports import render
 from nasjax.runs.workdir import Workdir
 
 from . import command_line
@@ -30,18 +31,19 @@ def run(given: Given) -> None:
     """Checks the config, makes what is missing, sums up."""
     logging.set_verbosity(logging.WARNING)
     compile_cache.use(given.cache_dir / "xla")
-    study = kinds.parse(given.config)
+    study = config.parse(given.config)
     workdir = Workdir(given.directory, study.resolved, flag="directory")
-    jobs = study.missing(given.directory)
-    with Progress(len(jobs), "fits") as progress:
+    jobs = study.jobs(given.directory)
+    with Progress(len(jobs), "jobs") as progress:
         for job in jobs:
-            progress.describe(" ".join(str(part).rpartition("/")[2] for part in job))
-            study.make(given.directory, job)
+            progress.describe(job.name)
+            job.run(given.directory)
             progress.update()
-    page, report, written = kinds.write(given.directory, study)
+    written = report.write(given.directory, study)
     if given.own.json:
-        written.append(files.write_json(pathlib.Path(given.own.json), page))
-    print(report)
+        figures = (given.directory / experiment.SUMMARY).read_text(encoding="utf-8")
+        written.append(files.write_text(pathlib.Path(given.own.json), figures))
+    print((given.directory / render.MARKDOWN).read_text(encoding="utf-8"))
     print("\n".join(f"wrote     {path}" for path in written))
     workdir.close()
 

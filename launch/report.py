@@ -15,9 +15,11 @@ from typing import NamedTuple
 from absl import flags
 
 from nasjax.errors import UserError
+from nasjax.predictor_studies import report as predictor_studies
+from nasjax.profiling import report as profiles
 from nasjax.run_report import report
 from nasjax.run_report.summary_text import summary_text
-from nasjax.studies import summary as studies
+from nasjax.studies import report as studies
 
 from . import command_line
 from .flags import Command, Given
@@ -35,7 +37,11 @@ class Kind(NamedTuple):
 
 
 # A directory that is none of these holds a search.
-KINDS = (Kind(studies.is_study, studies.write_again),)
+KINDS = (
+    Kind(studies.is_one, studies.write_again),
+    Kind(predictor_studies.is_one, predictor_studies.write_again),
+    Kind(profiles.is_one, profiles.write_again),
+)
 
 
 def define(own: flags.FlagValues) -> None:

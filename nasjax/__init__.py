@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "nasjax.api": ("SearchResult", "StudyResult", "load_config", "search", "study"),
     "nasjax.build": ("Search", "assemble", "parse"),
+    "nasjax.controllers.proposals": ("propose_whole",),
     "nasjax.entries": (
         "ControllerEntry",
         "EvaluatorEntry",

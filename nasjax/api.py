@@ -23,8 +23,8 @@ from nasjax.runs.observer import Keeper
 from nasjax.runs.summary import write_summary
 from nasjax.runs.workdir import Workdir
 from nasjax.studies import config as study_config
-from nasjax.studies import run
-from nasjax.studies import summary as study_summary
+from nasjax.studies import problem, run
+from nasjax.studies import report as study_report
 from nasjax.types import Exchange, SearchState
 
 
@@ -272,24 +272,17 @@ def study(
     path = pathlib.Path(directory)
     opened = Workdir(path, parsed.resolved, flag="directory")
     try:
-        jobs, runner = run.missing(path, parsed, *share), run.Runner(path)
-        total = sum(job.cell.budget * len(job.seeds) for job in jobs)
-        with Progress(total, "queries", shown=progress) as bar:
-            for job in jobs:
-                _run_job(runner, job, bar)
-        files = tuple(map(pathlib.Path, study_summary.write(path, parsed)))
+        arms = problem.make_arms(parsed)
+        jobs = run.missing(path, parsed.config, arms, *share)
+        with Progress(sum(job.queries for job in jobs), "queries", shown=progress) as bar:
+
+            def show(arm: str, queries: int) -> None:
+                bar.describe(arm)
+                bar.update(queries)
+
+            run.run(path, parsed.config, jobs, show)
+        files = tuple(study_report.write(path, parsed, arms))
     finally:
         opened.close()
     aggregates = json.loads((path / "study.json").read_text())["aggregates"]
     return StudyResult(path, files, aggregates)
-
-
-def _run_job(runner: run.Runner, job: run.Job, bar: Progress) -> None:
-    bar.describe(job.cell.name)
-    before, seeds = bar.count, len(job.seeds)
-
-    def show(queries: int) -> None:
-        bar.update(before + queries * seeds - bar.count)
-
-    runner.run(job, show)
-    show(job.cell.budget)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nasjax.config import check, parse_section, unknown
 from nasjax.data.datasets import DataConfig, load_search, load_test
-from nasjax.entries import Request
+from nasjax.entries import EvaluatorEntry, Request
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows, TestFn
@@ -95,9 +95,10 @@ def parse(config: Mapping[str, Any]) -> Settings:
         raise UserError(f"config.seed={seed!r}; it must be a whole number from 0 to 2**32 - 1")
     members = {}
     for key in MEMBERS:
-        if key == "evaluator" and fitting is not None:
-            _check_evaluator(config[key], fitting, name)
-        members[key] = parse_member(key, config[key])
+        section = config[key]
+        if key == "evaluator" and isinstance(section, Mapping) and "name" in section:
+            section = {**section, "name": _the_evaluator(section["name"], fitting, name)}
+        members[key] = parse_member(key, section)
     return Settings(
         seed=seed,
         data=parse_section(DataConfig, config["data"], "data") if trains else None,
@@ -107,11 +108,13 @@ def parse(config: Mapping[str, Any]) -> Settings:
     )
 
 
-def _check_evaluator(section: Any, fitting: Any, space: Any) -> None:
-    given = section.get("name") if isinstance(section, Mapping) else None
-    if given is not None:
-        allowed = f"{fitting.name!r}, for space.name={space!r}"
-        check(find("evaluator", given) is fitting, "evaluator.name", given, allowed)
+def _the_evaluator(given: Any, fitting: EvaluatorEntry | None, space: Any) -> Any:
+    """The evaluator that the space has, which `given` must mean."""
+    if fitting is None or given == fitting.name:
+        return fitting or given
+    allowed = f"{fitting.name!r}, for space.name={space!r}"
+    check(find("evaluator", given) is fitting, "evaluator.name", given, allowed)
+    return fitting
 
 
 def assemble(

@@ -1,7 +1,7 @@
-"""Programs on disk, so that no start compiles or even traces what an earlier one did.
+"""Keeps programs on disk, so that no process compiles or traces what an earlier process did.
 
-JAX keeps compiled programs by their StableHLO. `lower` keeps the StableHLO itself by what the
-caller says it depends on: for a small candidate, tracing takes longer than loading its program.
+JAX keeps compiled programs under their StableHLO. `lower` keeps the StableHLO itself under a key
+from the caller: for a small candidate, tracing takes longer than loading its program.
 """
 
 import functools
@@ -16,11 +16,13 @@ from collections.abc import Callable, Hashable, Sequence
 import jax
 from jax import export
 
+from nasjax.files import digest
+
 _DIGEST = hashlib.sha256().digest_size
 
 
 def use(directory: pathlib.Path) -> None:
-    """Keeps every program compiled from here on, however small or quickly compiled."""
+    """Keeps every program compiled from now on in a directory, however small or fast to compile."""
     jax.config.update("jax_compilation_cache_dir", str(directory))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -32,20 +34,20 @@ def lower(
     key: Hashable,
     custom_calls: Sequence[str] = (),
 ) -> jax.stages.Lowered:
-    """`jax.jit(function).lower(*arguments)`, traced only if no start before has.
+    """`jax.jit(function).lower(*arguments)`, traced only if no earlier process did.
 
     Args:
-      function: pure, of arrays.
-      arguments: whose shapes and types are part of the key already.
-      key: all else that the function depends on, with a `repr` that tells it, but for the sources
-        of nasjax, the versions of JAX and Optax and the platform.
-      custom_calls: targets of `jax.ffi` that it may call, registered.
+      function: a pure function of arrays.
+      arguments: its arguments; their shapes and types are part of the key already.
+      key: everything else that the function depends on, told apart by its `repr`. The sources of
+        nasjax, the versions of JAX and Optax and the platform are included already.
+      custom_calls: registered targets of `jax.ffi` that the function may call.
     """
     directory = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if directory is None:
         return jax.jit(function).lower(*arguments)
     shapes = [(leaf.shape, str(leaf.dtype)) for leaf in arguments]
-    name = hashlib.sha256(repr((_surroundings(), shapes, key)).encode()).hexdigest()
+    name = digest(repr((_surroundings(), shapes, key)).encode())
     path = pathlib.Path(directory) / "lowered" / name
     exported = _read(path)
     if exported is None:
@@ -57,28 +59,30 @@ def lower(
 
 @functools.cache
 def _surroundings() -> tuple[str, ...]:
-    """What every function depends on."""
-    sources = hashlib.sha256()
-    for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
-        sources.update(path.read_bytes())
+    """The dependencies of every function: sources, versions, platform."""
+    paths = sorted(pathlib.Path(__file__).parent.rglob("*.py"))
+    sources = digest(*(path.read_bytes() for path in paths))
     versions = [importlib.metadata.version(name) for name in ("jax", "jaxlib", "optax")]
-    return (sources.hexdigest(), *versions, jax.default_backend())
+    return (sources, *versions, jax.default_backend())
 
 
 def _read(path: pathlib.Path) -> export.Exported | None:
-    """What `_write` kept; None if there is none or it is damaged."""
+    """The program that `_write` kept; None if it is missing or damaged."""
     try:
         content = path.read_bytes()
     except OSError:
         return None
-    digest, serialized = content[:_DIGEST], content[_DIGEST:]
-    if hashlib.sha256(serialized).digest() != digest:
+    expected, serialized = content[:_DIGEST], content[_DIGEST:]
+    if hashlib.sha256(serialized).digest() != expected:
         return None
     return export.deserialize(bytearray(serialized))
 
 
 def _write(path: pathlib.Path, serialized: bytearray) -> None:
-    """Puts it there whole or not at all; without it the next start takes longer, no more."""
+    """Writes a program whole or not at all. Failure costs the next process time, nothing more.
+
+    Several processes may write the same program, so the partial file has a name of its own.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

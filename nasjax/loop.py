@@ -1,8 +1,8 @@
-"""The loop: propose, evaluate, reward, update. It owns no algorithm and keeps no state of its own.
+"""The search loop: propose, evaluate, reward, update. It has no algorithm and no state of its own.
 
 for every round
   for every phase of the controller, repeated
-    proposal      = phase.propose          what the controller asks for
+    proposal      = phase.propose          architectures from the controller
     outcome       = evaluator.evaluate     trained or looked up
     rewards       = reward
     state         = phase.update           the controller learns
@@ -49,7 +49,7 @@ class SearchConfig:
 
 
 def init(controller: Controller, space: Space, root_key: jax.Array) -> SearchState:
-    """The state of a search that has not begun."""
+    """The state of a search before its first round."""
     shape = (space.num_layers, space.layer_width)
     best = Best(accuracy=jnp.float32(0), architecture=jnp.zeros(shape, jnp.int32))
     zero = jnp.int32(0)
@@ -64,7 +64,7 @@ def init(controller: Controller, space: Space, root_key: jax.Array) -> SearchSta
 
 
 def propose(phase: Phase, root_key: jax.Array, state: SearchState) -> tuple[Proposal, SearchState]:
-    """First half of an exchange."""
+    """First half of an exchange: the controller's proposal."""
     key = stream(root_key, f"{phase.name}/propose", state.exchanges)
     proposal, controller = phase.propose(key, state.controller)
     return proposal, state.replace(controller=controller)
@@ -80,7 +80,7 @@ def absorb(
     *,
     max_cost: float | None = None,
 ) -> tuple[SearchState, jax.Array, Metrics]:
-    """Second half of an exchange: rewards [B], the controller's update, bests and counts."""
+    """Second half of an exchange: rewards [B], the controller's update, incumbents and counts."""
     rewards = reward(proposal, outcome)
     key = stream(root_key, f"{phase.name}/update", state.exchanges)
     controller, metrics = phase.update(key, state.controller, proposal, outcome, rewards)
@@ -97,7 +97,7 @@ def absorb(
 
 
 def is_eligible(proposal: Proposal, outcome: Outcome, max_cost: float | None) -> jax.Array:
-    """[B] bool: the row was asked for and measured, and costs no more than that."""
+    """Whether a row is unmasked and measured, and its first cost is at most max_cost; [B] bool."""
     measured = proposal.mask & outcome.ok
     return measured if max_cost is None else measured & (outcome.costs[:, 0] <= max_cost)
 
@@ -122,9 +122,10 @@ def run(
     config: SearchConfig,
     observer: Observer,
 ) -> SearchState:
-    """Searches from `state` until the budget or the controller's patience is over.
+    """Searches from `state` until the budget or the controller's patience is used up.
 
-    The host loop: any evaluator; proposing and updating are jitted, one program per phase each.
+    This is the host loop, for any evaluator. Proposing and updating are one jitted program each per
+    phase.
     """
     proposers = [jax.jit(functools.partial(propose, phase)) for phase in controller.round]
     absorbers = [
@@ -165,18 +166,17 @@ def run_compiled(
     rounds: int,
     keep: Callable[[SearchState, Proposal, Outcome], Any] = lambda *exchange: (),
 ) -> tuple[SearchState, tuple[Any, ...]]:
-    """So many rounds as a pure function, to be jitted and vmapped over (root_key, state).
+    """Searches for `rounds` rounds as a pure function, to jit and to vmap over (root_key, state).
 
-    The same exchanges as `run`; where a controller learns, XLA may order float sums otherwise in
-    the one program, and the last bits differ. A controller that has finished asks for nothing
+    The exchanges are those of `run`. Where a controller learns, XLA may order float sums otherwise
+    in the one program, so the last bits may differ. A controller that has finished proposes nothing
     more, but its rounds still count.
 
     Args:
-      keep: (state afterwards, proposal, outcome) -> what comes back of an exchange; by default
-        nothing.
+      keep: (state afterwards, proposal, outcome) -> values to return for an exchange.
 
     Returns:
-      The state, and what was kept: a tree for every phase, its leaves [rounds, repeats, ...].
+      The state, and the kept values: a tree per phase with leaves [rounds, repeats, ...].
 
     Raises:
       UserError: the evaluator is not pure.
@@ -195,14 +195,14 @@ def run_compiled(
         kept = []
         for phase in controller.round:
             repeated = functools.partial(exchange, phase)
-            state, of_phase = jax.lax.scan(repeated, state, length=phase.repeats)
-            kept.append(of_phase)
+            state, kept_of_phase = jax.lax.scan(repeated, state, length=phase.repeats)
+            kept.append(kept_of_phase)
         return state.replace(round=state.round + 1), tuple(kept)
 
     return jax.lax.scan(one_round, state, length=rounds)
 
 
 def is_over(controller: Controller, state: SearchState, config: SearchConfig) -> bool:
-    """Rounds or queries are used up, or the controller has finished."""
+    """Whether rounds or queries are used up, or the controller has finished."""
     spent = config.max_queries is not None and int(state.queries) >= config.max_queries
     return int(state.round) >= config.rounds or spent or bool(controller.finished(state.controller))

@@ -1,8 +1,8 @@
-"""Every random number of a run is a function of (seed, name, step).
+"""Streams of random numbers: every random number of a run is a function of (seed, name, step).
 
-A run creates one root key, `jax.random.key(seed)`. Whoever needs randomness derives it by name,
-so a resumed run draws what an uninterrupted one would have drawn, and a new consumer of
-randomness never shifts the numbers of another.
+A run creates one root key, `jax.random.key(seed)`, and every consumer derives its key by name. A
+resumed run therefore draws the same numbers as an uninterrupted one, and a new consumer never
+shifts the numbers of another.
 """
 
 import zlib
@@ -14,8 +14,8 @@ def stream(root_key: jax.Array, name: str, step: int | jax.Array = 0) -> jax.Arr
     """The key of the `step`-th draw of the stream called `name`.
 
     Args:
-      root_key: the run's typed key; it is not consumed and may be used for any number of streams.
-      name: e.g. "grow/propose"; two streams share numbers only if they share their name's CRC-32.
+      root_key: the run's typed key; it is not consumed and serves any number of streams.
+      name: e.g. "grow/propose"; streams share numbers only if their names share a CRC-32.
       step: a non-negative integer, traced or not.
     """
     named = jax.random.fold_in(root_key, zlib.crc32(name.encode()))

@@ -1,4 +1,4 @@
-"""What flows through a search: proposals, outcomes, and the four kinds of parts that pass them on.
+"""The types of a search: proposals, outcomes, and the interfaces of its four kinds of parts.
 
 Legend of dimension letters, used wherever an array is defined:
 
@@ -6,6 +6,7 @@ Legend of dimension letters, used wherever an array is defined:
     L  layers (slots) of an architecture           F  integers that encode one layer
     A  values of one action, each in [0, 1]        P  fixed validation batches
     S  costs per candidate (latency, energy, ...)  E  width of an embedded layer
+    K  options of a layer
 """
 
 from collections.abc import Callable, Mapping
@@ -15,19 +16,23 @@ import flax.struct
 import jax
 import numpy as np
 
+# A learner that made fewer updates is marked untrained: its results are no evidence for or against
+# its learning.
+UNTRAINED_BELOW_UPDATES = 100
+
 State = Any  # a pytree
 Metrics = Mapping[str, jax.Array]
 
-# Why a row is asked for. Validation rows are free of charge: they are not counted as queries.
+# The purpose of a row. Validation rows are free: they are not counted as queries.
 GROW, BACKUP, VALIDATE, PROPOSE = 0, 1, 2, 3
 PURPOSES = ("grow", "backup", "validate", "propose")
 
-# What became of a row: ordinary outcomes all, never exceptions. STOPPED: its training was given up
-# early as hopeless; what it had reached is its accuracy. INFEASIBLE: a cost is infinite, a device
-# cannot run it.
+# The status of a row; all are ordinary outcomes, never exceptions. STOPPED: its training was
+# stopped early as hopeless, and its accuracy is the one reached by then. INFEASIBLE: a cost is
+# infinite, because a device cannot run it.
 OK, INVALID, DIVERGED, OVER_MEMORY, STOPPED, INFEASIBLE = range(6)
 STATUSES = ("ok", "invalid", "diverged", "over_memory", "stopped", "infeasible")
-MEASURED = ("ok", "stopped")  # those that hold accuracies
+MEASURED = ("ok", "stopped")  # statuses with accuracies
 
 # A learner with fewer updates is marked as untrained: its results say nothing about its learning.
 UNTRAINED_BELOW_UPDATES = 100
@@ -50,13 +55,13 @@ class Proposal(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What was measured of a proposal's rows; accuracies of rows that are not ok are zeros.
+    """The measurements of a proposal's rows; accuracies of rows that are not ok are zeros.
 
     Attributes:
       accuracies: [B, P] float32 in [0, 1], on the fixed validation batches.
       accuracy: [B] float32 in [0, 1], on the whole search-validation split.
-      costs: [B, S] float32, in the units that the evaluator names; infinite where a device cannot
-        run it, zeros where it cannot be built.
+      costs: [B, S] float32, in the units that the evaluator names; infinite if a device cannot run
+        the architecture, zeros if it cannot be built.
       status: [B] int32, index of STATUSES.
     """
 
@@ -67,34 +72,34 @@ class Outcome(NamedTuple):
 
     @property
     def ok(self) -> jax.Array:
-        """[B] bool: the row was built, trained (if not to the end) and measured."""
+        """Whether a row was built, trained (perhaps not to the end) and measured, [B] bool."""
         return (self.status == OK) | (self.status == STOPPED)
 
 
 class Space(Protocol):
-    """What can be built. Methods on arrays are pure and may be traced."""
+    """The architectures that can be built. Methods on arrays are pure and may be traced."""
 
     @property
     def num_layers(self) -> int:
-        """L."""
+        """The largest number of layers, L."""
         ...
 
     @property
     def layer_width(self) -> int:
-        """F."""
+        """The integers that encode a layer, F."""
         ...
 
     @property
     def action_size(self) -> int:
-        """A."""
+        """The values of an action, A."""
         ...
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """[A] in [0, 1], [L, F], [] -> the layer [F] that the action adds to the prefix."""
+        """The layer [F] that an action [A] adds to a prefix [L, F] of `length` [] layers."""
         ...
 
     def is_valid(self, architecture: jax.Array) -> jax.Array:
-        """[L, F] -> [] bool: every layer fits the output of the one before."""
+        """Whether every layer fits the output of the layer before it, [L, F] -> [] bool."""
         ...
 
     def sample(self, key: jax.Array) -> jax.Array:
@@ -106,7 +111,7 @@ class Space(Protocol):
         ...
 
     def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
-        """Plain data for JSON, a dict a layer."""
+        """Plain data for JSON, one dict per layer."""
         ...
 
 
@@ -119,15 +124,15 @@ class MutableSpace(Space, Protocol):
 
 
 class DiscreteSpace(Space, Protocol):
-    """A space whose layers can be listed: K options, and ending as one more choice."""
+    """A space whose layers can be listed: K options, and to end as one more choice."""
 
     @property
     def options(self) -> np.ndarray:
-        """[K, F] int32, all layers there are."""
+        """All layers, [K, F] int32."""
         ...
 
     def allowed(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """[L, F], [] -> [K + 1] bool: which options may follow; the last: whether to end here."""
+        """The options that may follow a prefix [L, F], [K + 1] bool; the last: to end here."""
         ...
 
 
@@ -146,15 +151,15 @@ class Phase(NamedTuple):
 
 
 class Controller(NamedTuple):
-    """Who proposes and learns.
+    """A search method: it proposes architectures and learns from their rewards.
 
     init: (key) -> state
     round: the phases of one round (for TRL-HPO: one episode), in order.
-    finished: (state) -> [] bool, its own patience is over; a finished controller only proposes
+    finished: (state) -> [] bool, its own patience is used up; a finished controller proposes only
       masked rows.
-    num_updates: (state) -> [] int32, gradient steps (or table updates) made so far.
-    learns: False for one that never makes any.
-    params: (state) -> what it learns, by name: trees of arrays, to be counted.
+    num_updates: (state) -> [] int32, gradient steps (or table updates) so far.
+    learns: False for a controller without updates.
+    params: (state) -> its learned parameters by name, trees of arrays.
     """
 
     init: Callable[[jax.Array], State]
@@ -166,14 +171,14 @@ class Controller(NamedTuple):
 
 
 class Evaluator(NamedTuple):
-    """Who measures.
+    """A measurement of architectures, by training or from a table.
 
     evaluate: (seed_key, Proposal) -> Outcome. A row's numbers depend on its architecture and the
-      seed key alone: not on its mates, its position or what was evaluated before.
+      seed key alone: not on other rows, its position or earlier evaluations.
     pure: True if `evaluate` may be traced (tables, landscapes).
-    provenance: (architecture [L, F]) -> how its last result was come by (source, seconds, ...),
-      for the records only; nothing learned may depend on it.
-    cost_names: [S] of the outcomes' costs, the unit at the end.
+    provenance: (architecture [L, F]) -> the origin of its last result (source, seconds, ...), for
+      the records only; nothing learned may depend on it.
+    cost_names: [S] names of the outcomes' costs, the unit at the end.
     """
 
     evaluate: Callable[[jax.Array, Proposal], Outcome]
@@ -198,21 +203,21 @@ Reward = Callable[[Proposal, Outcome], jax.Array]
 
 
 class Best(flax.struct.PyTreeNode):
-    """The first architecture [L, F] to reach the highest accuracy []; zeros before any."""
+    """The first architecture [L, F] with the highest accuracy []; zeros before any."""
 
     accuracy: jax.Array
     architecture: jax.Array
 
 
 class SearchState(flax.struct.PyTreeNode):
-    """All that a search carries.
+    """The state of a search.
 
     Attributes:
-      controller: its state.
-      best: of all rows that may be the answer, see `SearchConfig.max_cost`; best_noise_free: of the
-        validation rows among them.
-      queries: [] int32, unmasked rows that are not validation, repeats and invalid ones included.
-      exchanges, round: [] int32, made so far.
+      controller: the controller's state.
+      best: the best feasible row, see `SearchConfig.max_cost`; best_noise_free: the best feasible
+        validation row.
+      queries: [] int32, unmasked rows other than validation, repeats and invalid ones included.
+      exchanges, round: [] int32, numbers so far.
     """
 
     controller: Any
@@ -237,10 +242,10 @@ class Exchange(NamedTuple):
 
 
 class Observer(Protocol):
-    """Who is told: records, checkpoints, progress. It cannot change the search."""
+    """An observer of a search: records, checkpoints, progress. It cannot change the search."""
 
     def on_exchange(self, exchange: Exchange) -> None:
-        """After every exchange."""
+        """Called after every exchange."""
 
     def on_round(self, state: SearchState) -> None:
-        """After every round."""
+        """Called after every round."""

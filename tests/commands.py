@@ -21,7 +21,7 @@ UNOPTIMISED = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
 _SERVER = """
 import json, os, runpy, sys, traceback
 import orbax.checkpoint, sklearn.datasets
-import nasjax.studies.run, nasjax.studies.summary
+import nasjax.studies.run, nasjax.studies.report
 
 def run(name, arguments, environment, folder):
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -27,8 +27,8 @@ HEADLESS = re.compile(
 # Packages that still have such docstrings. To be empty.
 STILL_HEADLESS: set[str] = {
     *("benchmarks", "launch", "nasjax/build.py", "nasjax/controllers", "nasjax/data"),
-    *("nasjax/devices", "nasjax/evaluation", "nasjax/known.py", "nasjax/predictor_studies"),
-    *("nasjax/predictors", "nasjax/profiling", "nasjax/registry.py", "nasjax/reports"),
+    *("nasjax/evaluation", "nasjax/known.py", "nasjax/predictor_studies"),
+    *("nasjax/predictors", "nasjax/registry.py", "nasjax/reports"),
     *("nasjax/rewards", "nasjax/run_report", "nasjax/runs", "nasjax/search.py"),
     *("nasjax/spaces", "nasjax/studies", "nasjax/types.py"),
 }
@@ -229,7 +229,7 @@ def test_the_commands_of_a_text_name_configs_that_exist() -> None:
 def test_every_link_of_a_text_leads_to_a_file_and_a_heading() -> None:
     broken = []
     for path in files():
-        if path.suffix != ".md":
+        if path.suffix != ".md" or "kept" in path.parts:  # what a command once wrote
             continue
         for link in LINK.findall(path.read_text(encoding="utf-8")):
             target, _, section = link.partition("#")

@@ -1,7 +1,6 @@
 """MetaQNN on digits: candidates are trained.
 
-    nasjax search --config=digits/metaqnn \\
-        --directory=runs/metaqnn
+    nasjax search --config=digits/metaqnn --directory=runs/metaqnn
 
 Space, training and data are those of configs/trl_hpo/digits.py; the budget is 320 queries. No run
 is recorded yet.

@@ -1,7 +1,6 @@
 """One agent per hyper-parameter, and a master, on digits with trained candidates.
 
-    nasjax search --config=digits/multi_agent \\
-        --directory=runs/multi_agent
+    nasjax search --config=digits/multi_agent --directory=runs/multi_agent
 
 Space, training and data are those of configs/trl_hpo/digits.py; the budget is 320 queries. No run
 is recorded yet.

@@ -1,7 +1,6 @@
 """Regularised evolution on digits: candidates are trained.
 
-    nasjax search --config=digits/regularized_evolution \\
-        --directory=runs/regularized_evolution
+    nasjax search --config=digits/regularized_evolution --directory=runs/regularized_evolution
 
 Space, training and data are those of configs/trl_hpo/digits.py; the budget is 320 queries. No run
 is recorded yet.

@@ -1,7 +1,6 @@
 """REINFORCE on digits: candidates are trained.
 
-    nasjax search --config=digits/reinforce \\
-        --directory=runs/reinforce
+    nasjax search --config=digits/reinforce --directory=runs/reinforce
 
 Space, training and data are those of configs/trl_hpo/digits.py; the budget is 320 queries. No run
 is recorded yet.

@@ -1,7 +1,6 @@
 """AUTOCoMET in MnasNet's space for ImageNet, at most 5.7 ms on a ZCU102: 300 queries.
 
-    nasjax predictor --config=predictors/accel_nasbench \\
-        --directory=predictors/accel_nasbench
+    nasjax predictor --config=predictors/accel_nasbench --directory=predictors/accel_nasbench
     nasjax search --config=mnasnet/autocomet --directory=runs/mnasnet
 
 The first command fits the surrogates that stand for training and measuring. The search sees the

@@ -4,7 +4,7 @@
 
 Expected (commit f2f42a3): with seed 0 a cell of 71.63 % test accuracy and 10.7 ms after 300
 queries, in half a minute on 2 CPU cores; of the cells within 12 ms, which are half of all cells, it
-has the second best validation accuracy, 71.10 %. `launch.study` runs many seeds at a time.
+has the second best validation accuracy, 71.10 %. `nasjax study` runs many seeds at a time.
 
 The latency was measured (HW-NAS-Bench); its median over the cells is 11.8 ms. Another device:
 

@@ -1,7 +1,6 @@
 """Regularised evolution on the table NAS-Bench-201, CIFAR-10: one search of 300 queries.
 
-    nasjax search --config=nas_bench_201/regularized_evolution \\
-        --directory=runs/evolution
+    nasjax search --config=nas_bench_201/regularized_evolution --directory=runs/evolution
 
 Expected: 94.2 % test accuracy in the mean over seeds (docs/results/studies.md; the table's best has
 94.37 %), in seconds.

@@ -3,7 +3,7 @@
     nasjax search --config=nas_bench_201/trl_hpo --directory=runs/table
 
 Expected: with seed 0 a cell of 93.76 % test accuracy (94.37 % is the table's best) after 20
-episodes, in half a minute on 2 CPU cores. `launch.study` runs many seeds at a time.
+episodes, in half a minute on 2 CPU cores. `nasjax study` runs many seeds at a time.
 
 All slots are filled: `min_gain` and `min_accuracy` are off, because a skip gains exactly 0.
 Learning starts after the first episode.

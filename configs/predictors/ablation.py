@@ -1,7 +1,6 @@
 """An ablation of the bag of boosted trees: its form, its size, its trees.
 
-    nasjax predictor --config=predictors/ablation \\
-        --directory=predictors/ablation
+    nasjax predictor --config=predictors/ablation --directory=predictors/ablation
 
 Data and splits are those of `table2.py`. Every row changes one setting of the bag; where it changes
 the number of rounds, the learning rate changes too, so that their product stays.

@@ -1,7 +1,6 @@
 """Surrogates of MnasNet's space: accuracy on ImageNet and six devices, from 5,138 networks.
 
-    nasjax predictor --config=predictors/accel_nasbench \\
-        --directory=predictors/accel_nasbench
+    nasjax predictor --config=predictors/accel_nasbench --directory=predictors/accel_nasbench
 
 Searches and studies in the space `mnasnet` read the fitted surrogates from
 predictors/accel_nasbench/saved/. `surrogates.seed` divides the networks of Accel-NASBench into two

@@ -1,7 +1,6 @@
 """Predicted costs on devices with few measurements or none, from devices with many.
 
-    nasjax predictor --config=predictors/unseen_devices \\
-        --directory=predictors/unseen_devices
+    nasjax predictor --config=predictors/unseen_devices --directory=predictors/unseen_devices
 
 Split `help` is that of HELP (Lee et al., 2021): nine settings of known devices, 900 cells of
 NAS-Bench-201 measured on each, six new devices; `help_validation` has its validation devices as

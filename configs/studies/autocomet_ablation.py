@@ -1,7 +1,6 @@
 """An ablation of AUTOCoMET on NAS-Bench-201, under constraints on latency.
 
-    nasjax study --config=studies/autocomet_ablation \
-        --directory=studies/autocomet_ablation
+    nasjax study --config=studies/autocomet_ablation --directory=studies/autocomet_ablation
 
 Every arm changes one of the default settings, or one of the paper's (`printed...`).
 

@@ -1,7 +1,6 @@
 """Is AUTOCoMET faster at equal quality? 27 contexts, baselines at several weights.
 
-    nasjax study --config=studies/autocomet_contexts \
-        --directory=studies/contexts
+    nasjax study --config=studies/autocomet_contexts --directory=studies/contexts
 
 NAS-Bench-201's three data sets, three devices of HW-NAS-Bench (types 1 to 3: Pixel 3, Jetson TX2,
 Raspberry Pi 4), bounds at the 25, 50 and 75 % quantiles of the latency. The report has the number

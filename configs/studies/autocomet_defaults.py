@@ -1,7 +1,6 @@
 """A choice of AUTOCoMET's defaults among the variants that the ablation does not tell apart.
 
-    nasjax study --config=studies/autocomet_defaults \
-        --directory=studies/autocomet_defaults
+    nasjax study --config=studies/autocomet_defaults --directory=studies/autocomet_defaults
 
 There are eighteen contexts on devices that Table I, the ablations and the 27 contexts do not have:
 NAS-Bench-201's three data sets, HW-NAS-Bench's Edge TPU (which cannot run all cells), Eyeriss and

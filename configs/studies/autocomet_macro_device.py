@@ -3,8 +3,7 @@
     nasjax profile --space=nas_bench_macro --directory=measurements/macro
     nasjax predictor --config=predictors/profiled_space \\
         --config.comparison.folder=measurements/macro --directory=predictors/macro
-    nasjax study --config=studies/autocomet_macro_device \\
-        --directory=studies/macro_device
+    nasjax study --config=studies/autocomet_macro_device --directory=studies/macro_device
 
 The table has no device's latency. The constrained latency is the one that the second command's
 predictor gives for all 6,561 networks, and the report says that it is predicted. A predictor in

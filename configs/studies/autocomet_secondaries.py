@@ -1,7 +1,6 @@
 """AUTOCoMET with three and four secondary rewards, and with a cost as the primary one.
 
-    nasjax study --config=studies/autocomet_secondaries \
-        --directory=studies/secondaries
+    nasjax study --config=studies/autocomet_secondaries --directory=studies/secondaries
 
 NAS-Bench-201, CIFAR-100, Jetson TX2. Its latency has the target; its energy, the parameters and the
 multiply-adds count as minus their ratio to the median. Where a cost is the primary the accuracy is

@@ -4,8 +4,7 @@
         nasjax search --config=nas_bench_201/autocomet \
             --config.seed=$seed --directory=runs/autocomet_$seed
     done
-    nasjax study --config=studies/autocomet_transfer \
-        --directory=studies/transfer
+    nasjax study --config=studies/autocomet_transfer --directory=studies/transfer
 
 The searches (Pixel 3, CIFAR-100) leave `learned.npz`. The study starts from their nets on other
 devices and on other data sets, and compares with searches that start from nothing. A seed draws one

@@ -11,7 +11,7 @@ asks for at most the median of the predicted latencies. An answer is a cell that
 for feasible; the report says how many really are.
 
 Expected (commit f2f42a3, 20 minutes on one CPU core): with ten samples about as many queries as
-with all measured, and 96 to 100 % of the answers keep the measured target (60 % on the Pixel 2);
+with all measured, and 96 to 100 % of the answers keep the measured bound (60 % on the Pixel 2);
 0_relative comes to the good cells as fast, but 2 to 100 % keep it. All figures are in
 docs/results/autocomet_studies.md.
 """

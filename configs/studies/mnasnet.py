@@ -1,7 +1,6 @@
 """Five methods in MnasNet's space under constraints on two devices, 300 queries.
 
-    nasjax predictor --config=predictors/accel_nasbench \\
-        --directory=predictors/accel_nasbench
+    nasjax predictor --config=predictors/accel_nasbench --directory=predictors/accel_nasbench
     nasjax study --config=studies/mnasnet --directory=studies/mnasnet
 
 The first command fits the surrogates that stand for training on ImageNet and for the devices. The

@@ -1,4 +1,4 @@
-"""Keep decoded images as plain .npy files, so that a data set is decoded once per machine.
+"""Keeps decoded images as plain .npy files, so that a data set is decoded once per machine.
 
 Layout: `<cache_dir>/data/<name>-<key>/{images.npy, labels.npy, about.json}`. The key is a hash of
 the source files' paths, sizes and times. An entry appears by one rename, so processes that start
@@ -20,6 +20,7 @@ import numpy as np
 
 from nasjax.data.pixels import Pixels
 from nasjax.errors import UserError
+from nasjax.files import digest
 
 _FORMAT = 1  # raise it when the layout or the decoding changes: old entries are then ignored
 
@@ -27,7 +28,7 @@ _FORMAT = 1  # raise it when the layout or the decoding changes: old entries are
 def load(
     cache_dir: pathlib.Path, name: str, source_stamp: object, decode: Callable[[], Pixels]
 ) -> Pixels:
-    """Return the cached pixels of (name, source_stamp), or decode and keep them.
+    """Returns the cached pixels of (name, source_stamp), or decodes and keeps them.
 
     A damaged entry is made again with a warning. A folder that cannot be written costs a warning,
     never the run.
@@ -38,9 +39,9 @@ def load(
         source_stamp: JSON data that changes when the source does, see `file_stamps`.
         decode: called without arguments when nothing usable is cached.
     """
-    digest = hashlib.sha256(json.dumps([_FORMAT, name, source_stamp]).encode()).hexdigest()
+    key = digest(json.dumps([_FORMAT, name, source_stamp]).encode())
     safe_name = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]
-    entry = cache_dir / "data" / f"{safe_name}-{digest[:16]}"
+    entry = cache_dir / "data" / f"{safe_name}-{key[:16]}"
     if entry.exists():
         try:
             return _read(entry)
@@ -62,7 +63,7 @@ def load(
 
 
 def file_stamps(paths: Iterable[pathlib.Path]) -> list[list[object]]:
-    """Path, size in bytes and time of change of each file: what tells that a source changed."""
+    """Path, size in bytes and time of change of each file; another stamp means another source."""
     stamps: list[list[object]] = []
     for path in paths:
         try:
@@ -84,7 +85,7 @@ def checksum(pixels: Pixels) -> str:
 
 
 def _read(entry: pathlib.Path) -> Pixels:
-    """The entry's arrays; raises ValueError if they are not what was written."""
+    """The entry's arrays; raises a ValueError if they differ from those written."""
     about = json.loads((entry / "about.json").read_text())
     images = np.load(entry / "images.npy", allow_pickle=False)
     labels = np.load(entry / "labels.npy", allow_pickle=False)
@@ -97,7 +98,7 @@ def _read(entry: pathlib.Path) -> Pixels:
 
 
 def _write(entry: pathlib.Path, pixels: Pixels) -> None:
-    """Write beside the entry, then rename: readers see all of it or none."""
+    """Writes beside the entry, then renames: readers see all of it or nothing."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile: its folders are private to the user, and caches are shared.
     fresh = entry.with_name(f".{uuid.uuid4().hex}.new")
@@ -109,7 +110,7 @@ def _write(entry: pathlib.Path, pixels: Pixels) -> None:
         (fresh / "about.json").write_text(json.dumps(about))
         os.rename(fresh, entry)
     except OSError:
-        # Another process may have put the same entry there first: that is as good as ours.
+        # Another process may have put the same entry there first; it is as good as this one.
         if not entry.is_dir():
             raise
     finally:
@@ -117,7 +118,7 @@ def _write(entry: pathlib.Path, pixels: Pixels) -> None:
 
 
 def _remove(entry: pathlib.Path) -> None:
-    """Take a damaged entry away in one step; another process may do the same at this moment."""
+    """Removes a damaged entry in one step; another process may do the same at this moment."""
     stale = entry.with_name(f".{uuid.uuid4().hex}.old")
     with contextlib.suppress(OSError):
         os.rename(entry, stale)

@@ -1,11 +1,10 @@
-"""Images for a search: `load_search` gives its train and validation splits as host arrays.
+"""Loads the images of a search: its train and validation splits, and at the end the test split.
 
-The search uses the source's training images only. `load_test` is the one door to the test split
-and is called once, by `runs/final_test`, when a search is over.
+A search uses the source's training images only. Only `load_test` reads the test split; it is called
+once, by `runs/final_test`, when a search is over.
 """
 
 import difflib
-import hashlib
 import pathlib
 import struct
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from nasjax.data.pixels import Pixels, Source
 from nasjax.data.splits import stratified_split
 from nasjax.data.tfds_source import open_tfds
 from nasjax.errors import UserError
+from nasjax.files import digest
 
 
 @settings("data")
@@ -53,7 +53,7 @@ class Split(NamedTuple):
 
 
 class SearchData(NamedTuple):
-    """All that a search may see of a data set."""
+    """The part of a data set that a search may see."""
 
     train: Split
     validation: Split
@@ -61,7 +61,7 @@ class SearchData(NamedTuple):
     fingerprint: str  # sha256 (hex) of both splits' pixels, labels, scaling: equal means same data
 
 
-# Adding a data set kind is one entry: how it is written in data.name -> who opens it.
+# A kind of data set is one entry: its form in data.name -> the function that opens it.
 SOURCES: dict[str, Callable[[str, DataConfig, pathlib.Path], Source]] = {
     "digits": lambda address, config, cache_dir: open_digits(),
     "idx:DIR": lambda address, config, cache_dir: open_idx(address, cache_dir),
@@ -76,7 +76,7 @@ SOURCES: dict[str, Callable[[str, DataConfig, pathlib.Path], Source]] = {
 
 
 def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
-    """Load the search's train and validation splits, never a test image.
+    """Loads the search's train and validation splits, never a test image.
 
     Both are drawn from the source's training images: disjoint, stratified by class, shuffled, and
     the same on every machine for the same (data set, split_seed, sizes). The validation images
@@ -87,7 +87,7 @@ def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
         cache_dir: decoded images are kept below it, in `data/`.
 
     Raises:
-        UserError: the data cannot be had as configured; one line says what to change or type.
+        UserError: the data cannot be loaded as configured; one line says what to change or type.
     """
     source = _open(config, cache_dir)
     pixels = source.read_training()
@@ -112,7 +112,7 @@ def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
 
 
 def load_test(config: DataConfig, cache_dir: pathlib.Path) -> Split:
-    """Load the whole test split. Read by `runs/final_test` only, once, after the search.
+    """Loads the whole test split. Called by `runs/final_test` only, once, after the search.
 
     It depends on the data set and its scaling alone, not on `split_seed` or the sizes.
 
@@ -124,7 +124,7 @@ def load_test(config: DataConfig, cache_dir: pathlib.Path) -> Split:
 
 
 def _kind_and_address(config: DataConfig) -> tuple[str, str]:
-    """The entry of SOURCES that `name` asks for, and what follows its colon."""
+    """The key of SOURCES that `name` matches, and the address after its colon."""
     name = config.name
     kinds = {pattern.partition(":")[0]: pattern for pattern in SOURCES}
     kind, colon, address = str(name).partition(":")
@@ -137,21 +137,18 @@ def _kind_and_address(config: DataConfig) -> tuple[str, str]:
 
 
 def _open(config: DataConfig, cache_dir: pathlib.Path) -> Source:
-    """The source that `config.name` asks for."""
+    """The source that `config.name` names."""
     pattern, address = _kind_and_address(config)
     return SOURCES[pattern](address, config, pathlib.Path(cache_dir))
 
 
 def _normalise(pixels: Pixels, pixel_max: int, config: DataConfig) -> Split:
-    """Scale pixels to (pixel / pixel_max - mean) / std, rounded once from float64 to float32."""
+    """Scales pixels to (pixel / pixel_max - mean) / std, rounded once from float64 to float32."""
     scaled = (np.arange(256) / pixel_max - config.mean) / config.std
     return Split(scaled.astype(np.float32)[pixels.images], pixels.labels)
 
 
 def _fingerprint(train: Pixels, validation: Pixels, pixel_max: int, config: DataConfig) -> str:
-    """Sha256 (hex) of all that reaches a network: both splits in order, and the scaling."""
-    sha = hashlib.sha256()
-    sha.update(struct.pack("<ddI", config.mean, config.std, pixel_max))
-    for pixels in (train, validation):
-        sha.update(cache.checksum(pixels).encode())
-    return sha.hexdigest()
+    """The digest of everything that reaches a network: both splits in order, and the scaling."""
+    scaling = struct.pack("<ddI", config.mean, config.std, pixel_max)
+    return digest(scaling, *(cache.checksum(pixels).encode() for pixels in (train, validation)))

@@ -12,7 +12,7 @@ _NUM_CLASSES = 10
 
 
 def open_digits() -> Source:
-    """Open `digits`: 357 test images, the same for every config, and 1,440 for the search."""
+    """Opens `digits`: 357 test images, the same for every config, and 1,440 for the search."""
     return Source(
         pixel_max=16, read_training=lambda: _read("training"), read_test=lambda: _read("test")
     )

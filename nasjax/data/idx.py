@@ -1,4 +1,4 @@
-"""Read MNIST-format idx files, plain or gzipped (the format of yann.lecun.com/exdb/mnist).
+"""Reads MNIST-format idx files, plain or gzipped (the format of yann.lecun.com/exdb/mnist).
 
 An idx file is a big-endian header (magic: two zero bytes, 8 for unsigned bytes, the number of
 dimensions; then one 32-bit size per dimension) followed by the raw bytes.
@@ -23,9 +23,9 @@ _PREFIX = {"training": "train", "test": "t10k"}
 
 
 def open_idx(directory: str, cache_dir: pathlib.Path) -> Source:
-    """Open `idx:DIR`; the files are looked for now and decoded when read.
+    """Opens `idx:DIR`. The folder must exist; its files are decoded when read.
 
-    Needs train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test split, the same with
+    It needs train-images-idx3-ubyte, train-labels-idx1-ubyte and, for the test split, the same with
     t10k; each plain or .gz, and also spelt train-images.idx3-ubyte.
     """
     key = f"config.data.name={'idx:' + directory!r}"
@@ -46,7 +46,7 @@ def open_idx(directory: str, cache_dir: pathlib.Path) -> Source:
 
 
 def read_idx(path: pathlib.Path, *, dimensions: int) -> np.ndarray:
-    """Decode one idx file of unsigned bytes into a uint8 array of `dimensions` axes.
+    """Decodes one idx file of unsigned bytes into a uint8 array of `dimensions` axes.
 
     Raises:
         UserError: the file cannot be read, is not gzip where it says so, has another magic number,
@@ -124,7 +124,7 @@ def _read_part(root: pathlib.Path, part: str, key: str, cache_dir: pathlib.Path)
 
 
 def _check_no_class_is_missing(labels: np.ndarray, path: pathlib.Path, key: str) -> None:
-    """Refuse labels with a gap, the sign of a damaged file; class 0 may lack (EMNIST letters)."""
+    """Refuses labels with a gap, the sign of a damaged file; class 0 may lack (EMNIST letters)."""
     present = np.unique(labels)
     gap = np.setdiff1d(np.arange(1, int(present[-1]) + 1), present)
     if len(gap):

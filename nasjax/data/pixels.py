@@ -1,4 +1,4 @@
-"""What every source of images gives: decoded pixels with their labels, before any split."""
+"""The interface of sources of images: decoded pixels with their labels, before any split."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +15,7 @@ class Pixels(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One data set: two readers, called only when their part is wanted, and the largest pixel."""
+    """One data set: two readers, called only when their part is needed, and the largest pixel."""
 
     pixel_max: int
     read_training: Callable[[], Pixels]

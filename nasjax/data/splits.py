@@ -6,10 +6,10 @@ import numpy as np
 
 
 def stratified_split(labels: np.ndarray, sizes: Sequence[int], seed: int) -> tuple[np.ndarray, ...]:
-    """Draw disjoint, shuffled parts in which every class keeps its share of `labels`.
+    """Draws disjoint, shuffled parts in which every class keeps its share of `labels`.
 
     Part k is apportioned by largest remainder over the images that parts 0 .. k-1 left, so part 0
-    depends on nothing but (labels, sizes[0], seed): enlarging a later part leaves it as it is.
+    depends on nothing but (labels, sizes[0], seed): a larger later part does not change it.
 
     Args:
         labels: [N] integers.
@@ -45,7 +45,7 @@ def stratified_split(labels: np.ndarray, sizes: Sequence[int], seed: int) -> tup
 
 
 def largest_remainder(counts: np.ndarray, size: int) -> np.ndarray:
-    """Apportion `size` to classes in proportion to `counts`, in exact integers.
+    """Apportions `size` to classes in proportion to `counts`, in exact integers.
 
     Hamilton's method: floor(size * counts / total) each, then one more to the largest remainders;
     ties go to the lower class. No class is given more than its count if size <= total.

@@ -1,13 +1,12 @@
-"""Published tables of `third_party/`: architectures, their accuracies and costs.
+"""Loads the published tables of `third_party/`: architectures, their accuracies and costs.
 
-A `Table` has every architecture of a benchmark, so that a search may look its results up;
-`Networks` are some of a larger space, for predictors to learn from.
+A `Table` has every architecture of a benchmark; a search looks its results up there. `Networks` are
+some architectures of a larger space, for predictors to be fitted to.
 
-Each folder's METADATA.md has origin, licence, units and caveats. A file is read only if it is,
-byte for byte, the one this code was written for.
+Each folder's METADATA.md has origin, licence, units and caveats. A file is read only if its bytes
+are those that this code was written for.
 """
 
-import hashlib
 import io
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,12 +16,13 @@ import numpy as np
 from nasjax import files
 from nasjax.config import unknown
 from nasjax.errors import UserError
+from nasjax.files import digest
 
 VERSION = 1  # of the files' layout, see third_party/convert.py
 
 _THIRD_PARTY = files.shipped("third_party")
 
-# Here rather than in a file beside the tables: the code says which data its words are true of.
+# The digests are here, not in a file beside the tables: this code is written for these files.
 _SHA256 = {
     "accel_nasbench": "23c0b61773424cd374538ccbcec8794e6a0df5ebbca72adfcff12c658930fb20",
     "help_latency": "74f755d8327b1162510598d098ea6ac5feb6c5c05850c9cab2b41e1eb7f04829",
@@ -40,7 +40,7 @@ _DATA_SETS = {
 # Data set -> side of its images, classes.
 IMAGES = {"cifar10": (32, 10), "cifar100": (32, 100), "imagenet16": (16, 120)}
 
-# (table, data set) -> a cost's prefix -> (folder, array) that has it, one row per architecture.
+# (table, data set) -> prefix of costs -> (folder, array) with them, one row per architecture.
 _COSTS = {
     # HELP's nets take 32x32 images; ImageNet16-120 has 16x16.
     ("nas_bench_201", "cifar10"): {
@@ -55,7 +55,7 @@ _COSTS = {
 }
 
 
-# Name -> (folder, what its arrays' names begin with).
+# Name -> (folder, prefix of its arrays' names).
 _NETWORKS = {
     "accel_nasbench": ("accel_nasbench", ""),
     "help_fbnet": ("help_latency", "fbnet_"),
@@ -70,11 +70,11 @@ class Table(NamedTuple):
     name: str
     data_set: str
     ops: np.ndarray  # [N, L] int8, operation of each slot: 0..K-1 in the benchmark's own order
-    search_accuracy: np.ndarray  # [N] float32 in [0, 1], all that a search may see
+    search_accuracy: np.ndarray  # [N] float32 in [0, 1], the accuracy that a search sees
     reported_accuracy: np.ndarray  # [N] float32 in [0, 1], for reports only; NaN: missing
     params: np.ndarray  # [N] int32, of the net with 10 classes, whatever the data set
     # [N] int32, multiply-adds for one 32x32 image, 10 classes, as published (there called FLOPs).
-    # Twice as much is what `spaces` count as FLOPs.
+    # `spaces` count twice as many FLOPs.
     macs: np.ndarray
     costs: np.ndarray  # [N, S] float32, columns as `cost_names`; +inf: the device cannot run it
     cost_names: tuple[str, ...]  # the unit ends the name: "hw_nas_bench/edgegpu_latency_ms"
@@ -90,7 +90,7 @@ class Networks(NamedTuple):
 
 
 def data_sets(name: str) -> tuple[str, ...]:
-    """The data sets of a table: of "nas_bench_201" or "nas_bench_macro".
+    """The data sets of a table, "nas_bench_201" or "nas_bench_macro".
 
     Raises:
         UserError: the table is unknown.
@@ -101,10 +101,10 @@ def data_sets(name: str) -> tuple[str, ...]:
 
 
 def cost_names(name: str, data_set: str) -> tuple[str, ...]:
-    """The costs that `load_table(name, data_set, costs)` knows.
+    """The names of the costs that `load_table` can load.
 
-    Those of devices, none for NAS-Bench-Macro, and "network/params_m" and "network/macs_m",
-    millions, as the benchmark has them (see `Table`).
+    They are device costs (none for NAS-Bench-Macro) and "network/params_m" and "network/macs_m",
+    the benchmark's counts in millions (see `Table`).
 
     Raises:
         UserError: table or data set are unknown, or a file is missing or not as published.
@@ -113,12 +113,12 @@ def cost_names(name: str, data_set: str) -> tuple[str, ...]:
 
 
 def load_table(name: str, data_set: str, costs: Sequence[str] = ()) -> Table:
-    """Load a published table.
+    """Loads a published table.
 
     NAS-Bench-201 (Dong and Yang, 2020), rows in official index order: a search sees validation
-    accuracies, test accuracies are reported; both at 200 epochs, means over the trained seeds.
-    NAS-Bench-Macro (Su et al., 2021) has test accuracies of three trainings only: a search
-    sees the first, the mean of the other two is reported.
+    accuracies, and test accuracies are reported; both after 200 epochs, means over trained seeds.
+    NAS-Bench-Macro (Su et al., 2021) has only the test accuracies of three trainings: a search sees
+    the first, and the mean of the other two is reported.
 
     Args:
         name: "nas_bench_201" or "nas_bench_macro".
@@ -157,7 +157,7 @@ def load_table(name: str, data_set: str, costs: Sequence[str] = ()) -> Table:
 
 
 def load_networks(name: str) -> Networks:
-    """Load measured networks.
+    """Loads measured networks.
 
     Args:
         name: "accel_nasbench", networks of `spaces.mnasnet` on ImageNet (Ahmad et al., 2024);
@@ -186,7 +186,7 @@ def load_networks(name: str) -> Networks:
 
 
 def _cost_columns(name: str, data_set: str) -> dict[str, np.ndarray]:
-    """Every cost of a table: its name -> [N], NaN where a device cannot run a net."""
+    """Every cost of a table by name, [N]; NaN where a device cannot run a network."""
     known = data_sets(name)
     if data_set not in known:
         what = f"data set config.evaluator.data_set={data_set!r} of {name}"
@@ -201,7 +201,7 @@ def _cost_columns(name: str, data_set: str) -> dict[str, np.ndarray]:
 
 
 def _read(folder: str) -> dict[str, np.ndarray]:
-    """The arrays of a table; a UserError unless it is the file that this code knows."""
+    """The arrays of a table; a UserError if the file is not the one that this code expects."""
     path = _THIRD_PARTY / folder / "table.npz"
     try:
         content = path.read_bytes()
@@ -210,11 +210,11 @@ def _read(folder: str) -> dict[str, np.ndarray]:
             f"table {str(path)!r} cannot be read: {error.strerror}; it comes with nasjax: "
             f"check it out or install nasjax again"
         ) from error
-    # Before anything parses it: what has the right hash needs no further care.
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != _SHA256[folder]:
+    # Checked before it is parsed: a file with the right digest needs no further checks.
+    found = digest(content)
+    if found != _SHA256[folder]:
         raise UserError(
-            f"table {str(path)!r} is damaged or of another nasjax: sha256={digest}, allowed: "
+            f"table {str(path)!r} is damaged or of another nasjax: sha256={found}, allowed: "
             f"{_SHA256[folder]}; check it out or install nasjax again"
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as table:

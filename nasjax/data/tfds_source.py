@@ -1,8 +1,8 @@
-"""Read classification data sets of TensorFlow Datasets without TensorFlow (format array_record).
+"""Reads classification data sets of TensorFlow Datasets without TensorFlow (format array_record).
 
-A data set that is prepared is read as it is. One that is not gets prepared if TensorFlow is
-installed: from the files in `manual_dir`, checked against the checksums that tfds ships, and from
-the network only when the config says `download=True`.
+A prepared data set is read as it is. Otherwise it is prepared, if TensorFlow is installed: from the
+files in `manual_dir`, checked against the checksums that tfds ships, and from the network only with
+`download=True`.
 """
 
 import difflib
@@ -28,14 +28,14 @@ _ROWS_AT_ONCE = 512  # array_record reads rows of one request in parallel: 1.6 t
 def open_tfds(
     name: str, cache_dir: pathlib.Path, *, data_dir: str, manual_dir: str, download: bool
 ) -> Source:
-    """Open `tfds:NAME`, preparing it first if it is not there.
+    """Opens `tfds:NAME`; prepares it first if necessary.
 
     Args:
         name: as tfds writes it, `mnist` or `emnist/letters` or `mnist:3.0.1`.
         cache_dir: where decoded images are kept.
         data_dir: where tfds keeps prepared data sets; "" is tfds's default.
         manual_dir: folder with the data set's own files under their original names, or "".
-        download: may tfds fetch what is missing.
+        download: tfds may fetch missing files.
 
     Raises:
         UserError: the name is unknown, the data set is not prepared and cannot be, or it holds
@@ -94,7 +94,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _prepare(builder: Any, key: str, *, manual_dir: str, download: bool) -> None:
-    """Have tfds write the data set as array_record, offline unless `download`."""
+    """Lets tfds write the data set as array_record, offline unless `download`."""
     missing = f"{key} is not prepared in {str(builder.data_path)!r}"
     if manual_dir and not os.path.isdir(os.path.expanduser(manual_dir)):
         raise UserError(f"{missing}, and data.manual_dir={manual_dir!r} is no directory")
@@ -129,7 +129,7 @@ def _how_to_supply(builder: Any) -> str:
 
 
 def _keep_offline(builder: Any, missing: str) -> None:
-    """Make the builder refuse to fetch anything that `manual_dir` or its cache does not hold."""
+    """Makes the builder refuse to fetch anything that `manual_dir` or its cache does not hold."""
     make_manager = builder._make_download_manager
 
     def make_offline_manager(**kwargs: Any) -> Any:
@@ -156,7 +156,7 @@ def _keep_offline(builder: Any, missing: str) -> None:
 
 
 def _check_features(builder: Any, key: str) -> None:
-    """Refuse what is not images with one class label each, or is stored in another format."""
+    """Refuses data other than images with one class label each in the format array_record."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -192,7 +192,7 @@ def _find_split(builder: Any, wanted: Sequence[str], key: str) -> str:
 
 
 def _decode(builder: Any, split: str, key: str) -> Pixels:
-    """Read and decode every image of a split, in tfds's order."""
+    """Reads and decodes every image of a split, in tfds's order."""
     num_classes = builder.info.features["label"].num_classes
     try:
         rows = builder.as_data_source(split=split, file_format=_FILE_FORMAT)

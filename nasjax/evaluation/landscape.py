@@ -13,7 +13,7 @@ def make_landscape(
     """Accuracy = top / L * sum over the layers built of (1 - mean_j |a_j - best_j|).
 
     Args:
-      space: what actions decode to.
+      space: the space that actions decode to.
       best: [L, A] in [0, 1], the best action of every layer.
       performance_size: P; all accuracies of a row are equal.
       top: accuracy of the best architecture.

@@ -78,5 +78,5 @@ def _predicted(
 @functools.lru_cache(maxsize=2)
 def _features(space: SlotSpace, data_set: str) -> np.ndarray:
     """Features of all architectures, for the data set's images or, if unpublished, the space's."""
-    architectures = space.of_index(np.arange(space.size))
+    architectures = space.from_index(np.arange(space.size))
     return features_of(space, architectures, data_set if data_set in IMAGES else None)

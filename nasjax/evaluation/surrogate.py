@@ -1,8 +1,8 @@
-"""Predicts outcomes in a space too large for a table; may be traced, as a table's may.
+"""Predicts outcomes in a space too large for a table; it may be traced, like a table.
 
-Saved predictors say what accuracy a search sees, what is reported of its answer, and what devices
-cost. Search and report read two predictors, fitted on networks that have none in common: what the
-search made the most of in the one is no error of the other.
+Saved predictors give the accuracy that a search sees, the accuracy to report, and device costs. The
+two accuracies come from predictors that were fitted on disjoint networks: the search exploits the
+errors of the first, and these are not errors of the second.
 """
 
 import dataclasses
@@ -18,16 +18,16 @@ import numpy as np
 from nasjax import files
 from nasjax.config import PositiveInt, check, settings
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, PredictorFn, Rows
-from nasjax.evaluation.table import BatchSize, images_of_counts, outcome_of
+from nasjax.evaluation.table import BatchSize, images_of_counts, make_outcome
 from nasjax.predictors import saved
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import Evaluator, Outcome, Proposal
 
-_AT_ONCE = 65_536  # architectures predicted together on the host: their features take 24 MB
+_AT_ONCE = 65_536  # architectures per batch on the host; their features take 24 MB
 
-SAMPLED, SAMPLE_SEED = 10_000, 0  # networks that stand for a whole space, see `drawn_from`
+SAMPLED, SAMPLE_SEED = 10_000, 0  # the sample that stands for a whole space, see `drawn_from`
 
 
 @settings("evaluator")
@@ -49,14 +49,14 @@ class SurrogateConfig:
 
 
 class Surrogate(NamedTuple):
-    """A saved predictor: its method, and what was fitted."""
+    """A saved predictor: its method and its fitted parameters."""
 
     predictor: Predictor
     params: Params
 
 
 class Surrogates(NamedTuple):
-    """Those of a search. See `SurrogateConfig`."""
+    """The surrogates of a search, see `SurrogateConfig`."""
 
     accuracy: Surrogate
     reported: Surrogate
@@ -67,27 +67,28 @@ def load(config: SurrogateConfig, space: SlotSpace, method: PredictorFn) -> Surr
     """Reads the predictors.
 
     Args:
-      method: (saved one, space) -> what its params are of.
+      method: (saved, space) -> the predictor whose parameters were saved.
 
     Raises:
-      UserError: one is missing, damaged, or of another space or data set.
+      UserError: a predictor is missing, damaged, or of another space or data set.
     """
 
-    def of(name: str) -> Surrogate:
+    def read(name: str) -> Surrogate:
         path = _path(config, name)
         surrogate, known = _read(path, saved.fingerprint(path), space, method)
         allowed = f"{known!r}, which the predictor {path} is of"
         check(known == config.data_set, "evaluator.data_set", config.data_set, allowed)
         return surrogate
 
-    return Surrogates(of(config.accuracy), of(config.reported), tuple(map(of, config.costs)))
+    accuracy, reported = read(config.accuracy), read(config.reported)
+    return Surrogates(accuracy, reported, costs=tuple(read(name) for name in config.costs))
 
 
-@functools.lru_cache(maxsize=64)  # a study assembles every cell some times
+@functools.lru_cache(maxsize=64)  # a study loads the same predictors several times
 def _read(
     path: pathlib.Path, fingerprint: str, space: SlotSpace, method: PredictorFn
 ) -> tuple[Surrogate, Any]:
-    """A predictor and the data set that it is of."""
+    """A predictor and the data set that it predicts."""
     read = saved.load(path, space.feature_names)
     return Surrogate(method(read, space), read.params), read.facts.get("data_set")
 
@@ -96,7 +97,7 @@ def with_digest(config: SurrogateConfig, costs: Sequence[str]) -> SurrogateConfi
     """The config, its digest that of its predictors and of those of more costs.
 
     Raises:
-      UserError: one is missing, or they are not those that the config has a digest of.
+      UserError: a predictor is missing, or the config has another digest.
     """
     names = (config.accuracy, config.reported, *config.costs, *costs)
     lines = (f"{name}:{saved.fingerprint(_path(config, name))};" for name in names)
@@ -111,10 +112,11 @@ def _path(config: SurrogateConfig, name: str) -> pathlib.Path:
 
 
 class Seen(NamedTuple):
-    """What a search is shown: params of the accuracy's predictor and of the costs'.
+    """The arrays that a search's evaluator reads; they may be traced.
 
     Attributes:
-      unit: [] that the first cost is counted in, in its own unit.
+      params: parameters of the accuracy's predictor, then of the costs'.
+      unit: [] the first cost is divided by it.
     """
 
     params: tuple[Params, ...]
@@ -122,7 +124,7 @@ class Seen(NamedTuple):
 
 
 def seen_of(surrogates: Surrogates, unit: float = 1.0) -> Seen:
-    """Of these, all but what is reported."""
+    """The surrogates that a search reads: all but the one for the report."""
     shown = (surrogates.accuracy, *surrogates.costs)
     return Seen(tuple(each.params for each in shown), np.array(unit, np.float32))
 
@@ -130,12 +132,12 @@ def seen_of(surrogates: Surrogates, unit: float = 1.0) -> Seen:
 def make_surrogate(
     seen: Seen, predictors: tuple[Predictor, ...], space: SlotSpace, config: SurrogateConfig
 ) -> Evaluator:
-    """The evaluator; what a device cannot run is infeasible, and a search sees no accuracy of it.
+    """The evaluator. Where a device cannot run an architecture it is infeasible, of accuracy 0.
 
-    All architectures of an exchange are predicted together, under `vmap` those of all seeds.
+    All architectures of an exchange are predicted together; under `vmap`, those of all seeds.
 
     Args:
-      seen: may be traced; predictors: what its params are of.
+      seen: see `Seen`; predictors: the predictors of `seen.params`, in their order.
     """
 
     def one(
@@ -144,7 +146,7 @@ def make_surrogate(
         high, low = space.index_words(architecture)
         key = stream(seed_key, f"surrogate/{config.data_set}")
         key = jax.random.fold_in(jax.random.fold_in(key, high), low)
-        return outcome_of(config, key, space.is_valid(architecture), accuracy, costs)
+        return make_outcome(config, key, space.is_valid(architecture), accuracy, costs)
 
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
         features = jax.vmap(space.features)(proposal.architecture)
@@ -154,8 +156,8 @@ def make_surrogate(
         )
         counted = [cost / (1 if place else seen.unit) for place, cost in enumerate(costs)]
         stacked = jnp.stack(counted, 1) if costs else jnp.zeros((len(features), 0))
-        of_rows = jax.vmap(one, in_axes=(None, 0, 0, 0))
-        return of_rows(seed_key, proposal.architecture, jnp.clip(accuracy, 0, 1), stacked)
+        by_row = jax.vmap(one, in_axes=(None, 0, 0, 0))
+        return by_row(seed_key, proposal.architecture, jnp.clip(accuracy, 0, 1), stacked)
 
     return Evaluator(jax.jit(evaluate), pure=True, cost_names=config.costs)
 
@@ -194,7 +196,7 @@ def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) 
 
 
 def predict_rows(surrogates: Surrogates, space: SlotSpace, architectures: np.ndarray) -> Rows:
-    """What is predicted of architectures [N, L, 1], on the host, rows in their order."""
+    """Predictions for the architectures [N, L, 1], in their order, on the host."""
     columns = [surrogates.accuracy, surrogates.reported, *surrogates.costs]
     found = np.empty((len(columns), len(architectures)), np.float32)
     for start in range(0, len(architectures), _AT_ONCE):
@@ -212,9 +214,9 @@ def predict_rows(surrogates: Surrogates, space: SlotSpace, architectures: np.nda
 
 @functools.cache
 def drawn_from(space: SlotSpace) -> np.ndarray:
-    """[SAMPLED, L, 1] int32: a fixed random sample of a space that cannot be listed, uniform.
+    """A fixed uniform sample of a space that cannot be listed, [SAMPLED, L, 1] int32.
 
-    Quantiles of a cost, medians and what random draws find are those of this sample.
+    It stands for the space: quantiles and medians of costs, and random search, are of this sample.
     """
     keys = jax.random.split(jax.random.key(SAMPLE_SEED), SAMPLED)
     return np.asarray(jax.jit(jax.vmap(space.sample))(keys))

@@ -1,8 +1,8 @@
-"""Looks outcomes up in a published table; may be traced, so that a whole search is one program.
+"""Looks outcomes up in a published table; it may be traced, so that a search is one program.
 
-A table gives one accuracy per architecture, where a layer-wise learner expects those of several
-small validation batches. These are drawn: counts ~ Binomial(images of a batch, the table's
-accuracy), once per (seed, data set, architecture), so that a repeated query gets the same numbers.
+A table gives one accuracy per architecture, but a layer-wise controller expects accuracies on
+several small validation batches. These are drawn: counts ~ Binomial(images of a batch, accuracy in
+the table), once per (seed, data set, architecture), so a repeated query gets the same numbers.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from nasjax.types import INFEASIBLE, INVALID, OK, Evaluator, Outcome, Proposal
 
 
 class Batches(Protocol):
-    """What a config says of small validation batches."""
+    """The settings of the small validation batches, as in several configs."""
 
     @property
     def noise(self) -> bool:
@@ -41,7 +41,7 @@ class Batches(Protocol):
 
     @property
     def validation_batch_size(self) -> int:
-        """Images of each."""
+        """Images of a batch."""
         ...
 
 
@@ -64,7 +64,7 @@ class TableConfig:
 
 
 def in_order(table: Table, space: SlotSpace) -> Rows:
-    """The table's rows where the space's index looks for them."""
+    """The table's rows in the order of the space's index."""
     architectures = table.ops.astype(np.int32)[..., None] + 1
     index = np.asarray(jax.vmap(space.index)(jnp.asarray(architectures)))
     assert len(np.unique(index)) == len(index)  # the loader has checked it
@@ -74,13 +74,17 @@ def in_order(table: Table, space: SlotSpace) -> Rows:
         placed[index] = values
         return placed
 
-    return Rows(*map(place, (table.search_accuracy, table.reported_accuracy, table.costs)))
+    return Rows(
+        search_accuracy=place(table.search_accuracy),
+        reported_accuracy=place(table.reported_accuracy),
+        costs=place(table.costs),
+    )
 
 
 def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
-    """The evaluator; an architecture without an entry is invalid, one of infinite cost infeasible.
+    """The evaluator. An architecture without an entry is invalid, one of infinite cost infeasible.
 
-    Of the latter, too, a search sees no accuracy: a device that cannot run it is not asked.
+    The accuracy of both is 0 in a search.
     """
     accuracies, costs = jnp.asarray(rows.search_accuracy), jnp.asarray(rows.costs)
 
@@ -89,7 +93,7 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
         found = accuracies[index]
         is_known = space.is_valid(architecture) & ~jnp.isnan(found)
         key = jax.random.fold_in(stream(seed_key, f"table/{config.data_set}"), index)
-        return outcome_of(config, key, is_known, found, costs[index])
+        return make_outcome(config, key, is_known, found, costs[index])
 
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
         return jax.vmap(one, in_axes=(None, 0))(seed_key, proposal.architecture)
@@ -147,19 +151,19 @@ def images_of_counts(config: Batches) -> int | None:
     return config.validation_batch_size if config.noise else None
 
 
-def outcome_of(
+def make_outcome(
     config: Batches, key: jax.Array, is_known: jax.Array, accuracy: jax.Array, costs: jax.Array
 ) -> Outcome:
-    """The outcome of an architecture [] of that accuracy [] and costs [S]; the key is consumed."""
+    """The outcome of one architecture from its accuracy [] and costs [S]; the key is consumed."""
     ok = is_known & jnp.isfinite(costs).all()
     seen = jnp.where(ok, accuracy, 0)
     batches, size = config.validation_batches, config.validation_batch_size
     if config.noise:
-        of_batches = draw_counts(key, seen, batches, size) / jnp.float32(size)
+        accuracies = draw_counts(key, seen, batches, size) / jnp.float32(size)
     else:
-        of_batches = jnp.full(batches, seen)
+        accuracies = jnp.full(batches, seen)
     return Outcome(
-        accuracies=of_batches,
+        accuracies=accuracies,
         accuracy=seen,
         costs=jnp.where(is_known, costs, 0),
         status=jnp.where(ok, OK, jnp.where(is_known, INFEASIBLE, INVALID)).astype(jnp.int32),
@@ -167,13 +171,13 @@ def outcome_of(
 
 
 def draw_counts(key: jax.Array, rate: jax.Array, draws: int, trials: int) -> jax.Array:
-    """[draws] int32 ~ Binomial(trials, rate []), one uniform number each; the key is consumed.
+    """Draws [draws] int32 from Binomial(trials, rate []); the key is consumed.
 
-    A count is the number of values k for which the uniform number lies above P(count <= k).
+    A count takes one uniform number: it is the number of values k with P(count <= k) below it.
     """
     k = np.arange(trials)
     ways = jnp.asarray([math.comb(trials, int(i)) for i in k], jnp.float32)
     cumulated = jnp.cumsum(ways * rate**k * (1 - rate) ** (trials - k))
     above = jax.random.uniform(key, (draws, 1)) >= cumulated[None]
-    # Rounding must not make the certain uncertain.
+    # Rounding must not let a certain event fail.
     return jnp.where(rate == 1, trials, above.sum(-1, dtype=jnp.int32))

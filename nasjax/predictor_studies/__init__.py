@@ -1,1 +1,1 @@
-"""Studies of predictors: config -> fits (one a method, target and seed) -> summary."""
+"""Studies of predictors: a config, jobs whose results are files, and a report of these files."""

@@ -1,9 +1,9 @@
 """The bag of boosted multi-layer perceptrons: the other inner form of AUTOCoMET's B-o-B (III.C).
 
     f_m,0 = mean of the member's sample
-    f_m,k = f_m,k-1 + shrinkage MLP_m,k(x)     MLP_m,k fitted to what f_m,k-1 leaves over
+    f_m,k = f_m,k-1 + shrinkage MLP_m,k(x)     MLP_m,k fitted to the residuals of f_m,k-1
 
-All members are fitted in one program, vmapped. One member and one round are a plain MLP.
+All members are fitted in one vmapped program. One member and one round are a plain MLP.
 """
 
 import functools
@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import PositiveFloat, PositiveFraction, PositiveInt, settings
-from nasjax.predictors import adam, scaling
+from nasjax.predictors import scaling
+from nasjax.predictors.fit_network import fit_network
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 
@@ -34,7 +35,7 @@ class BagOfBoostedMlpsConfig:
 
 
 class _Net(nn.Module):
-    """[N, F] -> [N]."""
+    """A perceptron with two hidden layers, [N, F] -> [N]."""
 
     width: int
 
@@ -46,16 +47,16 @@ class _Net(nn.Module):
 
 
 def _apply(width: int, params: Any, x: jax.Array) -> jax.Array:
-    answer: jax.Array = _Net(width).apply(params, x)  # type: ignore[assignment]
-    return answer
+    output: jax.Array = _Net(width).apply(params, x)  # type: ignore[assignment]
+    return output
 
 
 def make_bag_of_boosted_mlps(config: BagOfBoostedMlpsConfig) -> Predictor:
-    """The predictor. Its params: `nets`, leaves [M, rounds, ...], and the scaling of both sides."""
+    """The predictor. Its params: `nets`, leaves [M, rounds, ...], and the scalings of x and y."""
 
     def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         features, values = np.asarray(features, np.float32), np.asarray(values, np.float64)
-        center, scale = scaling.of(features)
+        center, scale = scaling.center_and_scale(features)
         mean, deviation = values.mean(), values.std() or 1.0
         x = scaling.apply(features, center, scale)
         y = jnp.asarray((values - mean) / deviation, jnp.float32)
@@ -74,12 +75,12 @@ def make_bag_of_boosted_mlps(config: BagOfBoostedMlpsConfig) -> Predictor:
 
 
 def predict(params: Params, features: jax.Array) -> Prediction:
-    """Mean and spread of the members."""
+    """The mean and the standard deviation of the members."""
     x = scaling.apply(features, params["center"], params["scale"])
     nets = params["nets"]
     width = nets["params"]["hidden_0"]["bias"].shape[-1]
-    of_member = jax.vmap(functools.partial(_apply, width), in_axes=(0, None))
-    members = params["shrinkage"] * jax.vmap(of_member, in_axes=(0, None))(nets, x).sum(1)
+    by_round = jax.vmap(functools.partial(_apply, width), in_axes=(0, None))
+    members = params["shrinkage"] * jax.vmap(by_round, in_axes=(0, None))(nets, x).sum(1)
     members = members * params["deviation"] + params["mean"]
     return Prediction(members.mean(0), members.std(0))
 
@@ -88,12 +89,12 @@ def predict(params: Params, features: jax.Array) -> Prediction:
 def _fit_members(
     config: BagOfBoostedMlpsConfig, keys: jax.Array, x: jax.Array, y: jax.Array
 ) -> Any:
-    """Leaves [M, rounds, ...]; the keys are consumed."""
+    """The nets of M members, leaves [M, rounds, ...]; the keys are consumed."""
     return jax.vmap(functools.partial(_fit_member, config), in_axes=(0, None, None))(keys, x, y)
 
 
 def _fit_member(config: BagOfBoostedMlpsConfig, key: jax.Array, x: jax.Array, y: jax.Array) -> Any:
-    """One member's nets, leaves [rounds, ...]; the key is consumed."""
+    """The nets of one member, leaves [rounds, ...]; the key is consumed."""
     sample_key, init_key, order_key = jax.random.split(key, 3)
     count = max(1, round(config.sample * len(y)))
     rows = jax.random.permutation(sample_key, len(y))[:count]
@@ -105,9 +106,11 @@ def _fit_member(config: BagOfBoostedMlpsConfig, key: jax.Array, x: jax.Array, y:
     drawn = jax.random.uniform(order_key, (config.rounds, config.epochs, count))
 
     def one_round(rest: jax.Array, start: tuple[Any, jax.Array]) -> tuple[jax.Array, Any]:
-        params = adam.fit(
+        params, orders = start
+        params = fit_network(
             functools.partial(_apply, config.width),
-            *start,
+            params,
+            orders,
             x,
             rest,
             batch_size=config.batch_size,

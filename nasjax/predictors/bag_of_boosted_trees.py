@@ -2,15 +2,15 @@
 
     member_m   boosted trees (XGBoost), fitted on a sample of the measurements without replacement
     value      the mean of the members
-    spread     what a measurement may differ by: sqrt(deviation of the members^2 + noise^2), such
-               that of members' errors on rows they did not see 68 % are smaller, as normal ones
+    spread     deviation of a measurement: sqrt(deviation of the members^2 + noise^2). noise is such
+               that 68 % of members' errors on rows they did not see are smaller, as normal errors
 
-Members take turns between two forms of a function of the features x, because costs are both:
+Members alternate between two forms of a function of the features x, because costs are both:
 
     sum        w_m x + trees_m(x)     layers add up; w_m is a ridge regression, trees fit the rest
-    product    exp(trees_m(x))        what a device does worse, it does worse by a factor
+    product    exp(trees_m(x))        a device slows an operation down by a factor
 
-A single form is a setting; so is "trees", trees_m(x) alone: with one member that is XGBoost itself.
+A single form can be set, also "trees", trees_m(x) alone: with one member, that is XGBoost itself.
 """
 
 from typing import Annotated, Literal
@@ -26,7 +26,7 @@ from nasjax.predictors import scaling, trees
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.predictors.trees import Trees
 
-_WITHIN = 0.6827  # of normal errors, the part within one deviation
+_WITHIN = 0.6827  # share of normal errors within one deviation
 
 
 @settings("predictor")
@@ -46,9 +46,9 @@ class BagOfBoostedTreesConfig:
 
 
 def make_bag_of_boosted_trees(config: BagOfBoostedTreesConfig) -> Predictor:
-    """The predictor. Its params: `trees`, and of each member `is_product`, `weights`, `offset`.
+    """The predictor. Its params: `trees`, and `is_product`, `weights`, `offset` of each member.
 
-    `noise` is relative to the value; if not all values are above 0, absolute (`is_absolute`).
+    `noise` is relative to the value, or absolute (`is_absolute`) if not all values are above 0.
     """
 
     def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
@@ -58,15 +58,15 @@ def make_bag_of_boosted_trees(config: BagOfBoostedTreesConfig) -> Predictor:
 
 
 def predict(params: Params, features: jax.Array) -> Prediction:
-    """Mean and spread of the members, none below the smallest value it was fitted on."""
-    members = of_members(params, features)
+    """The mean of the members and the spread; no member is below the smallest fitted value."""
+    members = predict_members(params, features)
     value = members.mean(0)
     noise = params["noise"] * jnp.where(params["is_absolute"], 1, value)
     return Prediction(value, jnp.sqrt(members.var(0) + noise**2))
 
 
-def of_members(params: Params, features: jax.Array) -> jax.Array:
-    """[N, F] -> [M, N]: what each member predicts."""
+def predict_members(params: Params, features: jax.Array) -> jax.Array:
+    """The predictions of each member, [N, F] -> [M, N]."""
     margins = trees.evaluate(Trees(**params["trees"]), features)
     scaled = scaling.apply(features, params["center"], params["scale"])
     linear = params["weights"] @ scaled.T + params["offset"][:, None]
@@ -85,7 +85,7 @@ def _fit(
         raise UserError(
             f"the smallest value to fit is {values.min()}; products need values above 0"
         )
-    center, scale = scaling.of(features)
+    center, scale = scaling.center_and_scale(features)
     scaled = np.asarray(scaling.apply(features, center, scale))
     rng = np.random.default_rng(seed)
     count = max(1, round(config.sample * len(values)))
@@ -106,7 +106,7 @@ def _fit(
             "subsample": config.row_sample,
             "colsample_bytree": config.column_sample,
             "seed": int(rng.integers(2**31)),
-            "nthread": 1,  # more would wait for each other on so few rows
+            "nthread": 1,  # with so few rows, threads would wait for each other
         }
         boosters.append(
             xgboost.train(settings, xgboost.DMatrix(features[rows], target), config.rounds)
@@ -115,7 +115,7 @@ def _fit(
         offsets.append(offset)
         products.append(is_product)
     params = {
-        "trees": trees.of_xgboost(boosters)._asdict(),
+        "trees": trees.from_xgboost(boosters)._asdict(),
         "weights": np.array(weights, np.float32),
         "offset": np.array(offsets, np.float32),
         "is_product": np.array(products),
@@ -124,12 +124,12 @@ def _fit(
         "smallest": np.float32(values.min()),
         "is_absolute": np.bool_(values.min() <= 0),
     }
-    predicted = np.asarray(jax.jit(of_members)(params, jnp.asarray(features)), np.float64)
+    predicted = np.asarray(jax.jit(predict_members)(params, jnp.asarray(features)), np.float64)
     return {**params, "noise": np.float32(_noise(predicted, values, is_unseen))}
 
 
 def _noise(predicted: np.ndarray, values: np.ndarray, is_unseen: np.ndarray) -> float:
-    """What makes 68 % of members' errors [M, N] on rows they did not see smaller than a spread."""
+    """The noise with which 68 % of members' errors [M, N] on unseen rows are within the spread."""
     if not is_unseen.any():
         return 0.0
     scale = predicted.mean(0) if values.min() > 0 else np.ones(len(values))
@@ -138,7 +138,7 @@ def _noise(predicted: np.ndarray, values: np.ndarray, is_unseen: np.ndarray) -> 
 
 
 def _ridge(features: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights [F] and offset of a ridge regression, its penalty chosen by leaving one out."""
+    """Weights [F] and offset of a ridge regression; leave-one-out errors choose its penalty."""
     from sklearn.linear_model import RidgeCV
 
     ridge = RidgeCV(np.logspace(-1, 4, 11)).fit(features, values)

@@ -1,4 +1,4 @@
-"""Features of many architectures at once."""
+"""Computes the features of many architectures in one program."""
 
 import functools
 from typing import Any
@@ -11,10 +11,10 @@ from nasjax.data.tables import IMAGES
 
 
 def features_of(space: Any, architectures: np.ndarray, data_set: str | None = None) -> np.ndarray:
-    """[N, L, W] -> [N, F] float32: `space.features` of all of them.
+    """`space.features` of N architectures, [N, L, W] -> [N, F] float32.
 
     Args:
-      data_set: of the tables, whose images and classes the networks are for; None: the space's.
+      data_set: the tables' data set that gives image size and classes; None: those of the space.
     """
     one = space.features
     if data_set is not None:

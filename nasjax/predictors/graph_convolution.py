@@ -1,12 +1,12 @@
 """A graph convolutional net on cells, in the manner of BRP-NAS (Dudziak et al., 2020).
 
-Nodes are the operations, the cell's input and output, and a global one; an arc leads from an
-operation to those that read its output, and to the global node from all. With A of arcs and loops,
-rows divided by their sums, and H_0 the kinds of the nodes, one of them each,
+Nodes are the operations, the cell's input and output, and a global node. An arc leads from an
+operation to those that read its output, and from all nodes to the global node. With A the matrix of
+arcs and self-loops, its rows divided by their sums, and H_0 the kinds of the nodes, one-hot,
 
     H_k = relu(A H_k-1 W_k + b_k)        value = w . (H_K of the global node) + c
 
-BRP-NAS has 4 layers of 600 units and says whether one cell is faster than another.
+BRP-NAS has 4 layers of 600 units and predicts which of two cells is faster.
 """
 
 import functools
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.config import PositiveFloat, PositiveInt, settings
-from nasjax.predictors import adam
+from nasjax.predictors.fit_network import fit_network
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
 
@@ -35,7 +35,7 @@ class GraphConvolutionConfig:
 
 
 class _Net(nn.Module):
-    """Kinds [N, nodes, kinds] -> [N]."""
+    """The net: kinds of nodes [N, nodes, kinds] -> [N]."""
 
     layers: int
     width: int
@@ -57,26 +57,26 @@ def make_graph_convolution(
     """The predictor of a cell space.
 
     Args:
-      edges: of a cell, from one state to another, the first state being its input and the last its
-        output; every edge holds an operation.
-      num_operations: the first features are the operations of the edges, as zeros and ones, so
-        many each.
+      edges: the edges of a cell, (source, target) each. State 0 is the cell's input, the last state
+        its output. Every edge holds an operation.
+      num_operations: operations that an edge may hold. The first features are the operations of
+        the edges, one-hot.
     """
-    net = _Net(config.layers, config.width, adjacency_of(edges))
+    net = _Net(config.layers, config.width, adjacency_matrix(edges))
 
     def apply(params: Params, x: jax.Array) -> Any:
         return net.apply(params, x)
 
     descend = jax.jit(
         functools.partial(
-            adam.fit, apply, batch_size=config.batch_size, learning_rate=config.learning_rate
+            fit_network, apply, batch_size=config.batch_size, learning_rate=config.learning_rate
         )
     )
 
     def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         mean, deviation = values.mean(), values.std() or 1.0
         init_key, order_key = jax.random.split(jax.random.key(seed))
-        x = kinds_of(jnp.asarray(features), len(edges), num_operations)
+        x = one_hot_nodes(jnp.asarray(features), len(edges), num_operations)
         params = net.init(init_key, x[:1])
         drawn = jax.random.uniform(order_key, (config.epochs, len(x)))
         y = jnp.asarray((values - mean) / deviation, jnp.float32)
@@ -88,15 +88,15 @@ def make_graph_convolution(
         }
 
     def predict(params: Params, features: jax.Array) -> Prediction:
-        x = kinds_of(features, len(edges), num_operations)
+        x = one_hot_nodes(features, len(edges), num_operations)
         value = apply(params["net"], x) * params["deviation"] + params["mean"]
         return Prediction(value, jnp.zeros(len(x)))
 
     return Predictor(fit, predict)
 
 
-def adjacency_of(edges: Sequence[tuple[int, int]]) -> tuple[tuple[float, ...], ...]:
-    """A of the edges' operations in order, then input, output and global node; rows sum to 1."""
+def adjacency_matrix(edges: Sequence[tuple[int, int]]) -> tuple[tuple[float, ...], ...]:
+    """The matrix A: the edges' operations in order, input, output, global node; rows sum to 1."""
     count, last = len(edges), max(target for _, target in edges)
     entry, result, everything = count, count + 1, count + 2
     matrix = np.eye(count + 3)
@@ -113,8 +113,8 @@ def adjacency_of(edges: Sequence[tuple[int, int]]) -> tuple[tuple[float, ...], .
     return tuple(map(tuple, matrix.tolist()))
 
 
-def kinds_of(features: jax.Array, num_edges: int, num_operations: int) -> jax.Array:
-    """[N, F] -> [N, edges + 3, operations + 3], a one in each row."""
+def one_hot_nodes(features: jax.Array, num_edges: int, num_operations: int) -> jax.Array:
+    """The kinds of the nodes, one-hot: features [N, F] -> [N, edges + 3, operations + 3]."""
     chosen = features[:, : num_edges * num_operations].reshape(-1, num_edges, num_operations)
     chosen = jnp.pad(chosen, ((0, 0), (0, 3), (0, 3)))
     others = np.arange(3)

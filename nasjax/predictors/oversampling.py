@@ -1,7 +1,7 @@
 """Over-sampling of rare contexts by SMOTE (Chawla et al., 2002), as AUTOCoMET does (IV.A).
 
-A new row lies somewhere on the line between a row and one of its nearest in the same context, its
-cost likewise: inputs and logarithms of costs are interpolated together.
+A new row is interpolated between a row and one of its nearest neighbours in the same context: its
+inputs, and with them the logarithm of its cost.
 """
 
 from typing import Any
@@ -17,11 +17,12 @@ _NEIGHBOURS = 5
 def oversample(
     seed: int, inputs: np.ndarray, values: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[R, F], [R], [R] -> more of them: every group has as many rows as the largest.
+    """Inputs and values with as many rows in every group as in the largest group.
 
     Args:
-      values: above 0; groups: whole numbers, e.g. a row's device and how it was used. Groups of a
-        single row have no line to lie on and stay as they are.
+      inputs: [R, F]; values: [R], above 0.
+      groups: [R] whole numbers, e.g. of a row's device and how it was used. A group of a single row
+        has no neighbours and stays as it is.
 
     Raises:
       UserError: imbalanced-learn is not installed.
@@ -37,14 +38,14 @@ def oversample(
         k_neighbors=int(min(_NEIGHBOURS, counts[counts > 1].min() - 1)),
         random_state=seed,
     )
-    center, scale = scaling.of(inputs)
+    center, scale = scaling.center_and_scale(inputs)
     rows = np.column_stack([np.asarray(scaling.apply(inputs, center, scale)), np.log(values)])
-    found, of_group = sampler.fit_resample(rows[kept], groups[kept])
+    found, found_groups = sampler.fit_resample(rows[kept], groups[kept])
     features = found[:, :-1] * scale + center
     features[: kept.sum()] = inputs[kept]
-    for name in names[counts > 1]:  # what is not known of a context stays unknown
+    for name in names[counts > 1]:  # features that are missing in a context stay missing
         missing = np.isnan(inputs[groups == name]).any(0)
-        features[np.ix_(of_group == name, missing)] = np.nan
+        features[np.ix_(found_groups == name, missing)] = np.nan
     return (
         np.concatenate([features, inputs[~kept]]).astype(np.float32),
         np.concatenate([np.exp(found[:, -1]), values[~kept]]),

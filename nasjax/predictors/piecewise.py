@@ -32,13 +32,13 @@ class ExecutabilityConfig:
 
 
 def make_piecewise(predictor: Predictor, config: ExecutabilityConfig | None = None) -> Predictor:
-    """The predictor with infinite values where nothing can run.
+    """The predictor, extended by infinite costs where a device cannot run an architecture.
 
-    Values to fit are infinite there. Its params: `cost`, those of the predictor, and `can_run`,
-    trees, if there was anything that could not.
+    The values to fit are infinite there. Its params: `cost`, those of the predictor, and `can_run`,
+    trees, if any fitted architecture cannot run.
 
     Raises:
-      UserError: nothing can run.
+      UserError: no architecture can run.
     """
     settings = config or ExecutabilityConfig()
 
@@ -64,7 +64,7 @@ def make_piecewise(predictor: Predictor, config: ExecutabilityConfig | None = No
 def fit_executability(
     config: ExecutabilityConfig, seed: int, features: np.ndarray, can_run: np.ndarray
 ) -> Params:
-    """Boosted trees on [N, F], [N] bool; both classes weigh the same."""
+    """Fits boosted trees to features [N, F] and can_run [N] bool; both classes weigh the same."""
     xgboost = trees.xgboost()
     weights = np.where(can_run, 1 / max(can_run.sum(), 1), 1 / max((~can_run).sum(), 1))
     data = xgboost.DMatrix(features, can_run, weight=weights * len(can_run) / 2)
@@ -75,9 +75,9 @@ def fit_executability(
         "seed": seed,
         "nthread": 1,
     }
-    return trees.of_xgboost([xgboost.train(settings, data, config.rounds)])._asdict()
+    return trees.from_xgboost([xgboost.train(settings, data, config.rounds)])._asdict()
 
 
 def log_odds(params: Params, features: jax.Array) -> jax.Array:
-    """[N, F] -> [N]: above 0 where it can run rather than not."""
+    """Log odds that the device can run the architectures, [N, F] -> [N]."""
     return trees.evaluate(Trees(**params), features)[0]

@@ -1,4 +1,4 @@
-"""What every predictor is: a fit on the host, and a prediction that may be traced."""
+"""The interface of predictors: fitting on the host, and prediction that may be traced."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-Params = Mapping[str, Any]  # arrays, or mappings of such: what is saved
+Params = Mapping[str, Any]  # arrays, or mappings of arrays; they can be saved
 
 
 class Prediction(NamedTuple):
-    """For N rows of features.
+    """Predictions for N rows of features.
 
     Attributes:
-      value: [N], in the unit of what was fitted.
-      spread: [N], standard deviation: of a bag's members, and of a measurement's noise where the
-        method says so; zeros where there is no bag.
+      value: [N], in the unit of the fitted values.
+      spread: [N], standard deviation of a bag's members, including the noise of a measurement where
+        the method says so; zeros without a bag.
     """
 
     value: jax.Array
@@ -23,7 +23,7 @@ class Prediction(NamedTuple):
 
 
 class Predictor(NamedTuple):
-    """One target of one method.
+    """A method that predicts one target.
 
     fit: (seed, features [N, F] float32, values [N]) -> params; NaN features are missing.
     predict: (params, features [N, F]) -> Prediction; may be traced, needs neither XGBoost nor

@@ -19,7 +19,7 @@ class RandomForestConfig:
 
 
 def make_random_forest(config: RandomForestConfig) -> Predictor:
-    """The predictor. Its params: nodes of all trees [M, most nodes], and their depth."""
+    """The predictor. Its params: the nodes of M trees [M, most nodes], and the largest depth."""
 
     def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         from sklearn.ensemble import RandomForestRegressor
@@ -33,14 +33,14 @@ def make_random_forest(config: RandomForestConfig) -> Predictor:
 
 
 def predict(params: Params, features: jax.Array) -> Prediction:
-    """Mean and spread of the trees."""
+    """The mean and the standard deviation of the trees."""
     trees = {name: leaf for name, leaf in params.items() if name != "depth"}
     members = jax.vmap(_walk, in_axes=(0, None, None))(trees, params["depth"], features)
     return Prediction(members.mean(0), members.std(0))
 
 
 def _walk(tree: Params, depth: jax.Array, features: jax.Array) -> jax.Array:
-    """One tree [nodes] -> [N]. A leaf is its own child; missing values go right, as NaN does."""
+    """Predictions [N] of one tree [nodes]. A leaf is its own child; missing values go right."""
     rows = jnp.arange(len(features))
 
     def down(step: jax.Array, node: jax.Array) -> jax.Array:
@@ -51,21 +51,21 @@ def _walk(tree: Params, depth: jax.Array, features: jax.Array) -> jax.Array:
 
 
 def _nodes(forest: list[Any]) -> Params:
-    """Trees of scikit-learn as arrays; thresholds rounded down, so float32 compares the same."""
+    """The trees of scikit-learn as arrays. Rounded down, thresholds compare the same in float32."""
     most = max(tree.node_count for tree in forest)
 
-    def stacked(of_tree: Any, dtype: type) -> np.ndarray:
+    def stacked(read: Any, dtype: type) -> np.ndarray:
         padded = np.zeros((len(forest), most), dtype)
         for row, tree in zip(padded, forest, strict=True):
-            row[: tree.node_count] = of_tree(tree)
+            row[: tree.node_count] = read(tree)
         return padded
 
     def child(name: str) -> np.ndarray:
-        def of_tree(tree: Any) -> np.ndarray:
+        def read(tree: Any) -> np.ndarray:
             children = getattr(tree, name)
             return np.where(children < 0, np.arange(tree.node_count), children)
 
-        return stacked(of_tree, np.int32)
+        return stacked(read, np.int32)
 
     def threshold(tree: Any) -> np.ndarray:
         rounded = tree.threshold.astype(np.float32)

@@ -1,29 +1,30 @@
-"""Fitted predictors on disk: arrays (.npz) and a page of JSON, no code, checked when read."""
+"""Saves fitted predictors: arrays (.npz) and a JSON file, no code, checked when loaded."""
 
-import hashlib
 import io
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from nasjax.errors import UserError
+from nasjax.files import digest, write, write_text
 from nasjax.predictors.predictor import Params
 
-VERSION = 1  # of the layout
-ARRAYS, PAGE = "params.npz", "predictor.json"
+VERSION = 1  # of the file format
+ARRAYS, HEADER = "params.npz", "predictor.json"
 
 
 class Saved(NamedTuple):
-    """A fitted predictor and what it is of.
+    """A fitted predictor and its description.
 
     Attributes:
-      method: a name of `members.PREDICTORS`; settings: its config, plain data.
-      target: what it predicts, the unit at the end: "edgegpu_latency_ms".
-      feature_names: of its features, in order.
-      facts: where it comes from: data, seed, scores; plain data, for people.
+      method: a name of `registry.PREDICTORS`; settings: its config, plain data.
+      target: the predicted quantity, its unit at the end: "edgegpu_latency_ms".
+      feature_names: names of its features, in order.
+      facts: its origin: data, seed, scores; plain data, for people.
     """
 
     method: str
@@ -35,51 +36,48 @@ class Saved(NamedTuple):
 
 
 def save(directory: pathlib.Path, saved: Saved) -> None:
-    """Writes a directory, new or over another predictor.
+    """Writes a predictor to a directory, new or over another predictor.
 
     Raises:
       UserError: it cannot be written.
     """
     content = io.BytesIO()
-    np.savez_compressed(content, allow_pickle=False, **_flat(saved.params))
-    page = {"version": VERSION, **saved._asdict(), "sha256": _digest(content.getvalue())}
-    del page["params"]
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / ARRAYS).write_bytes(content.getvalue())
-        (directory / PAGE).write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the predictor {directory}: {error.strerror}") from error
+    arrays = {name: np.asarray(leaf) for name, leaf in flatten_dict(saved.params, sep="/").items()}
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    header = {"version": VERSION, **saved._asdict(), "sha256": digest(content.getvalue())}
+    del header["params"]
+    write(directory / ARRAYS, lambda file: file.write(content.getvalue()))
+    write_text(directory / HEADER, json.dumps(header, indent=1) + "\n")
 
 
 def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) -> Saved:
     """Reads what `save` wrote.
 
     Args:
-      feature_names: those that the caller has; None: any.
+      feature_names: the features that the caller will give; None: any.
 
     Raises:
-      UserError: it is missing, damaged, of another version or of other features.
+      UserError: it is missing or damaged, or has another version or other features.
     """
     try:
-        page = json.loads((directory / PAGE).read_text(encoding="utf-8"))
+        header = json.loads((directory / HEADER).read_text(encoding="utf-8"))
         content = (directory / ARRAYS).read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the predictor {directory}: {error.strerror}") from error
     except ValueError as error:
-        raise UserError(f"the predictor {directory} is damaged: {PAGE} is no JSON") from error
+        raise UserError(f"the predictor {directory} is damaged: {HEADER} is no JSON") from error
     fields = {*Saved._fields, "version", "sha256"} - {"params"}
-    if not isinstance(page, dict) or page.get("version") != VERSION or set(page) != fields:
-        version = page.get("version") if isinstance(page, dict) else None
+    if not isinstance(header, dict) or header.get("version") != VERSION or set(header) != fields:
+        version = header.get("version") if isinstance(header, dict) else None
         raise UserError(
             f"the predictor {directory} has version={version}; allowed: {VERSION}; fit it again"
         )
-    if _digest(content) != page["sha256"]:
+    if digest(content) != header["sha256"]:
         raise UserError(
-            f"the predictor {directory} is damaged: {ARRAYS} is not what {PAGE} was written with; "
-            "fit it again"
+            f"the predictor {directory} is damaged: {ARRAYS} is not what {HEADER} was written "
+            "with; fit it again"
         )
-    known = tuple(page["feature_names"])
+    known = tuple(header["feature_names"])
     if feature_names is not None and known != tuple(feature_names):
         unlike = sorted(set(known) ^ set(feature_names)) or ["(their order)"]
         raise UserError(
@@ -87,45 +85,20 @@ def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) ->
             "fit it again"
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        params = _nested(dict(arrays))
-    del page["version"], page["sha256"]
-    return Saved(params=params, **page | {"feature_names": known})
+        params = unflatten_dict(dict(arrays), sep="/")
+    del header["version"], header["sha256"]
+    return Saved(params=params, **header | {"feature_names": known})
 
 
 def fingerprint(directory: pathlib.Path) -> str:
-    """Of what was saved there; another one where its arrays differ.
+    """The digest of a saved predictor's arrays.
 
     Raises:
       UserError: it is missing, or damaged.
     """
     try:
-        return str(json.loads((directory / PAGE).read_text(encoding="utf-8"))["sha256"])
+        return str(json.loads((directory / HEADER).read_text(encoding="utf-8"))["sha256"])
     except OSError as error:
         raise UserError(f"cannot read the predictor {directory}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the predictor {directory} is damaged: {PAGE}; fit it again") from error
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _flat(params: Params, prefix: str = "") -> dict[str, np.ndarray]:
-    flat: dict[str, np.ndarray] = {}
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}/")
-        else:
-            flat[prefix + name] = np.asarray(value)
-    return flat
-
-
-def _nested(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for path, value in flat.items():
-        *parents, name = path.split("/")
-        place = nested
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[name] = value
-    return nested
+        raise UserError(f"the predictor {directory} is damaged: {HEADER}; fit it again") from error

@@ -1,4 +1,4 @@
-"""Features of mean 0 and deviation 1, for methods that are not trees."""
+"""Scales features to mean 0 and deviation 1, for methods other than trees."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def of(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[N, F] -> center and scale [F] of what is not missing; 0 and 1 where nothing varies."""
+def center_and_scale(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation [F] of features [N, F] without missing ones; deviation 1 if constant."""
     there = ~np.isnan(features)
     count = np.maximum(there.sum(0), 1)
     center = np.where(there, features, 0).sum(0) / count
@@ -18,5 +18,5 @@ def of(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def apply(features: Any, center: Any, scale: Any) -> jax.Array:
-    """[N, F] -> [N, F]; missing features are as the mean."""
+    """The scaled features, [N, F] -> [N, F]; missing features become the mean, 0."""
     return jnp.where(jnp.isnan(features), 0, (features - center[None]) / scale[None])

@@ -1,15 +1,15 @@
-"""How good predictions are, on the host."""
+"""Scores of predictions, on the host."""
 
 import numpy as np
 import scipy.stats
 
 
-def of(values: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """By name, of measured values [N] and predictions [N].
+def all_scores(values: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Scores, by name, of predictions [N] of the measured values [N].
 
-    r2: share of the variance explained (1 - SSE / SST); rmse: in the values' unit; mape: mean
-    absolute error relative to the value; within_5, within_10: share of errors of at most 5 and
-    10 %; spearman, kendall: rank correlations, 0 where all predictions are equal.
+    r2: share of the variance explained (1 - SSE / SST). rmse: root mean squared error, in the unit
+    of the values. mape: mean absolute error relative to the value. within_5, within_10: share of
+    errors of at most 5 and 10 %. spearman, kendall: rank correlations, 0 for constant predictions.
     """
     error = predicted - values
     relative = np.abs(error) / np.abs(values)
@@ -26,14 +26,15 @@ def of(values: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
 
 def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
-    """Mean of the shares of each class [N] bool that are told right."""
+    """The mean over both classes of the share predicted correctly; arguments: [N] bool."""
     return float(np.mean([(predicted[truth == one] == one).mean() for one in (False, True)]))
 
 
 def calibration(values: np.ndarray, predicted: np.ndarray, spread: np.ndarray) -> dict[str, float]:
-    """By name, of a spread [N] that claims to be the error's deviation.
+    """Scores, by name, of a spread [N] as the standard deviation of the errors.
 
-    within_1_spread, within_2_spreads: shares of errors no larger; normal errors: 0.683, 0.954.
+    within_1_spread, within_2_spreads: shares of errors up to 1 and 2 spreads; 0.683 and 0.954 for
+    normal errors.
     """
     error = np.abs(predicted - values)
     return {

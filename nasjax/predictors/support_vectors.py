@@ -23,7 +23,7 @@ def make_support_vectors(config: SupportVectorsConfig) -> Predictor:
     def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         from sklearn.svm import SVR
 
-        center, scale = scaling.of(features)
+        center, scale = scaling.center_and_scale(features)
         mean, deviation = values.mean(), values.std() or 1.0
         regression = SVR(C=config.penalty, epsilon=config.tolerance, gamma=1 / features.shape[1])
         scaled = np.asarray(scaling.apply(features, center, scale))
@@ -40,7 +40,7 @@ def make_support_vectors(config: SupportVectorsConfig) -> Predictor:
 
 
 def predict(params: Params, features: jax.Array) -> Prediction:
-    """No bag, so no spread."""
+    """The predicted values. There is no bag, so the spread is 0."""
     x = scaling.apply(features, params["center"], params["scale"])
     vectors = params["vectors"]
     squares = (x**2).sum(1)[:, None] + (vectors**2).sum(1)[None] - 2 * x @ vectors.T

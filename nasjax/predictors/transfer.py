@@ -1,6 +1,6 @@
-"""Costs on a device that was hardly measured: from known devices, its description, a few samples.
+"""Predicts costs on a new device from known devices, its description and a few samples.
 
-K known devices have a predictor each; one more is ideal and takes as long as there are
+Each of K known devices has a predictor. One more device is ideal: its cost is the number of
 multiply-adds. For architecture a and the new device
 
     log y(a) = b + s (w g(a) + v h(a)) + noise
@@ -9,10 +9,10 @@ multiply-adds. For architecture a and the new device
     w          before any sample: the known devices' likeness to the new one, see `likeness`
     v          before any sample: 0
 
-Samples update w, v and b as in Bayesian linear regression (Bishop, 2006, 3.3). How far w and v may
-be from what they were before, and how noisy the device is, is not set: all of a grid are
-tried, and their answers weighed by the evidence that the samples give for each (3.4). The scale s
-is that of the samples, of the known devices where there are fewer than three.
+Samples update w, v and b by Bayesian linear regression (Bishop, 2006, 3.3). The prior deviations of
+w and v and the noise of the device are not set: the posterior is averaged over a grid of them,
+weighted by the evidence of the samples (3.4). The scale s is that of the samples, or that of the
+known devices if there are fewer than three samples.
 """
 
 import functools
@@ -31,8 +31,8 @@ from nasjax.errors import UserError
 from nasjax.predictors import scaling
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 
-_OFFSET = 10.0  # deviation of b, in deviations of a device's log costs: anything
-_FEWEST = 3  # samples that a scale can be read from
+_OFFSET = 10.0  # prior deviation of b, in deviations of a device's log costs: uninformative
+_FEWEST = 3  # samples that a scale is computed from
 
 
 Grid = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
@@ -54,11 +54,17 @@ class TransferConfig:
 
 
 def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """[K, C] known, [C] new -> [K + 1], sums to 1: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
+    """Likeness of known devices to a new one: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
 
-    d^2 is the mean over the description's parts of squared differences: 2 for another kind; for a
-    number that of logarithms, in deviations among the devices, 2 (what two at random differ by) if
-    one is not known. Parts that no device or all devices share do not tell them apart.
+    d^2 is the mean squared difference over the parts of a description. It is 2 for another kind of
+    device. For a number it is that of logarithms, in deviations among the devices, or 2 (the mean
+    for two random devices) if one is unknown. Constant parts are left out.
+
+    Args:
+      contexts: [K, C], descriptions of the known devices; context: [C], of the new one.
+
+    Returns:
+      [K + 1], summing to 1; the last one is the ideal device.
     """
     everyone = np.concatenate([contexts, context[None]])
     numeric = np.array([not name.startswith("is_") for name in CONTEXT])
@@ -78,17 +84,19 @@ def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) 
 def prepare(
     known: Predictor, params: Sequence[Params], seen: np.ndarray, columns: np.ndarray, macs: int
 ) -> Params:
-    """What `fit` starts from, for any new device.
+    """The input of `fit` that is the same for all new devices.
 
     Args:
-      known: the known devices' predictor; params: of each of the K.
-      seen: [M, F] architectures that give g and h their mean and deviation; no costs are needed.
-      columns: [H] of the features, those that are h; macs: the one that is multiply-adds.
+      known: the method of the known devices' predictors; params: the fitted ones, K of them.
+      seen: [M, F], features of architectures that g and h are standardised over; without costs.
+      columns: [H] indices of the features in h; macs: index of the multiply-adds.
     """
-    of_known = {str(place): one for place, one in enumerate(params)}
-    start: Params = {"known": of_known, "macs": np.int32(macs)}
+    start: Params = {
+        "known": {str(place): one for place, one in enumerate(params)},
+        "macs": np.int32(macs),
+    }
     logs = np.asarray(jax.jit(_logs, static_argnums=0)(known, start, jnp.asarray(seen)))
-    feature_center, feature_scale = scaling.of(seen[:, columns])
+    feature_center, feature_scale = scaling.center_and_scale(seen[:, columns])
     return {
         **start,
         "center": logs.mean(1),
@@ -106,11 +114,14 @@ def fit(
     rows: np.ndarray,
     values: np.ndarray,
 ) -> Params:
-    """Params of `predict`.
+    """Fits the params of `predict`.
 
     Args:
-      prepared: see `prepare`; weights: [K + 1] before any sample, see `likeness`.
-      rows: [n, D] the samples' `design`, n >= 0; values: [n] their costs, finite and above 0.
+      prepared: see `prepare`; weights: [K + 1], the prior mean of w, see `likeness`.
+      rows: [n, D], the `design` of n >= 0 samples; values: [n], their costs.
+
+    Raises:
+      UserError: a cost is not finite and above 0.
     """
     good = (values > 0) & np.isfinite(values)
     if not good.all():
@@ -131,15 +142,18 @@ def fit(
 
 
 def predict(known: Predictor, params: Params, features: jax.Array) -> Prediction:
-    """[N, F] -> costs, in the unit of the known devices' and the samples'; may be traced.
+    """Predicts costs from features [N, F], in the unit of the samples; may be traced.
 
-    The spread is that of a measurement: of what is believed of the weights, and the noise.
+    The spread is that of a measurement: the uncertainty of the weights, and the noise.
     """
-    return of_design(params, design(known, params, features))
+    return predict_from_design(params, design(known, params, features))
 
 
 def make_transfer(known: Predictor) -> Predictor:
-    """What `fit` has fitted, as a predictor; more than features and values is needed to fit it."""
+    """A predictor of params from this module's `fit`; its own `fit` raises a UserError.
+
+    Transfer is fitted to more than features and values.
+    """
 
     def refused(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         raise UserError("transfer is fitted by a study of unseen devices, which knows the others")
@@ -147,8 +161,8 @@ def make_transfer(known: Predictor) -> Predictor:
     return Predictor(refused, functools.partial(predict, known))
 
 
-def of_design(params: Params, rows: jax.Array) -> Prediction:
-    """`predict` of rows of `design`, which are the same for all new devices: [N, D] -> [N]."""
+def predict_from_design(params: Params, rows: jax.Array) -> Prediction:
+    """`predict` from rows of `design` [N, D], which are the same for all new devices."""
     logs = params["level"] + params["unit"] * (rows @ params["weights"])
     variance = jnp.maximum(((rows @ params["covariance"]) * rows).sum(1), 0)
     value = jnp.exp(logs)
@@ -156,14 +170,14 @@ def of_design(params: Params, rows: jax.Array) -> Prediction:
 
 
 def _logs(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array:
-    """[N, F] -> [K + 1, N]: log costs on the known devices and on the ideal one."""
-    of_known = [prepared["known"][str(place)] for place in range(len(prepared["known"]))]
-    costs = [known.predict(params, features).value for params in of_known]
+    """Log costs on the known devices and the ideal one, features [N, F] -> [K + 1, N]."""
+    each = [prepared["known"][str(place)] for place in range(len(prepared["known"]))]
+    costs = [known.predict(params, features).value for params in each]
     return jnp.log(jnp.maximum(jnp.stack([*costs, features[:, prepared["macs"]]]), 1e-9))
 
 
 def design(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array:
-    """[N, F] -> [N, D = K + 1 + H + 1]: g, h and 1."""
+    """The design matrix [N, D = K + 1 + H + 1]: g, h and 1, from features [N, F]."""
     logs = _logs(known, prepared, features)
     g = (logs - prepared["center"][:, None]) / prepared["scale"][:, None]
     columns = features[:, prepared["columns"]]
@@ -172,10 +186,10 @@ def design(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array
 
 
 def choose(config: TransferConfig, prepared: Params, rows: np.ndarray, count: int) -> np.ndarray:
-    """Which of the rows [N, D] of `design` to measure first: [count] indices.
+    """Chooses samples: [count] indices of the rows [N, D] of `design`, the first to measure first.
 
-    One by one, that of which least is known: whose cost has the largest variance after those
-    before it were measured (at the middle of the grid). No cost of the new device is needed.
+    Each is the row whose cost has the largest variance given those before it, at the middle of the
+    grid. No cost of the new device is needed.
     """
     spreads = (config.known_spread, config.feature_spread, config.noise)
     on_known, on_features, noise = (float(np.median(grid)) for grid in spreads)
@@ -196,7 +210,7 @@ def choose(config: TransferConfig, prepared: Params, rows: np.ndarray, count: in
 def _posterior(
     config: TransferConfig, known: int, before: np.ndarray, rows: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean [D], covariance [D, D] of the weights, deviation of the noise: after the samples."""
+    """The posterior mean [D] and covariance [D, D] of the weights, and the noise's deviation."""
     count = len(before) - known - 1
     evidence, means, covariances, noises = [], [], [], []
     for on_known, on_features, noise in itertools.product(
@@ -204,13 +218,13 @@ def _posterior(
     ):
         variance = _variance(known, count, on_known, on_features, _OFFSET)
         spread = rows * variance
-        of_samples = spread @ rows.T + noise**2 * np.eye(len(targets))
+        sample_covariance = spread @ rows.T + noise**2 * np.eye(len(targets))
         error = targets - rows @ before
-        solved = np.linalg.solve(of_samples, np.column_stack([error, spread]))
+        solved = np.linalg.solve(sample_covariance, np.column_stack([error, spread]))
         means.append(before + spread.T @ solved[:, 0])
         covariances.append(np.diag(variance) - spread.T @ solved[:, 1:])
         noises.append(noise)
-        evidence.append(-0.5 * (error @ solved[:, 0] + np.linalg.slogdet(of_samples)[1]))
+        evidence.append(-0.5 * (error @ solved[:, 0] + np.linalg.slogdet(sample_covariance)[1]))
     chance = np.exp(np.array(evidence) - max(evidence))
     chance /= chance.sum()
     mean = chance @ np.array(means)
@@ -222,7 +236,7 @@ def _posterior(
 def _variance(
     known: int, count: int, on_known: float, on_features: float, offset: float
 ) -> np.ndarray:
-    """[D] of the weights before any sample."""
-    of_known = np.full(known, on_known**2 / known)
-    of_features = np.full(count, on_features**2 / max(count, 1))
-    return np.concatenate([of_known, of_features, [offset**2]])
+    """The prior variances [D] of the weights."""
+    w = np.full(known, on_known**2 / known)
+    v = np.full(count, on_features**2 / max(count, 1))
+    return np.concatenate([w, v, [offset**2]])

@@ -1,9 +1,9 @@
-"""Boosted trees as arrays, evaluated in JAX: what XGBoost itself predicts, inside jit.
+"""Evaluates boosted trees in JAX, inside jit, with the predictions of XGBoost itself.
 
-Every tree is filled up to a complete one of the same depth, and trees share their splits, which are
-few where features are counts. So there is nothing to walk. Each split is decided once, for 32 rows
-in the bits of a word; which leaf a row falls into takes a few operations on words; only the leaf's
-value is chosen row by row, of half as many leaves at every level.
+Every tree is filled up to a complete tree of the same depth. Trees share their splits, which are
+few where features are counts. So no tree is walked. Each split is decided once, for 32 rows in the
+bits of a word. The leaf of a row takes a few operations on words. Only the value of the leaf is
+selected row by row, among half as many leaves at every level.
 """
 
 import json
@@ -17,8 +17,8 @@ import numpy as np
 from nasjax.errors import UserError
 
 _WORD = 32  # rows in a word
-_WORDS = 128  # evaluated together: enough to be worth a step, few enough for a core's cache
-_DECIDED = 2**20  # splits times words: what may be held of decisions, 4 bytes each
+_WORDS = 128  # words per step: enough to be worth it, few enough for a core's cache
+_DECIDED = 2**20  # largest number of splits times words; a decision takes 4 bytes
 _NODE = np.dtype([("feature", np.int32), ("threshold", np.float32), ("missing_left", np.bool_)])
 
 
@@ -29,10 +29,10 @@ class Trees(NamedTuple):
 
     Attributes:
       feature: [S] int32; threshold: [S] float32; a row goes left if its value is below.
-      missing_left: [S] bool, where a row goes whose value is missing (NaN).
-      split: [M, T, 2^D - 1] int32, that of each node.
+      missing_left: [S] bool, whether a row goes left whose value is missing (NaN).
+      split: [M, T, 2^D - 1] int32, the split of each node.
       leaf: [M, T, 2^D] float32.
-      base: [M] float32, what the leaves' values are added to.
+      base: [M] float32, the constant that the leaves' values are added to.
     """
 
     feature: Any
@@ -44,25 +44,27 @@ class Trees(NamedTuple):
 
 
 def evaluate(trees: Trees, features: jax.Array) -> jax.Array:
-    """[N, F] -> [M, N]: the sum of each member's leaves.
+    """The sum of each member's leaves, features [N, F] -> [M, N].
 
     Under `vmap` over features, as in a search over many seeds, all rows share words.
     """
 
     @jax.custom_batching.custom_vmap
-    def of(trees: Trees, features: jax.Array) -> jax.Array:
+    def evaluate_rows(trees: Trees, features: jax.Array) -> jax.Array:
         return _evaluate(trees, features)
 
-    @of.def_vmap
-    def of_batch(size: int, batched: Any, trees: Trees, features: jax.Array) -> tuple[Any, bool]:
-        if any(jax.tree.leaves(batched[0])):  # other trees for each
+    @evaluate_rows.def_vmap
+    def evaluate_batch(
+        size: int, batched: Any, trees: Trees, features: jax.Array
+    ) -> tuple[Any, bool]:
+        if any(jax.tree.leaves(batched[0])):  # each has its own trees
             axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, batched)
             return jax.vmap(_evaluate, in_axes=tuple(axes))(trees, features), True
         rows = features.shape[1]
-        sums = of(trees, features.reshape(size * rows, -1))
+        sums = evaluate_rows(trees, features.reshape(size * rows, -1))
         return sums.reshape(-1, size, rows).transpose(1, 0, 2), True
 
-    return of(trees, features)
+    return evaluate_rows(trees, features)
 
 
 def _evaluate(trees: Trees, features: jax.Array) -> jax.Array:
@@ -76,7 +78,7 @@ def _evaluate(trees: Trees, features: jax.Array) -> jax.Array:
 
 
 def _sums(trees: Trees, columns: jax.Array) -> jax.Array:
-    """[F, N] -> [M, N / 32, 32]."""
+    """The sums [M, N / 32, 32] of N rows, features by columns [F, N]."""
     left = columns[trees.feature] < trees.threshold[:, None]
     left |= jnp.isnan(columns)[trees.feature] & trees.missing_left[:, None]
     places = jnp.arange(_WORD, dtype=jnp.uint32)[None, None]
@@ -99,7 +101,7 @@ def _sums(trees: Trees, columns: jax.Array) -> jax.Array:
 
 
 def _path(left: jax.Array) -> list[jax.Array]:
-    """Of a tree's nodes [M, 2^D - 1, words] -> of every level [M, words]: left, on the way."""
+    """Whether rows go left, [M, words] per level, from the nodes [M, 2^D - 1, words] of a tree."""
     turns: list[jax.Array] = []
     while (first := 2 ** len(turns) - 1) < left.shape[1]:
         nodes = left[:, first : 2 * first + 1]
@@ -111,7 +113,7 @@ def _path(left: jax.Array) -> list[jax.Array]:
 
 
 def xgboost() -> Any:
-    """The library; only fitting needs it.
+    """The XGBoost library; only fitting needs it.
 
     Raises:
       UserError: it is not installed.
@@ -126,23 +128,23 @@ def xgboost() -> Any:
     return library
 
 
-def of_xgboost(boosters: Sequence[Any]) -> Trees:
-    """The trees of fitted `xgboost.Booster`s, the members.
+def from_xgboost(boosters: Sequence[Any]) -> Trees:
+    """The trees of fitted `xgboost.Booster`s, one per member.
 
-    Their objective must be one whose prediction is the sum of leaves itself, such as squared error,
-    or whose sum is wanted, such as the log odds of a logistic one.
+    Their prediction is the sum of the leaves: the value for a squared error, the log odds for a
+    logistic objective.
     """
     models = [json.loads(bytes(booster.save_raw("json")))["learner"] for booster in boosters]
-    of_members = [model["gradient_booster"]["model"]["trees"] for model in models]
-    depth = max(_depth(tree) for trees in of_members for tree in trees)
-    shape = (len(boosters), max(map(len, of_members)))
+    members = [model["gradient_booster"]["model"]["trees"] for model in models]
+    depth = max(_depth(tree) for trees in members for tree in trees)
+    shape = (len(boosters), max(map(len, members)))
     nodes = np.zeros((*shape, 2**depth - 1), _NODE)
     leaf = np.zeros((*shape, 2**depth), np.float32)
-    for member, trees in enumerate(of_members):
+    for member, trees in enumerate(members):
         for place, tree in enumerate(trees):
             _fill(tree, nodes[member, place], leaf[member, place])
     splits, split = np.unique(nodes, return_inverse=True)
-    # A power of two of them, so that fits to other data mostly share a compiled program.
+    # Padded to a power of two, so that fits to other data mostly share a compiled program.
     splits = np.resize(splits, 1 << (len(splits) - 1).bit_length())
     return Trees(
         feature=splits["feature"].copy(),
@@ -158,7 +160,7 @@ def _base(model: dict[str, Any]) -> float:
     """The margin that an XGBoost model starts from."""
     text = model["learner_model_param"]["base_score"].strip("[]")
     objective = model["objective"]["name"]
-    assert objective in ("reg:squarederror", "binary:logistic")  # those that are fitted here
+    assert objective in ("reg:squarederror", "binary:logistic")  # those that this project fits
     score = float(text)
     return score if objective == "reg:squarederror" else float(np.log(score / (1 - score)))
 
@@ -178,10 +180,10 @@ def _depth(tree: dict[str, Any]) -> int:
 
 
 def _fill(tree: dict[str, Any], nodes: np.ndarray, leaf: np.ndarray) -> None:
-    """Writes a tree of XGBoost's JSON as a complete one: below a leaf, both ways lead to it."""
+    """Writes a tree of XGBoost's JSON as a complete tree; all places below a leaf repeat it."""
 
     def fill(place: int, node: int) -> None:
-        """Writes the node of XGBoost's and all below it to a place of the complete tree."""
+        """Writes XGBoost's node and all nodes below it to a place of the complete tree."""
         is_leaf = tree["left_children"][node] < 0
         if place >= len(nodes):
             leaf[place - len(nodes)] = tree["split_conditions"][node]

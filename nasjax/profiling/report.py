@@ -153,9 +153,8 @@ def _picture(rows: pd.DataFrame) -> Picture:
         figure, (counts, against) = figures.canvas(7.2, 2.7, columns=2, panels=2)
         counts.hist(rows["value"], bins=min(30, max(5, len(rows) // 4)), color=BLUE)
         counts.set(xlabel="latency, ms", ylabel="networks")
-        millions = rows["macs"] / 1e6
-        lines: dict[str, Any] = {"fmt": ".", "markersize": 3, "linewidth": 0.8}
-        against.errorbar(millions, rows["value"], yerr=rows["spread"], color=BLUE, **lines)
+        macs, value, spread = rows["macs"] / 1e6, rows["value"], rows["spread"]
+        against.errorbar(macs, value, spread, fmt=".", markersize=3, linewidth=0.8, color=BLUE)
         against.set(xlabel="multiply-adds, millions an image", ylabel="latency, ms")
         return figure
 

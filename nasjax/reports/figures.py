@@ -43,7 +43,7 @@ VARIABLES = {PAGE.ink: "var(--ink)", PAGE.muted: "var(--muted)", PAGE.grid: "var
 
 
 # matplotlib's settings in all figures; values that name a field of `Inks` stand for its colour.
-STYLE: dict[str, Any] = {
+STYLE = {
     "svg.fonttype": "none",
     "font.size": 9,
     "lines.linewidth": 1.5,
@@ -71,7 +71,7 @@ def style(inks: Inks) -> Iterator[None]:
     import matplotlib
 
     colours = inks._asdict()
-    settings: Any = {key: colours.get(value, value) for key, value in STYLE.items()}
+    settings: Any = {key: colours.get(str(value), value) for key, value in STYLE.items()}
     with matplotlib.rc_context(settings):
         yield
 

@@ -1,1 +1,1 @@
-"""What an outcome is worth."""
+"""Rewards: functions of a proposal and its outcome."""

@@ -1,4 +1,4 @@
-"""The accuracy itself: what methods that propose whole architectures maximise."""
+"""The accuracy itself, the reward of methods that propose whole architectures."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ class AccuracyConfig:
 
 
 def make_accuracy(config: AccuracyConfig) -> Reward:
-    """Accuracy on the whole search-validation split."""
+    """The accuracy on the whole search-validation split."""
 
     def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
         return jnp.where(outcome.ok, outcome.accuracy, config.invalid)

@@ -1,4 +1,4 @@
-"""What the latest layer added to the accuracy (TRL-HPO, IV: the progressive reward)."""
+"""The gain of accuracy by the latest layer (TRL-HPO, IV: the progressive reward)."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ class AccuracyGainConfig:
 
 
 def make_accuracy_gain(config: AccuracyGainConfig) -> Reward:
-    """Mean over the validation batches of (accuracy - the previous prefix's accuracy)."""
+    """The mean over the validation batches of (accuracy - accuracy of the previous prefix)."""
 
     def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
         gain = (outcome.accuracies - proposal.baseline).mean(-1)

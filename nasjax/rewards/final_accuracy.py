@@ -1,6 +1,6 @@
-"""The accuracy of the finished architecture, nothing before: the progressive reward's counterpart.
+"""The accuracy of the finished architecture, 0 before: the counterpart of a progressive reward.
 
-TRL-HPO (IV) rewards every layer with what it added; this is what the ablation compares that with.
+TRL-HPO (IV) rewards every layer with its gain of accuracy; its ablation compares with this reward.
 """
 
 import jax
@@ -18,9 +18,9 @@ class FinalAccuracyConfig:
 
 
 def make_final_accuracy(config: FinalAccuracyConfig) -> Reward:
-    """Mean accuracy over the validation batches where all layers are there, else 0.
+    """The mean accuracy over the validation batches for an architecture with all layers, else 0.
 
-    For spaces of fixed length; a chain that stops growing early earns nothing.
+    For spaces of fixed length: a chain that stops growing early earns 0.
     """
 
     def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:

@@ -1,4 +1,4 @@
-"""The target that a reward needs of a cost."""
+"""The target of a reward under a soft constraint."""
 
 import dataclasses
 from typing import Any
@@ -7,11 +7,11 @@ from nasjax.config import check
 from nasjax.types import Costs
 
 
-def the_target(target: float | None) -> float:
-    """The target.
+def required_target(target: float | None) -> float:
+    """The target of a reward's config.
 
     Raises:
-      UserError: there is none.
+      UserError: it is None.
     """
     check(target is not None, "reward.target", target, "a number, in the unit of the first cost")
     assert target is not None

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from pydantic import Field
 
 from nasjax.config import PositiveFloat, settings
-from nasjax.rewards.target import the_target
+from nasjax.rewards.target import required_target
 from nasjax.types import Outcome, Proposal, Reward
 
 
@@ -31,12 +31,12 @@ class WeightedProductConfig:
 
 
 def make_weighted_product(config: WeightedProductConfig) -> Reward:
-    """Of the first cost; what a device cannot run earns as much as what cannot be built.
+    """The reward from the first cost; an architecture that a device cannot run earns `invalid`.
 
     Raises:
       UserError: there is no target.
     """
-    target = the_target(config.target)
+    target = required_target(config.target)
 
     def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
         cost = outcome.costs[:, 0]

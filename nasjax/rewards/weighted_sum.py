@@ -1,4 +1,4 @@
-"""Accuracy minus a weighted device cost: the scalarisation that AUTOCoMET does without.
+"""Accuracy minus a weighted device cost: the scalarisation that AUTOCoMET avoids.
 
     reward = accuracy - weight * cost / target                   `penalty` "cost"
     reward = accuracy - weight * max(0, cost / target - 1)       `penalty` "excess"
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from nasjax.config import NonNegativeFloat, PositiveFloat, settings
-from nasjax.rewards.target import the_target
+from nasjax.rewards.target import required_target
 from nasjax.types import Outcome, Proposal, Reward
 
 
@@ -31,12 +31,12 @@ class WeightedSumConfig:
 
 
 def make_weighted_sum(config: WeightedSumConfig) -> Reward:
-    """Of the first cost; what a device cannot run earns as much as what cannot be built.
+    """The reward from the first cost; an architecture that a device cannot run earns `invalid`.
 
     Raises:
       UserError: there is no target.
     """
-    target = the_target(config.target)
+    target = required_target(config.target)
 
     def reward(proposal: Proposal, outcome: Outcome) -> jax.Array:
         cost = outcome.costs[:, 0] / target

@@ -28,7 +28,7 @@ QUIET_SECONDS = 900.0  # a run without summary.json and without news for longer 
 
 
 class Best(NamedTuple):
-    """An incumbent: the first architecture to reach the highest accuracy under the constraint."""
+    """The first architecture to reach the highest accuracy under the constraint."""
 
     architecture: str
     encoding: list[list[int]]
@@ -81,7 +81,7 @@ class RunFacts(NamedTuple):
       tradeoff: None where candidates have no costs.
       shaping: None for controllers that do not shape their rewards.
       untrained: whether the learner made too few updates; False for one that never learns.
-      damaged_files: files and what is wrong with them; they are left out.
+      damaged_files: names of files that could not be read and were left out.
     """
 
     directory: pathlib.Path

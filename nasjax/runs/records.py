@@ -127,10 +127,13 @@ def read(path: pathlib.Path) -> Events:
             for line in lines:
                 try:
                     row = json.loads(line)
-                    if row["event"] == "round":
-                        rounds.append(_round(row))
-                    else:
-                        candidates.append(_candidate(row))
+                    match row["event"]:
+                        case "candidate":
+                            candidates.append(_candidate(row))
+                        case "round":
+                            rounds.append(_round(row))
+                        case unknown:
+                            raise ValueError(f"unknown event {unknown!r}")
                 except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
                     damaged += line.endswith(b"\n")
     except OSError as error:

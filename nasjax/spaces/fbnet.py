@@ -1,10 +1,10 @@
 """The networks of FBNet (Wu et al., 2019): 22 blocks, one after another.
 
-A block is an inverted residual whose first 1x1 convolution is always there, or is left out (skip).
-A block not chosen yet is left out.
+A block is an inverted residual, always with its first 1x1 convolution, or it is skipped. A block
+not chosen yet is skipped.
 
-A network: a 3x3 convolution to 16 channels; seven stages of 1, 4, 4, 4, 4, 4 and 1 blocks, of which
-the first one changes size and channels (left out, it is a 1x1 convolution); a 1x1 convolution,
+A network: a 3x3 convolution to 16 channels; seven stages of 1, 4, 4, 4, 4, 4 and 1 blocks, whose
+first block changes size and channels (skipped, it is a 1x1 convolution); a 1x1 convolution,
 global average, linear.
 """
 
@@ -18,7 +18,7 @@ from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
 from nasjax.spaces.slots import SlotSpace
 
-# Operation: kernel, expansion and groups of the 1x1 convolutions (none are used of a skip).
+# Operation: kernel, expansion and groups of the 1x1 convolutions; a skip does not use them.
 _BLOCKS = {
     "k3_e1": (3, 1, 1),
     "k3_e1_g2": (3, 1, 2),
@@ -36,10 +36,10 @@ _STEM, _CHANNELS, _DEPTHS = 16, (16, 24, 32, 64, 112, 184, 352), (1, 4, 4, 4, 4,
 
 @dataclasses.dataclass(frozen=True)
 class FBNet(SlotSpace):
-    """9^22 networks, as published: for ImageNet.
+    """The 9^22 networks as published, for ImageNet.
 
     Attributes:
-      strides: of the first convolution and of the seven stages.
+      strides: strides of the first convolution and of the seven stages.
       head: channels of the last convolution.
     """
 
@@ -51,7 +51,7 @@ class FBNet(SlotSpace):
     strides: tuple[int, ...] = (2, 1, 2, 2, 2, 1, 2, 1)
     head: int = 1984
 
-    def layers_of(self, ops: jax.Array) -> Layers:
+    def network_layers(self, ops: jax.Array) -> Layers:
         """The first convolution, the blocks, the last convolution, the linear layer."""
         channels = np.array([_STEM, *np.repeat(_CHANNELS, _DEPTHS)])
         strides = np.ones(self.num_layers, int)

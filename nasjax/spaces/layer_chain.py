@@ -1,13 +1,13 @@
 """Chains of convolutions, pools and fully connected layers (TRL-HPO, Table I).
 
-An architecture is int32 [L, 4]: a row a layer, (kind, three hyper-parameters), rows of zeros after
-the last layer. Every prefix is a whole network: it is closed by flatten + linear(classes).
+An architecture is int32 [L, 4]: a row (kind, three hyper-parameters) per layer, rows of zeros after
+the last layer. Flatten + linear(classes) closes it, so every prefix is a whole network.
 
     kind 1 conv   (filters, kernel, stride)         valid padding, bias, no activation
     kind 2 fc     (neurons, bias, activation)       bias 0 / 1, activation an index of ACTIVATIONS
     kind 3 pool   (kernel, stride, padding)         max-pool
 
-The first layer is a convolution; after a fully connected layer come only such.
+The first layer is a convolution. Only fully connected layers follow a fully connected layer.
 """
 
 import dataclasses
@@ -31,10 +31,10 @@ FIELDS = {
     POOL: ("kernel", "stride", "padding"),
 }
 ACTIVATIONS = ("none", "relu", "leakyrelu", "tanh", "sigmoid", "elu", "gelu")
-_PARSED = (parsed.NO_LAYER, parsed.CONV, parsed.LINEAR, parsed.POOL)  # of the kinds
-# What features say of each layer.
+_PARSED = (parsed.NO_LAYER, parsed.CONV, parsed.LINEAR, parsed.POOL)  # by kind
+# The attributes of each layer among the features.
 _ATTRIBUTES = ("channels", "kernel", "stride", "padding", "height", "width", "macs", "params")
-# Table I: the values of each hyper-parameter, in the order in which an action walks through them.
+# Table I: the values of each hyper-parameter, in the order in which `decode` maps actions to them.
 TABLE_I: dict[int, tuple[tuple[int, ...], ...]] = {
     CONV: (tuple(range(8, 129, 8)), (3, 5, 7), (1, 2, 3)),
     FC: (tuple(range(16, 513, 8)), (1, 0), tuple(range(len(ACTIVATIONS)))),
@@ -59,19 +59,19 @@ class LayerChainConfig:
     """Section `space` of a config; input shape and classes come from the data set."""
 
     max_layers: Annotated[int, Field(ge=1, le=32)] = 6
-    # Lists of hyper-parameters that an action walks through: the paper's, or its code's.
+    # How actions map to hyper-parameters: as in the paper, or as in its released code.
     decode: Literal["table1", "released"] = "table1"
 
 
 class LayerRow(NamedTuple):
-    """One line of `LayerChain.layer_table`; the last one is the closing linear layer.
+    """A row of `LayerChain.layer_table`; the last row is the closing linear layer.
 
     Attributes:
       text: the layer in words.
       output_shape: (height, width, channels), or (neurons,).
       params: trainable values.
-      flops: per image; a multiply-accumulate counts as two, bias, activation and pool as none.
-      activation_bytes: of this layer's float32 output, per image.
+      flops: per image; a multiply-add counts as two, bias, activation and pool as none.
+      activation_bytes: size of the float32 output per image.
     """
 
     text: str
@@ -83,7 +83,7 @@ class LayerRow(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LayerChain:
-    """The space for images [H, W, C] of a number of classes."""
+    """The space for images of shape `input_shape` [H, W, C] and `num_classes` classes."""
 
     input_shape: tuple[int, int, int]
     num_classes: int
@@ -94,15 +94,15 @@ class LayerChain:
 
     @property
     def num_layers(self) -> int:
-        """The most layers a chain may have."""
+        """L, the largest number of layers of a chain."""
         return self.config.max_layers
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
         """The layer that an action adds to a prefix, valid or not.
 
         Args:
-          action: [4] in [0, 1]; the first value picks the kind where there is a choice.
-          prefix: [L, 4] int32, of which the first `length` rows are layers.
+          action: [4] in [0, 1]; the first value selects the kind where there is a choice.
+          prefix: [L, 4] int32; its first `length` rows are layers.
           length: [] int32.
 
         Returns:
@@ -120,7 +120,7 @@ class LayerChain:
         return _layer(kind, jnp.array([[jnp.int32(0)] * 3, *rows]))
 
     def is_valid(self, architecture: jax.Array) -> jax.Array:
-        """[L, 4] -> [] bool: at least one layer, the order is allowed and every layer fits.
+        """Whether there is a layer, the order is allowed and every layer fits, [L, 4] -> [] bool.
 
         A convolution or pool fits if its kernel is not larger than its (padded) input and, as in
         PyTorch, a pool's padding is at most half its kernel.
@@ -145,8 +145,8 @@ class LayerChain:
     def sample(self, key: jax.Array, length: jax.Array | None = None) -> jax.Array:
         """A random valid chain [L, 4]; the key is consumed.
 
-        Its length is uniform (or given, [] int32), kinds are uniform among the allowed ones,
-        hyper-parameters uniform; an invalid chain is drawn anew at the same length.
+        The length is uniform, or given ([] int32). Kinds are uniform among those allowed,
+        hyper-parameters uniform. An invalid chain is drawn again at the same length.
         """
         length_key, draw_key = jax.random.split(key)
         if length is None:
@@ -174,7 +174,7 @@ class LayerChain:
 
     @property
     def options(self) -> np.ndarray:
-        """[1110, 4] int32: every layer of Table I, kind by kind."""
+        """Every layer of Table I, kind by kind, [1110, 4] int32."""
         rows = [
             (kind, *values)
             for kind, lists in TABLE_I.items()
@@ -183,15 +183,15 @@ class LayerChain:
         return np.array(rows, np.int32)
 
     def allowed(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """[1111] bool: the options that keep the prefix valid; the last: ending, after a layer."""
+        """The options that keep the prefix valid, [1111] bool; the last: to end, after a layer."""
         longer = jax.vmap(prefix.at[length].set)(jnp.asarray(self.options))
         return jnp.append(jax.vmap(self.is_valid)(longer), length > 0)
 
     def mutate(self, key: jax.Array, architecture: jax.Array) -> jax.Array:
-        """A valid chain that differs in one layer: replaced, added at the end or left out there.
+        """A valid chain with one layer replaced, added at the end or removed there.
 
-        Which of the three is uniform, as are the layer's place and kind and its hyper-parameters;
-        what is not valid or no change is drawn anew. The key is consumed.
+        The change, the layer's place, its kind and its hyper-parameters are uniform. An invalid or
+        equal chain is drawn again. The key is consumed.
         """
         options, table = self.options, jnp.asarray(self.options)
         starts = jnp.asarray(np.searchsorted(options[:, 0], (CONV, FC, POOL)))
@@ -206,7 +206,7 @@ class LayerChain:
             layer = table[starts[kind] + jnp.minimum(pick, counts[kind] - 1)]
             somewhere = jax.random.randint(keys[3], (), 0, length)
             place = jnp.stack([somewhere, length, length - 1])[change]
-            # Beyond the last row, the write is dropped: no change, drawn anew.
+            # A write beyond the last row is dropped: an equal chain, drawn again.
             return architecture.at[place].set(jnp.where(change == 2, 0, layer), mode="drop")
 
         def is_new(chain: jax.Array) -> jax.Array:
@@ -250,10 +250,7 @@ class LayerChain:
         return " > ".join(map(_layer_text, self.to_layers(architecture)))
 
     def layer_table(self, architecture: Any) -> list[LayerRow]:
-        """Shape, parameters, FLOPs and activation bytes of every layer, exactly (Python ints).
-
-        The chain must be valid.
-        """
+        """Shape, parameters, FLOPs and activation bytes of every layer of a valid chain, exact."""
         shape: tuple[int, ...] = self.input_shape
         closing = {"kind": "fc", "neurons": self.num_classes, "bias": True, "activation": "none"}
         table = []
@@ -279,28 +276,28 @@ class LayerChain:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Of `features`."""
+        """The names of the values of `features`."""
         chosen = [f"={name}" for name in (*KINDS[1:], *ACTIVATIONS)]
-        of_layer = [*chosen, *(f"_{name}" for name in _ATTRIBUTES)]
-        layers = [f"{i}{name}" for i in range(self.num_layers) for name in of_layer]
+        endings = [*chosen, *(f"_{name}" for name in _ATTRIBUTES)]
+        layers = [f"{i}{ending}" for i in range(self.num_layers) for ending in endings]
         return (*layers, *parsed.AGGREGATES)
 
     def features(self, architecture: jax.Array) -> jax.Array:
-        """[L, 4] -> [features] float32: what predictors of device behaviour read of a valid chain.
+        """The features of a valid chain that predictors read, [L, 4] -> [features] float32.
 
-        Of each layer its kind and activation as zeros and ones and its attributes, zeros where
-        there is none; `parsed.AGGREGATES`, which also count the closing linear layer.
+        The kind and activation of each layer one-hot and its attributes, zeros for no layer; then
+        `parsed.AGGREGATES`, which include the closing linear layer.
         """
         layers, kind = self.parse_network(architecture), architecture[:, :1]
         kinds = kind == np.arange(1, len(KINDS))[None]
         activations = (kind == FC) & (architecture[:, 3:] == np.arange(len(ACTIVATIONS))[None])
         columns = [getattr(layers, name)[:-1].astype(jnp.float32) for name in _ATTRIBUTES]
         attributes = jnp.where(kind == NONE, 0, jnp.stack(columns, 1))
-        of_layer = jnp.concatenate([kinds, activations, attributes], 1)
-        return jnp.concatenate([of_layer.reshape(-1), parsed.aggregate(layers)])
+        by_layer = jnp.concatenate([kinds, activations, attributes], 1)
+        return jnp.concatenate([by_layer.reshape(-1), parsed.aggregate(layers)])
 
     def parse_network(self, architecture: jax.Array) -> Layers:
-        """[L, 4] -> [L + 1]: the layers of a valid chain, the closing one last; may be traced."""
+        """The L + 1 layers of a valid chain [L, 4], the closing one last; may be traced."""
         closing = jnp.asarray([[FC, self.num_classes, 1, 0]], jnp.int32)
         kind, *values = jnp.concatenate([architecture, closing]).T
         pool, none = kind == POOL, jnp.zeros_like(kind)
@@ -316,7 +313,7 @@ class LayerChain:
 
 
 def _code(layer: dict[str, Any], field: str, known: tuple[str, ...], path: str) -> int:
-    """The index of a layer's word among the known ones."""
+    """The index of a layer's word in `known`; a UserError if it is not there."""
     word = layer.get(field)
     check(word in known, f"{path}.{field}", word, f"one of {', '.join(known)}")
     return known.index(str(word))
@@ -331,17 +328,17 @@ def _layer_text(layer: dict[str, Any]) -> str:
 
 
 def _kind(previous: jax.Array, wanted: jax.Array) -> jax.Array:
-    """The kind that is built: a first layer is a convolution, an FC is followed by an FC."""
+    """The allowed kind: the first layer is a convolution, an FC is followed by an FC."""
     return jnp.where(previous == NONE, CONV, jnp.where(previous == FC, FC, wanted))
 
 
 def _layer(kind: jax.Array, table: jax.Array) -> jax.Array:
-    """[], [4, 3] -> [4]: the kind and its row of the table."""
+    """The layer [4]: the kind [] and its row of the table [4, 3]."""
     return jnp.concatenate([kind[None], table[kind]]).astype(jnp.int32)
 
 
 def _index(value: jax.Array, size: int) -> jax.Array:
-    """min(floor(a n), n - 1): equal shares of [0, 1] for each of n values."""
+    """The index min(floor(a n), n - 1): equal shares of [0, 1] for each of n values."""
     return jnp.minimum(jnp.floor(value * size).astype(jnp.int32), size - 1)
 
 
@@ -352,12 +349,12 @@ def _pick(values: tuple[int, ...], value: jax.Array) -> jax.Array:
 def _decode_released(
     action: jax.Array, prefix: jax.Array, length: jax.Array, last: jax.Array
 ) -> jax.Array:
-    """Decoding as in the authors' released code, corner cases included.
+    """Decodes as the authors' released code does, corner cases included.
 
-    Kinds are cut at .33 and .67. An index is int(a (n - 1)), so a last value (kernel 7, stride 3,
-    no bias, no activation) needs a = 1 exactly; filters are at least the next size above the last
-    convolution's; neurons after an FC go up to one step above that FC's; a pool's index is
-    int(a n - 1), which is -1, and so the last value, at a = 0 exactly.
+    Kinds are divided at .33 and .67. An index is int(a (n - 1)), so the last value (kernel 7,
+    stride 3, no bias, no activation) needs a = 1 exactly. Filters are at least one size above the
+    last convolution's. Neurons after an FC are at most one size above that FC's. The index of a
+    pool is int(a n - 1): at a = 0 exactly it is -1, the last value.
     """
     wanted = jnp.where(action[0] < 0.33, CONV, jnp.where(action[0] < 0.67, FC, POOL))
     kind = _kind(last, wanted)
@@ -387,5 +384,5 @@ def _decode_released(
 
 
 def _below(value: jax.Array, values: jax.Array) -> jax.Array:
-    """int(a (n - 1)): the last value only at a = 1."""
+    """The index int(a (n - 1)), which reaches the last value at a = 1 only."""
     return (value * (len(values) - 1)).astype(jnp.int32)

@@ -1,12 +1,12 @@
-"""MnasNet's space as Accel-NASBench has it (Ahmad et al., 2024): seven blocks for ImageNet.
+"""MnasNet's space as in Accel-NASBench (Ahmad et al., 2024): seven blocks for ImageNet.
 
-Four slots a block: expansion, kernel size, number of layers, squeeze and excitation or not. All
-layers of a block are inverted residuals of these, the first one with the block's stride. A slot not
-filled yet is its first choice, the smallest.
+A block has four slots: expansion, kernel size, number of layers, and squeeze and excitation or not.
+All its layers are inverted residuals with these values; the first has the block's stride. A slot
+not filled yet is its first choice, the smallest.
 
 A network: a 3x3 convolution of stride 2 to 32 channels, the blocks, a 1x1 convolution to 1,280
-channels, global average, linear; at expansion 1 a layer has no first 1x1 convolution; squeezed are
-a quarter of a layer's input channels.
+channels, global average, linear. At expansion 1 a layer has no first 1x1 convolution. Squeeze and
+excitation reduces to a quarter of a layer's input channels.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ _MAX_DEPTHS = (3, 3, 3, 3, 3, 4, 3)
 
 @dataclasses.dataclass(frozen=True)
 class MnasNet(SlotSpace):
-    """36^6 * 48 networks."""
+    """The 36^6 * 48 networks of the space."""
 
     operations: tuple[str, ...] = OPERATIONS
     num_layers: int = 4 * len(_STRIDES)
@@ -44,19 +44,19 @@ class MnasNet(SlotSpace):
 
     @property
     def choices(self) -> np.ndarray:
-        """[28, 2]: of block 0 e, k, l, se, of block 1 e, ...; only block 5 may have 4 layers."""
+        """The choices [28, 2] of block 0 (e, k, l, se), block 1, ...; only block 5 has 4 layers."""
         return np.array([c for most in _MAX_DEPTHS for c in ((0, 3), (3, 2), (5, most), (9, 2))])
 
     @property
     def slot_names(self) -> tuple[str, ...]:
-        """block0 expansion, block0 kernel, and so on."""
+        """The names "block0 expansion", "block0 kernel", ..."""
         choices = ("expansion", "kernel", "layers", "squeeze")
         return tuple(f"block{block} {what}" for block in range(len(_STRIDES)) for what in choices)
 
-    def layers_of(self, ops: jax.Array) -> Layers:
+    def network_layers(self, ops: jax.Array) -> Layers:
         """The first convolution, two rows a block, the last convolution, the linear layer.
 
-        A block's second row is its layers after the first one: they are alike, maybe there is none.
+        A block's second row stands for its layers after the first one; they are equal, or none.
         """
         values = jnp.asarray(_VALUES, jnp.int32)[ops].reshape(-1, 4)
         expansion, kernel, depth, squeezes = jnp.repeat(values, 2, axis=0).T
@@ -66,7 +66,12 @@ class MnasNet(SlotSpace):
         strides = np.where(is_first, np.repeat(_STRIDES, 2), 1)
         sides = parsed.sides(self.image_size, (2, *strides))
         blocks = parsed.inverted_residual(
-            *(inputs, filters, kernel, expansion, strides, sides[1:-1]),
+            inputs,
+            filters,
+            kernel,
+            expansion,
+            strides,
+            sides[1:-1],
             expands=expansion > 1,
             squeezed=squeezes * (inputs // 4),
         )

@@ -24,14 +24,14 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _KINDS = (parsed.NO_LAYER, parsed.SKIP, parsed.CONV, parsed.CONV, parsed.POOL)
 _KERNELS = (0, 0, 1, 3, 3)
-# What an edge's operation, in their order, adds to the length of a path.
+# The contribution of each operation to the length of a path.
 _LENGTHS = {"layers": (0, 0, 1, 1, 1), "convs": (0, 0, 1, 1, 0), "convs_3x3": (0, 0, 0, 1, 0)}
 CHANNELS, CELLS = (16, 32, 64), 5  # of the stages; cells of each
 
 
 @dataclasses.dataclass(frozen=True)
 class NasBench201(SlotSpace):
-    """15,625 cells."""
+    """The 15,625 cells of the benchmark."""
 
     operations: tuple[str, ...] = OPERATIONS
     num_layers: int = 6
@@ -47,35 +47,35 @@ class NasBench201(SlotSpace):
 
     @property
     def slot_names(self) -> tuple[str, ...]:
-        """The edges: source and target."""
+        """The names of the edges: source and target, e.g. "01"."""
         return tuple("".join(map(str, edge)) for edge in EDGES)
 
     @property
     def structure_names(self) -> tuple[str, ...]:
-        """Of `structure`."""
+        """The names of the values of `structure`."""
         live = (f"{slot}_live" for slot in self.slot_names)
         return (*live, *(f"longest_{what}" for what in _LENGTHS))
 
     def structure(self, ops: jax.Array) -> jax.Array:
-        """Live edges; the most layers, convolutions and 3x3 ones on a live path through a cell."""
+        """Live edges [6]; most layers, convolutions and 3x3 convolutions on a live path [3]."""
         live = live_edges(ops)
         return jnp.concatenate([live, _longest(ops, live)]).astype(jnp.float32)
 
-    def layers_of(self, ops: jax.Array) -> Layers:
-        """Three rows (one a stage) for every edge, then what is the same in all networks.
+    def network_layers(self, ops: jax.Array) -> Layers:
+        """Six rows (one per edge) for each of three stages, then the layers of all networks.
 
-        Macs and params, summed up, are the benchmark's (bias of the linear layer counted as
-        multiply-adds).
+        The sums of macs and params are the benchmark's; it counts the linear layer's bias as
+        multiply-adds.
         """
         cells = [
-            _of_cell(ops, channels, self.image_size >> stage)
+            _cell_layers(ops, channels, self.image_size >> stage)
             for stage, channels in enumerate(CHANNELS)
         ]
         return parsed.join(*cells, *_rest(self.image_size, self.num_classes))
 
 
 def live_edges(ops: jax.Array) -> jax.Array:
-    """[6] int32 -> [6] bool: edges on a path from a cell's input to its output without "none"."""
+    """The edges on a path without "none" from a cell's input to its output: [6] -> [6] bool."""
     is_open = [ops[edge] != 0 for edge in range(len(EDGES))]
     reached = {0: jnp.bool_(True)}
     for node in (1, 2, 3):
@@ -91,7 +91,7 @@ def live_edges(ops: jax.Array) -> jax.Array:
 
 
 def _longest(ops: jax.Array, live: jax.Array) -> jax.Array:
-    """[6], [6] -> [len(_LENGTHS)]: the greatest length of a live path from input to output."""
+    """The greatest lengths of a live path from input to output, [len(_LENGTHS)]."""
     lengths = jnp.asarray(list(_LENGTHS.values()), jnp.int32)[:, ops]  # [lengths, edges]
     nowhere = jnp.full(len(_LENGTHS), -len(EDGES), jnp.int32)
     longest = {0: jnp.zeros_like(nowhere)}
@@ -105,8 +105,8 @@ def _longest(ops: jax.Array, live: jax.Array) -> jax.Array:
     return jnp.maximum(longest[3], 0)
 
 
-def _of_cell(ops: jax.Array, channels: int, side: int) -> Layers:
-    """The six edges of a stage's cells. A convolution comes with a batch norm and without bias."""
+def _cell_layers(ops: jax.Array, channels: int, side: int) -> Layers:
+    """The six edges of a stage's cells. A convolution has a batch norm and no bias."""
     kernel = jnp.asarray(_KERNELS, jnp.int32)[ops]
     kind = jnp.asarray(_KINDS, jnp.int32)[ops]
     conv = parsed.conv(channels, channels, kernel, 1, side)

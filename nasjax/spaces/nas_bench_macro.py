@@ -1,10 +1,10 @@
 """The networks of NAS-Bench-Macro (Su et al., 2021): eight blocks, one after another.
 
-A block is left out (identity) or an inverted residual of MobileNetV2: kernel 3 and expansion 3, or
-kernel 5 and expansion 6. A block not chosen yet is left out.
+A block is the identity or an inverted residual of MobileNetV2: kernel 3 and expansion 3, or kernel
+5 and expansion 6. A block not chosen yet is the identity.
 
 A network: a 3x3 convolution to 32 channels; the blocks, of which the first, third and sixth halve
-the image and double the channels (left out, they are 1x1 convolutions of stride 2); a 1x1
+the image and double the channels (as identity, they are 1x1 convolutions of stride 2); a 1x1
 convolution to 1,280 channels, global average, linear.
 """
 
@@ -20,21 +20,21 @@ from nasjax.spaces.parsed import Layers
 from nasjax.spaces.slots import SlotSpace
 
 OPERATIONS = ("identity", "mb3_k3", "mb6_k5")
-KERNELS, EXPANSIONS = (1, 3, 5), (1, 3, 6)  # of the operations; of identity: not used
+KERNELS, EXPANSIONS = (1, 3, 5), (1, 3, 6)  # of the operations; identity does not use its values
 STRIDES = (2, 1, 2, 1, 1, 2, 1, 1)  # a block's channels are its input's, times the stride
 STEM, HEAD = 32, 1280  # channels
 
 
 @dataclasses.dataclass(frozen=True)
 class NasBenchMacro(SlotSpace):
-    """6,561 networks."""
+    """The 6,561 networks of the benchmark."""
 
     operations: tuple[str, ...] = OPERATIONS
     num_layers: int = 8
     filler: int = OPERATIONS.index("identity")
 
-    def layers_of(self, ops: jax.Array) -> Layers:
-        """The stem, the blocks, the head's two; macs and params, summed up, are the benchmark's."""
+    def network_layers(self, ops: jax.Array) -> Layers:
+        """The stem, the blocks, the head. Sums of macs and params are the benchmark's."""
         channels = np.array([*itertools.accumulate(STRIDES, int.__mul__, initial=STEM)])
         sides = parsed.sides(self.image_size, STRIDES)
         strides = np.array(STRIDES)

@@ -1,12 +1,12 @@
-"""Once-for-all's networks (Cai et al., 2020): MobileNetV3 of 1.2 times the width, elastic.
+"""The networks of Once-for-all (Cai et al., 2020): elastic MobileNetV3 of 1.2 times the width.
 
-The first slot is the image's side; then each of five stages has its depth and, for each of four
-layers, kernel size and expansion. Layers beyond the depth are not built. A slot not filled yet is
-its first choice, the smallest.
+The first slot is the side of the image. Then each of five stages has a depth and, for each of four
+layers, a kernel size and an expansion. Layers beyond the depth are not built. A slot not filled yet
+is its first choice, the smallest.
 
 A network: a 3x3 convolution of stride 2, a 3x3 inverted residual of expansion 1, the stages (the
 second, fourth and fifth with squeeze and excitation), a 1x1 convolution, global average, a linear
-layer without bias or norm, another one with bias.
+layer without bias or norm, a linear layer with bias.
 """
 
 import dataclasses
@@ -35,9 +35,9 @@ _MOST = max(_DEPTHS)  # layers of a stage
 
 @dataclasses.dataclass(frozen=True)
 class OfaMobileNetV3(SlotSpace):
-    """25 * (3 * 9^4)^5 architectures; those that differ in what is not built are one network.
+    """The 25 * (3 * 9^4)^5 architectures; those that differ only in unbuilt layers are one network.
 
-    `image_size` is not used: the first slot has it.
+    `image_size` is not used: the first slot is the side of the image.
     """
 
     operations: tuple[str, ...] = OPERATIONS
@@ -47,28 +47,28 @@ class OfaMobileNetV3(SlotSpace):
 
     @property
     def choices(self) -> np.ndarray:
-        """[46, 2]: resolution; of each stage depth and, four times, kernel and expansion."""
+        """The choices [46, 2]: resolution; per stage depth and four times kernel, expansion."""
         resolution, depth, kernel, expansion = ((0, 25), (25, 3), (28, 3), (31, 3))
         return np.array([resolution, *[depth, *[kernel, expansion] * _MOST] * len(_CHANNELS)])
 
     @property
     def slot_names(self) -> tuple[str, ...]:
-        """image; stage0, stage0_0 twice, stage0_1 twice, ..."""
+        """The names "image", "stage0", "stage0_0" twice, "stage0_1" twice, ..."""
         stages = range(len(_CHANNELS))
         layers = [[f"stage{s}_{i}" for i in range(_MOST) for _ in range(2)] for s in stages]
         return ("image", *(name for s in stages for name in (f"stage{s}", *layers[s])))
 
     @property
     def structure_names(self) -> tuple[str, ...]:
-        """Of `structure`."""
+        """The names of the values of `structure`."""
         return tuple(f"{name}_live" for name in dict.fromkeys(self.slot_names) if "_" in name)
 
     def structure(self, ops: jax.Array) -> jax.Array:
-        """Which layers are built."""
+        """Whether each layer is built, [20]."""
         return _built(ops).astype(jnp.float32)
 
-    def layers_of(self, ops: jax.Array) -> Layers:
-        """The first two layers, four a stage (0 times where not built), the last three."""
+    def network_layers(self, ops: jax.Array) -> Layers:
+        """The first two layers, four per stage (0 repeats where not built), the last three."""
         strides = [stride for first in _STRIDES for stride in (first, *[1] * (_MOST - 1))]
         tables = [parsed.sides(image, (2, 1, *strides)) for image in _RESOLUTIONS]
         sides = jnp.asarray(np.array(tables))[ops[0]]
@@ -76,10 +76,16 @@ class OfaMobileNetV3(SlotSpace):
         kernel, expansion = stages[:, 1:].reshape(-1, 2).T
         filters = np.repeat(_CHANNELS, _MOST)
         inputs = np.array([_STEM, *filters[:-1]])
-        # A quarter of the wide channels, rounded to eights.
+        # A quarter of the expanded channels, rounded to a multiple of eight.
         squeezed = (inputs * expansion // 4 + 4) // 8 * 8 * np.repeat(_SQUEEZES, _MOST)
         layers = parsed.inverted_residual(
-            *(inputs, filters, kernel, expansion, np.array(strides), sides[2:-1]), squeezed=squeezed
+            inputs,
+            filters,
+            kernel,
+            expansion,
+            np.array(strides),
+            sides[2:-1],
+            squeezed=squeezed,
         )
         mix = parsed.conv(_HEAD, _LAST, 1, 1, 1)
         return parsed.join(
@@ -93,6 +99,6 @@ class OfaMobileNetV3(SlotSpace):
 
 
 def _built(ops: jax.Array) -> jax.Array:
-    """[46] -> [20] bool: layers within their stage's depth."""
+    """Whether each layer is within its stage's depth, [46] -> [20] bool."""
     depths = jnp.asarray(_VALUES, jnp.int32)[ops[1 :: 1 + 2 * _MOST]]
     return (jnp.arange(_MOST)[None] < depths[:, None]).reshape(-1)

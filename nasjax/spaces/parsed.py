@@ -1,11 +1,11 @@
-"""What predictors of device behaviour see of a network: its layers as numbers (AUTOCoMET, III.C).
+"""The layers of a network as numbers, for predictors of device behaviour (AUTOCoMET, III.C).
 
-The attributes are those that the paper collects (IV.A): type, kernel size, stride, padding,
-expansion ratio, skip, channels, height, width, input and output volume; beside them what follows
-from these (multiply-adds, parameters) and whether the layer's output reaches the network's.
+The attributes are those of the paper (IV.A): type, kernel size, stride, padding, expansion ratio,
+skip, channels, height, width, input and output volume. Added are multiply-adds, parameters, and
+whether the layer's output reaches the network's.
 
-Layers are made here of numbers or of arrays of them, traced or not, and put together by `join`.
-Their images are square, padded by half the kernel; a stride of s makes ceil(side / s) of a side.
+The functions make layers of numbers or of arrays, traced or not; `join` puts them together. Images
+are square and padded by half the kernel; a stride of s turns a side into ceil(side / s).
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ NO_LAYER, SKIP, CONV, POOL, LINEAR, INVERTED_RESIDUAL = range(len(KINDS))
 
 
 class Layers(NamedTuple):
-    """R layers of one network, in the order in which they are computed; arrays [R].
+    """R layers of one network, in the order of computation; arrays [R].
 
     Attributes:
-      kind: int32, index of KINDS; "none" gives zeros to what reads it.
+      kind: int32, index of KINDS; the output of "none" is zeros.
       kernel, stride, padding, expansion: int32; 0 or 1 where a kind has none.
-      skip: bool, an identity runs beside the layer and is added.
-      channels: int32, of the output; height, width: of the output.
+      skip: bool, the layer's input is added to its output.
+      channels, height, width: int32, of the output.
       input_volume, output_volume: float32, values per image.
       macs, params: float32, multiply-adds per image and trainable values, whole numbers.
-      repeats: int32, how often this layer occurs, one after another; 0: not at all.
+      repeats: int32, times that the layer occurs, one after another; 0: it is not built.
       live: bool, its output depends on the image and the network's output depends on it.
     """
 
@@ -64,14 +64,14 @@ AGGREGATES = (
 
 
 def aggregate(layers: Layers) -> jax.Array:
-    """[len(AGGREGATES)] float32: sums over the layers, in the order of those names.
+    """Sums over the layers, [len(AGGREGATES)] float32, in the order of AGGREGATES.
 
-    Counts of layers are by kind, of all and of the live ones; `largest_volume` is the most that a
-    layer reads and writes.
+    Layers and live layers are counted by kind. `largest_volume` is the largest sum of a layer's
+    input and output volume.
     """
     times = layers.repeats.astype(jnp.float32)
     live = times * layers.live
-    of_kind = (layers.kind[None] == np.arange(len(KINDS))[:, None]).astype(jnp.float32)
+    is_kind = (layers.kind[None] == np.arange(len(KINDS))[:, None]).astype(jnp.float32)
     sums = [
         (times * layers.macs).sum(),
         (times * layers.params).sum(),
@@ -80,25 +80,23 @@ def aggregate(layers: Layers) -> jax.Array:
         (live * layers.output_volume).sum(),
         jnp.where(times > 0, layers.input_volume + layers.output_volume, 0).max(),
     ]
-    counts = (of_kind * times[None]).sum(1), (of_kind * live[None]).sum(1)
-    macs = (of_kind * (times * layers.macs)[None]).sum(1)
+    counts = (is_kind * times[None]).sum(1), (is_kind * live[None]).sum(1)
+    macs = (is_kind * (times * layers.macs)[None]).sum(1)
     return jnp.concatenate([jnp.stack(sums), *counts, macs[CONV:]])
 
 
 def join(*parts: Layers) -> Layers:
-    """The rows of all parts, one after another; a number stands for all rows of its part."""
+    """The layers of all parts, one after another; a number is broadcast over its part."""
     rows = [max(np.shape(column)[0] if np.ndim(column) else 1 for column in part) for part in parts]
-    return Layers(
-        *(
-            jnp.concatenate(
-                [
-                    jnp.broadcast_to(jnp.asarray(getattr(part, name), dtype), (count,))
-                    for part, count in zip(parts, rows, strict=True)
-                ]
-            )
-            for name, dtype in _TYPES.items()
-        )
-    )
+
+    def joined(name: str, dtype: Any) -> jax.Array:
+        columns = [
+            jnp.broadcast_to(jnp.asarray(getattr(part, name), dtype), (count,))
+            for part, count in zip(parts, rows, strict=True)
+        ]
+        return jnp.concatenate(columns)
+
+    return Layers(**{name: joined(name, dtype) for name, dtype in _TYPES.items()})
 
 
 def where(condition: Any, layers: Layers, others: Layers) -> Layers:
@@ -107,7 +105,7 @@ def where(condition: Any, layers: Layers, others: Layers) -> Layers:
 
 
 def sides(side: int, strides: Sequence[int]) -> np.ndarray:
-    """Of the image that each of some layers reads, and that the last one writes."""
+    """Sides of the images that layers of these strides read, and that the last layer writes."""
     found = [side]
     for stride in strides:
         found.append(_shrunk(found[-1], stride))
@@ -117,25 +115,62 @@ def sides(side: int, strides: Sequence[int]) -> np.ndarray:
 def identity(channels: Any, side: Any) -> Layers:
     """The input, unchanged."""
     volume = channels * side**2
-    return Layers(SKIP, 0, 1, 0, 1, False, channels, side, side, volume, volume, 0, 0)
+    return Layers(
+        kind=SKIP,
+        kernel=0,
+        stride=1,
+        padding=0,
+        expansion=1,
+        skip=False,
+        channels=channels,
+        height=side,
+        width=side,
+        input_volume=volume,
+        output_volume=volume,
+        macs=0,
+        params=0,
+    )
 
 
 def conv(inputs: Any, filters: Any, kernel: Any, stride: Any, side: Any) -> Layers:
     """A convolution of [side, side, inputs] with its batch norm, without bias."""
     out = _shrunk(side, stride)
     weights = kernel**2 * inputs * filters
-    volumes = inputs * side**2, filters * out**2
     return Layers(
-        *(CONV, kernel, stride, kernel // 2, 1, False, filters, out, out),
-        *(*volumes, _times(weights, out**2), weights + 2 * filters),
+        kind=CONV,
+        kernel=kernel,
+        stride=stride,
+        padding=kernel // 2,
+        expansion=1,
+        skip=False,
+        channels=filters,
+        height=out,
+        width=out,
+        input_volume=inputs * side**2,
+        output_volume=filters * out**2,
+        macs=_times(weights, out**2),
+        params=weights + 2 * filters,
     )
 
 
 def linear(inputs: Any, outputs: Any) -> Layers:
-    """With bias, whose additions are no multiply-adds."""
+    """A linear layer with bias; additions of the bias are no multiply-adds."""
     macs = _times(inputs, outputs)
-    params = macs + outputs
-    return Layers(LINEAR, 0, 1, 0, 1, False, outputs, 1, 1, inputs, outputs, macs, params)
+    return Layers(
+        kind=LINEAR,
+        kernel=0,
+        stride=1,
+        padding=0,
+        expansion=1,
+        skip=False,
+        channels=outputs,
+        height=1,
+        width=1,
+        input_volume=inputs,
+        output_volume=outputs,
+        macs=macs,
+        params=macs + outputs,
+    )
 
 
 def inverted_residual(
@@ -152,32 +187,41 @@ def inverted_residual(
 ) -> Layers:
     """1x1 to `expansion` times the channels, depthwise, 1x1 to the filters (MobileNetV2).
 
-    Each convolution has a batch norm and no bias. What is added where shapes agree is no
-    multiply-add.
+    Each convolution has a batch norm and no bias. The addition of the skip, where shapes agree, is
+    no multiply-add.
 
     Args:
-      inputs, filters, kernel, expansion, stride, side: as of `conv`.
-      groups: of the two 1x1 convolutions.
-      expands: False: without the first one (expansion is 1).
-      squeezed: channels between the two 1x1 convolutions, with bias, that weight the channels of
-        the depthwise one's output by their means (squeeze and excitation); 0: there are none.
+      inputs, filters, kernel, stride, side: see `conv`; kernel and stride of the depthwise one.
+      expansion: ratio of the hidden channels to the inputs.
+      groups: groups of the two 1x1 convolutions.
+      expands: False: without the first 1x1 convolution (expansion is 1).
+      squeezed: hidden channels of squeeze and excitation after the depthwise convolution, two 1x1
+        convolutions with bias; 0: there is none.
     """
     hidden, out = inputs * expansion, _shrunk(side, stride)
     first, last = expands * (inputs * hidden // groups), hidden * filters // groups
     depthwise, weighting = kernel**2 * hidden, 2 * hidden * squeezed
     biases = (squeezed > 0) * (hidden + squeezed)
     norms = 2 * (expands * hidden + hidden + filters)
-    macs = _times(first, side**2) + _times(depthwise + last, out**2) + weighting
-    same = (stride == 1) & (inputs == filters)
     return Layers(
-        *(INVERTED_RESIDUAL, kernel, stride, kernel // 2, expansion, same, filters, out, out),
-        *(inputs * side**2, filters * out**2, macs),
-        first + depthwise + last + weighting + biases + norms,
+        kind=INVERTED_RESIDUAL,
+        kernel=kernel,
+        stride=stride,
+        padding=kernel // 2,
+        expansion=expansion,
+        skip=(stride == 1) & (inputs == filters),
+        channels=filters,
+        height=out,
+        width=out,
+        input_volume=inputs * side**2,
+        output_volume=filters * out**2,
+        macs=_times(first, side**2) + _times(depthwise + last, out**2) + weighting,
+        params=first + depthwise + last + weighting + biases + norms,
     )
 
 
 def left_out(inputs: Any, filters: Any, stride: Any, side: Any) -> Layers:
-    """What stands for a block that is left out: nothing, or a 1x1 convolution to its shape."""
+    """The layer in place of a block left out: identity, or a 1x1 convolution to its shape."""
     same = (stride == 1) & (inputs == filters)
     return where(same, identity(filters, side), conv(inputs, filters, 1, stride, side))
 
@@ -191,11 +235,11 @@ def chain(
     padding: jax.Array,
     bias: jax.Array,
 ) -> Layers:
-    """Plain layers, one after another, on images of any height and width and of any padding.
+    """A chain of plain layers on images of any height and width, with any padding.
 
     Args:
       shape: height, width and channels of the image.
-      kind: [R], of NO_LAYER (skipped), CONV (with bias), POOL and LINEAR (of all values).
+      kind: [R], of NO_LAYER (skipped), CONV (with bias), POOL and LINEAR (on all values).
       channels: [R], filters or neurons.
       kernel, stride, padding: [R], of CONV and POOL.
       bias: [R] bool, of LINEAR.
@@ -213,14 +257,24 @@ def chain(
     rows = kind, channels, kernel, stride, padding
     _, (read, written) = jax.lax.scan(step, jnp.asarray(shape, jnp.int32), rows)
     height, width, depth = written.T
-    volumes = read.prod(1), written.prod(1)
+    input_volume = read.prod(1)
     weights = jnp.where(kind == CONV, kernel**2 * read[:, 2] * channels, 0)
-    of_linear = is_linear * _times(volumes[0], channels)
+    linear_weights = is_linear * _times(input_volume, channels)
     biases = ((kind == CONV) | (is_linear & bias)) * channels
     found = Layers(
-        *(kind, jnp.where(spatial, kernel, 0), jnp.where(spatial, stride, 1)),
-        *(jnp.where(spatial, padding, 0), 1, False, depth, height, width, *volumes),
-        *(_times(weights, height * width) + of_linear, weights + of_linear + biases),
+        kind=kind,
+        kernel=jnp.where(spatial, kernel, 0),
+        stride=jnp.where(spatial, stride, 1),
+        padding=jnp.where(spatial, padding, 0),
+        expansion=1,
+        skip=False,
+        channels=depth,
+        height=height,
+        width=width,
+        input_volume=input_volume,
+        output_volume=written.prod(1),
+        macs=_times(weights, height * width) + linear_weights,
+        params=weights + linear_weights + biases,
         repeats=kind != NO_LAYER,
     )
     return join(found)
@@ -231,5 +285,5 @@ def _shrunk(side: Any, stride: Any) -> Any:
 
 
 def _times(a: Any, b: Any) -> jax.Array:
-    """In float32: int32 is too small for large images."""
+    """The product in float32; int32 is too small for large images."""
     return jnp.asarray(a, jnp.float32) * jnp.asarray(b, jnp.float32)

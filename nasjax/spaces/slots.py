@@ -1,7 +1,7 @@
-"""Spaces of a fixed number of slots, each filled by one of some operations.
+"""Spaces with a fixed number of slots, each of which holds an operation.
 
-An architecture is int32 [L, 1]: the operation of each slot as 1 to K, 0 for one that is not filled
-yet. A prefix is closed by an operation that each slot names, so every prefix is a whole network.
+An architecture is int32 [L, 1]: the operation of each slot as 1 to K, or 0 for a slot that is not
+filled yet. The filler stands for unfilled slots, so every prefix is a whole network.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ _WORD, _COUNTED = 2**31, 2**63  # values of an index in int32 and in int64
 
 
 class Task(TypedDict, total=False):
-    """What a network is for, where it is not what its space says."""
+    """The task of a network, where it is not its space's."""
 
     image_size: int
     num_classes: int
@@ -28,13 +28,13 @@ class Task(TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True)
 class SlotSpace:
-    """L slots, each with some of K operations; all architectures are valid.
+    """L slots, each of which holds one of K operations; all filled architectures are valid.
 
     Attributes:
-      operations: their names, in the order in which an action walks through them.
+      operations: the K names, in the order in which `decode` maps actions to them.
       num_layers: L.
-      filler: which of its choices stands for a slot not filled yet.
-      image_size, num_classes: of the networks, for `parse_network` and `features`.
+      filler: index of the choice that stands for a slot not filled yet.
+      image_size, num_classes: the networks' task, for `parse_network` and `features`.
     """
 
     operations: tuple[str, ...]
@@ -49,34 +49,34 @@ class SlotSpace:
 
     @property
     def choices(self) -> np.ndarray:
-        """[L, 2]: the first operation that each slot may hold, and how many from there on (>= 2).
+        """The operations of each slot, [L, 2]: index of the first, and their number (>= 2).
 
-        Here every slot may hold each of them.
+        By default every slot may hold all operations.
         """
         return np.tile([0, len(self.operations)], (self.num_layers, 1))
 
     @property
     def size(self) -> int:
-        """Architectures whose slots are all filled."""
+        """The number of architectures whose slots are all filled."""
         return math.prod(self.choices[:, 1].tolist())
 
     @property
     def options(self) -> np.ndarray:
-        """[K, 1] int32: all layers that there are."""
+        """All layers, [K, 1] int32."""
         return np.arange(1, len(self.operations) + 1, dtype=np.int32)[:, None]
 
     def ops(self, architecture: jax.Array) -> jax.Array:
-        """[L, 1] -> [L] int32: index of each slot's operation."""
+        """The index of each slot's operation, [L, 1] -> [L] int32."""
         closing = (self.choices[:, 0] + self.filler).astype(np.int32)
         return jnp.where(architecture[:, 0] > 0, architecture[:, 0] - 1, closing)
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """[1] in [0, 1], [L, 1], [] -> [1]: of the next slot's n choices min(floor(a n), n - 1)."""
+        """The layer [1] of action a [1] in [0, 1]: the slot's choice min(floor(a n), n - 1)."""
         first, count = jnp.asarray(self.choices, jnp.int32)[length]
         return 1 + first + jnp.minimum(jnp.floor(action * count).astype(jnp.int32), count - 1)
 
     def is_valid(self, architecture: jax.Array) -> jax.Array:
-        """[L, 1] -> [] bool: first slot filled, none after a gap, each by a choice of its."""
+        """Whether the first slot is filled, none after a gap, each by a choice of it; [] bool."""
         filled = architecture[:, 0] > 0
         first, count = self.choices.T.astype(np.int32)
         place = architecture[:, 0] - 1 - first
@@ -84,24 +84,24 @@ class SlotSpace:
         return filled[0] & (filled[:-1] | ~filled[1:]).all() & fits.all()
 
     def allowed(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """[K + 1] bool: which options may come next; the last: ending here, which is never so."""
-        known = np.append(self._known, np.zeros((self.num_layers, 1), bool), axis=1)
-        return jnp.asarray(known)[length]
+        """The options that may come next, [K + 1] bool; the last, to end here, is never allowed."""
+        allowed = np.append(self._can_hold, np.zeros((self.num_layers, 1), bool), axis=1)
+        return jnp.asarray(allowed)[length]
 
     @property
-    def _known(self) -> np.ndarray:
-        """[L, K] bool: which operations a slot may hold."""
+    def _can_hold(self) -> np.ndarray:
+        """Whether a slot may hold an operation, [L, K] bool."""
         place = np.arange(len(self.operations)) - self.choices[:, :1]
         return (place >= 0) & (place < self.choices[:, 1:])
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """All slots, uniform; the key is consumed."""
+        """A uniformly random architecture [L, 1]; the key is consumed."""
         first, count = (column[:, None] for column in self.choices.T.astype(np.int32))
         shape = (self.num_layers, 1)
         return jax.random.randint(key, shape, 1 + first, 1 + first + count, jnp.int32)
 
     def mutate(self, key: jax.Array, architecture: jax.Array) -> jax.Array:
-        """Another operation, uniform, in one slot, uniform; the key is consumed."""
+        """Replaces the operation of a random slot by another, both uniform; the key is consumed."""
         slot_key, operation_key = jax.random.split(key)
         slot = jax.random.randint(slot_key, (), 0, self.num_layers)
         count = jnp.asarray(self.choices[:, 1], jnp.int32)[slot]
@@ -111,26 +111,26 @@ class SlotSpace:
 
     @property
     def changes(self) -> np.ndarray:
-        """[M, 2] int32: of every neighbour the slot in which it differs, and by how many steps."""
+        """The slot in which each of M neighbours differs, and by how many steps: [M, 2] int32."""
         counts = self.choices[:, 1].tolist()
         found = [(slot, step) for slot, count in enumerate(counts) for step in range(1, count)]
         return np.array(found, np.int32)
 
     def neighbours(self, architecture: jax.Array) -> jax.Array:
-        """[L, 1] -> [M, L, 1]: all that differ in one slot, in the order of `changes`."""
+        """All architectures that differ in one slot, [L, 1] -> [M, L, 1], ordered as `changes`."""
         slots, steps = self.changes.T
         other = self._other(architecture[slots, 0], steps, slots)
         here = slots[:, None] == np.arange(self.num_layers)[None]
         return jnp.where(here, other[:, None], architecture[None, :, 0])[..., None]
 
     def _other(self, operation: jax.Array, step: Any, slot: Any) -> jax.Array:
-        """The slot's choice so many steps on, in a circle."""
+        """The choice of a slot that is `step` steps further, cyclically."""
         first, count = jnp.asarray(self.choices.T, jnp.int32)[:, slot]
         return 1 + first + (operation - 1 - first + step) % count
 
     @property
     def _powers(self) -> np.ndarray:
-        """[L] int64: architectures of the slots after each one.
+        """The number of architectures of the slots after each slot, [L] int64.
 
         Raises:
           ValueError: the space is too large to be counted.
@@ -141,11 +141,11 @@ class SlotSpace:
         return np.array(list(itertools.accumulate(counts, int.__mul__, initial=1))[::-1], np.int64)
 
     def _digits(self, architecture: jax.Array) -> jax.Array:
-        """[L, 1] -> [L] int32: of each slot's choices which one."""
+        """The index of each slot's choice among its choices, [L, 1] -> [L] int32."""
         return self.ops(architecture) - self.choices[:, 0].astype(np.int32)
 
     def index(self, architecture: jax.Array) -> jax.Array:
-        """[L, 1] -> [] int32 from 0 to size - 1: the slots as digits, the first one highest.
+        """The index [] int32 from 0 to size - 1: the slots as digits, the first slot highest.
 
         Raises:
           ValueError: the space has more than 2^31 architectures; see `index_words`.
@@ -156,19 +156,19 @@ class SlotSpace:
 
     @property
     def low_size(self) -> int:
-        """How many values the low one of `index_words` has; `size`, where one word is enough."""
+        """The number of values of the low word of `index_words`; `size` if one word is enough."""
         return math.prod(self.choices[self._first_low :, 1].tolist())
 
     @property
     def _first_low(self) -> int:
-        """The first of the last slots, as many as a word can count."""
+        """The first slot of the low word, which counts as many of the last slots as fit."""
         products = itertools.accumulate(self.choices[::-1, 1].tolist(), int.__mul__)
         return self.num_layers - sum(product <= _WORD for product in products)
 
     def index_words(self, architecture: jax.Array) -> jax.Array:
-        """[L, 1] -> [2] int32, high and low: the index is high * `low_size` + low.
+        """The words (high, low) [2] int32 of the index, which is high * `low_size` + low.
 
-        There is no int64 inside a program.
+        They replace int64, which programs do not have.
 
         Raises:
           ValueError: the space has more architectures than two such words can count.
@@ -179,16 +179,16 @@ class SlotSpace:
             raise ValueError(f"the {self.size} architectures of this space need more than 2 words")
         words = (high, digits[:first]), (powers[first:], digits[first:])
         return jnp.stack(
-            [(of * power.astype(np.int32)).sum(dtype=jnp.int32) for power, of in words]
+            [(some * power.astype(np.int32)).sum(dtype=jnp.int32) for power, some in words]
         )
 
-    def of_words(self, words: Any) -> np.ndarray:
-        """[..., 2] of `index_words` -> [...] int64 index, on the host."""
+    def index_from_words(self, words: Any) -> np.ndarray:
+        """The index [...] int64 from its words [..., 2] of `index_words`, on the host."""
         high, low = np.moveaxis(np.asarray(words, np.int64), -1, 0)
         return high * self.low_size + low
 
-    def of_index(self, index: Any) -> np.ndarray:
-        """The inverse of `index`, also in int64: [...] -> [..., L, 1] int32, all slots filled."""
+    def from_index(self, index: Any) -> np.ndarray:
+        """The inverse of `index`, for int64 too: [...] -> architectures [..., L, 1] int32."""
         first, count = self.choices.T
         digits = np.asarray(index)[..., None] // self._powers % count
         return (1 + first + digits)[..., None].astype(np.int32)
@@ -204,59 +204,59 @@ class SlotSpace:
 
     @property
     def slot_names(self) -> tuple[str, ...]:
-        """[L], for `feature_names`."""
+        """The names [L] of the slots, for `feature_names`."""
         return tuple(map(str, range(self.num_layers)))
 
     @property
     def structure_names(self) -> tuple[str, ...]:
-        """Of `structure`."""
+        """The names of the values of `structure`."""
         return ()
 
     def structure(self, ops: jax.Array) -> jax.Array:
-        """[L] -> [structure_names] float32: what a space has to add to the features."""
+        """Further features of a space, ops [L] -> [structure_names] float32."""
         return jnp.zeros(0, jnp.float32)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """Of `features`."""
+        """The names of the values of `features`."""
         chosen = [
             f"{slot}={self.operations[operation]}"
-            for slot, known in zip(self.slot_names, self._known, strict=True)
-            for operation in np.flatnonzero(known)
+            for slot, can_hold in zip(self.slot_names, self._can_hold, strict=True)
+            for operation in np.flatnonzero(can_hold)
         ]
         return (*chosen, *self.structure_names, *parsed.AGGREGATES)
 
     def features(self, architecture: jax.Array, **task: Unpack[Task]) -> jax.Array:
-        """[L, 1] -> [features] float32: what predictors of device behaviour read.
+        """The features that predictors read, [L, 1] -> [features] float32.
 
-        Each slot's choice as zeros and ones, `structure`, `parsed.AGGREGATES`.
+        Each slot's choice one-hot, then `structure`, then `parsed.AGGREGATES`.
 
         Args:
           architecture: may be a prefix.
-          task: where it is not the space's.
+          task: the networks' task, where it is not the space's.
         """
         ops = self.ops(architecture)
         chosen = ops[:, None] == np.arange(len(self.operations))[None]
-        chosen = chosen.reshape(-1)[np.flatnonzero(self._known)]
+        chosen = chosen.reshape(-1)[np.flatnonzero(self._can_hold)]
         totals = parsed.aggregate(self.parse_network(architecture, **task))
         return jnp.concatenate([chosen.astype(jnp.float32), self.structure(ops), totals])
 
-    def of_features(self, features: np.ndarray) -> np.ndarray:
-        """The inverse of `features`, on the host: [N, features] -> [N, L, 1], all slots filled."""
+    def from_features(self, features: np.ndarray) -> np.ndarray:
+        """The inverse of `features`, on the host: [N, features] -> architectures [N, L, 1]."""
         first, count = self.choices.T
         parts = np.split(np.asarray(features)[:, : count.sum()], np.cumsum(count)[:-1], axis=1)
         chosen = np.stack([part.argmax(1) for part in parts], axis=1)
         return (1 + first + chosen)[..., None].astype(np.int32)
 
     def parse_network(self, architecture: jax.Array, **task: Unpack[Task]) -> Layers:
-        """[L, 1] -> the network's layers, as many for every architecture; may be traced.
+        """The network's layers; their number is the same for all architectures. May be traced.
 
         Args:
-          architecture: may be a prefix.
-          task: where it is not the space's.
+          architecture: [L, 1], may be a prefix.
+          task: the networks' task, where it is not the space's.
         """
-        return dataclasses.replace(self, **task).layers_of(self.ops(architecture))
+        return dataclasses.replace(self, **task).network_layers(self.ops(architecture))
 
-    def layers_of(self, ops: jax.Array) -> Layers:
-        """[L] -> the network's layers."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what its networks are")
+    def network_layers(self, ops: jax.Array) -> Layers:
+        """The network's layers, from the operations [L]; every space with networks defines it."""
+        raise NotImplementedError(f"{type(self).__name__} does not define its networks")

@@ -1,4 +1,4 @@
-"""The plainest space: a layer is its action, rounded to a grid. For landscapes and tests."""
+"""The simplest space, for landscapes and tests: a layer is its action, rounded to a grid."""
 
 import dataclasses
 from typing import Any
@@ -26,25 +26,25 @@ class UnitBox:
         return self.action_size
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """[A] in [0, 1] -> [A]: 1 + min(floor(a levels), levels - 1)."""
+        """The layer [A] of an action a [A] in [0, 1]: 1 + min(floor(a levels), levels - 1)."""
         cell = jnp.floor(action * self.levels).astype(jnp.int32)
         return 1 + jnp.minimum(cell, self.levels - 1)
 
     def coordinates(self, architecture: Any) -> Any:
-        """[L, A] -> [L, A] in (0, 1): the middle of each cell; rows not built are below 0."""
+        """The centres of the grid points' boxes, [L, A] in (0, 1); below 0 for layers not built."""
         return (architecture - 0.5) / self.levels
 
     def is_valid(self, architecture: jax.Array) -> jax.Array:
-        """[L, A] -> [] bool: at least one layer."""
+        """Whether there is a layer, [L, A] -> [] bool."""
         return (architecture[0] > 0).all()
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """All layers, uniform; the key is consumed."""
+        """A uniformly random architecture [L, A]; the key is consumed."""
         shape = (self.num_layers, self.action_size)
         return jax.random.randint(key, shape, 1, self.levels + 1, jnp.int32)
 
     def mutate(self, key: jax.Array, architecture: jax.Array) -> jax.Array:
-        """One coordinate drawn anew, never the same; the key is consumed."""
+        """Replaces one coordinate by another value; the key is consumed."""
         place_key, step_key = jax.random.split(key)
         place = jax.random.randint(place_key, (), 0, self.num_layers * self.action_size)
         step = jax.random.randint(step_key, (), 1, self.levels)
@@ -63,7 +63,7 @@ class UnitBox:
         )
 
     def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
-        """Plain data for JSON, a dict a layer."""
+        """Plain data for JSON, one dict per layer."""
         built = np.asarray(architecture)
         rows = self.coordinates(built).tolist()
         return [{"coordinates": row} for row, cells in zip(rows, built, strict=True) if cells[0]]

@@ -1,14 +1,15 @@
-"""A study's config: controllers x tables x budgets, and how many seeds of each."""
+"""A study's config: settings x problems x budgets, and how many seeds of each."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nasjax import build
+from nasjax import build, registry
 from nasjax.config import check, check_label, check_sections, parse_section
 from nasjax.errors import UserError
 
 SECTIONS = ("study", "evaluator", "controllers")
+SETTING_KEYS = ("controller", "reward", "predicted", "relative")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,21 +17,22 @@ class StudyConfig:
     """Section `study` of a config.
 
     Attributes:
-      tables: "space/data_set" each.
+      tables: what is searched, each as "space/data_set".
       budgets: queries of a search.
-      costs: names of device costs, and quantiles: of each over a table's architectures (without a
-        table, over a random sample of the space). Every table is searched once for every cost and
-        quantile; answers must not cost more than that, as if it were `search.max_cost`. The search
-        sees that cost first, before `evaluator.costs`. Without costs, nothing is asked for. One may
-        be a directory that `evaluator.predicted` names, of a predictor: all is then of the cost
-        that it predicts, which nobody measured.
-      measures: costs of which the answers' are reported besides; these directories too.
-      seeds: searches per cell, seeds 0 to seeds - 1.
-      seeds_per_part: so many at most run as one program and are kept as one file.
-      memory_budget_gib: fewer run together where their states would take more.
-      reference: label of the controller that others are compared with.
-      digest: of the predictors and files that `predicted` and `initial` name, filled in when a
-        study begins, which goes on with no others.
+      costs: device costs to constrain, e.g. "hw_nas_bench/pixel3_latency_ms"; empty: no constraint.
+        A cost may also be the directory of a saved predictor that `evaluator.predicted` lists; the
+        constraint is then on the predicted cost, which nobody measured.
+      quantiles: how tight the constraint is. For every table, cost and quantile q the study solves
+        one problem: maximise accuracy subject to cost <= the q-quantile of that cost over the
+        table. A space without a table uses a fixed random sample instead. The constrained cost is
+        the first that a controller observes; `evaluator.costs` follow.
+      measures: further costs to report of the incumbents; saved predictors, too.
+      seeds: searches of each setting on each problem, with seeds 0 to seeds - 1.
+      seeds_per_part: at most this many seeds run as one program and are kept in one file.
+      memory_budget_gib: fewer seeds run together where their states would take more.
+      reference: label of the setting that all others are compared with.
+      digest: names the predictors and files that `predicted` and `initial` read. It is filled in
+        when a study begins; the study goes on with no others.
     """
 
     tables: tuple[str, ...]
@@ -60,8 +62,8 @@ class StudyConfig:
         check(good, "study.budgets", self.budgets, "one or more numbers of queries, each >= 1")
 
 
-class Limit(NamedTuple):
-    """A quantile of a cost, the most that an answer may cost."""
+class Constraint(NamedTuple):
+    """A device cost and its quantile, which bounds what a feasible architecture may cost."""
 
     cost: str
     quantile: float
@@ -70,48 +72,89 @@ class Limit(NamedTuple):
         return f"{self.cost.replace('/', '.')}@{self.quantile:g}"
 
 
-class CellConfig(NamedTuple):
-    """What one cell of a study is about.
+class Setting(NamedTuple):
+    """A labelled controller and its reward.
 
     Attributes:
-      sections: those of `build.assemble_table`; targets that the limit gives are None.
-      measures: names of costs to report.
-      relative: the target that its searches see is the limit's quantile of what they see.
-      predictors: directories of saved predictors, which costs and measures may name.
+      controller, reward: sections of a config, with every default filled in.
+      predicted: saved predictors whose costs the controller observes instead of the measured ones.
+      relative: the controller's bound is the constraint's quantile of the costs that it observes.
     """
 
     label: str
+    controller: dict[str, Any]
+    reward: dict[str, Any]
+    predicted: tuple[str, ...] = ()
+    relative: bool = False
+
+
+class ProblemConfig(NamedTuple):
+    """A problem as its searches observe it.
+
+    Attributes:
+      evaluator: section `evaluator`; its `costs`, then its `predicted` are what searches observe.
+      measures: costs to report of the incumbents.
+      predictors: saved predictors that the study's costs and measures may name.
+      relative: see `Setting`.
+    """
+
     space: str
     data_set: str
-    budget: int
-    sections: dict[str, Any]
-    limit: Limit | None = None
+    evaluator: dict[str, Any]
+    constraint: Constraint | None = None
     measures: tuple[str, ...] = ()
-    relative: bool = False
     predictors: tuple[str, ...] = ()
+    relative: bool = False
 
     @property
-    def is_predicted(self) -> bool:
-        """Whether surrogates stand for a table."""
-        return self.sections["evaluator"].get("name") == "surrogate"
+    def has_surrogates(self) -> bool:
+        """Whether surrogates stand in for a table."""
+        return registry.find("space", self.space).tables is None
 
     @property
-    def sees_predicted(self) -> bool:
-        """Whether searches see a predicted cost in the place of the limited one."""
-        evaluator = self.sections["evaluator"]
-        first = (*evaluator["costs"], *evaluator.get("predicted", ()))[:1]
-        return self.limit is not None and first != (self.limit.cost,)
+    def observed(self) -> tuple[str, ...]:
+        """The costs that searches observe, in order."""
+        return (*self.evaluator["costs"], *self.evaluator.get("predicted", ()))
 
     @property
-    def group(self) -> tuple[Any, ...]:
-        """Equal in cells that are compared."""
-        return self.space, self.data_set, self.budget, self.limit
+    def observes_another_cost(self) -> bool:
+        """Whether searches observe a predicted cost in the place of the constrained one."""
+        return self.constraint is not None and self.observed[:1] != (self.constraint.cost,)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for equal problems of one study."""
+        return self.space, self.data_set, self.constraint, self.observed, self.relative
+
+
+class ArmConfig(NamedTuple):
+    """An arm of a study: one setting on one problem with one budget, to be run with every seed."""
+
+    setting: Setting
+    problem: ProblemConfig
+    budget: int
+
+    @property
+    def label(self) -> str:
+        """The setting's."""
+        return self.setting.label
 
     @property
     def name(self) -> str:
-        """Of its folder."""
-        name = f"{self.label}--{self.space}--{self.data_set}--{self.budget}"
-        return f"{name}--{self.limit}" if self.limit else name
+        """The arm's folder below `parts`."""
+        name = f"{self.label}--{self.problem.space}--{self.problem.data_set}--{self.budget}"
+        constraint = self.problem.constraint
+        return f"{name}--{constraint}" if constraint else name
+
+    @property
+    def sections(self) -> dict[str, Any]:
+        """The sections of a config that `build.assemble_table` takes."""
+        return {
+            "space": {"name": self.problem.space},
+            "evaluator": self.problem.evaluator,
+            "controller": self.setting.controller,
+            "reward": self.setting.reward,
+        }
 
 
 class Study(NamedTuple):
@@ -119,17 +162,17 @@ class Study(NamedTuple):
 
     Attributes:
       config: its section `study`.
-      cells: in the order in which they run.
+      arms: in the order in which they run.
       resolved: the whole config with every default filled in, plain data.
     """
 
     config: StudyConfig
-    cells: tuple[CellConfig, ...]
+    arms: tuple[ArmConfig, ...]
     resolved: dict[str, Any]
 
 
 def parse(config: Mapping[str, Any]) -> Study:
-    """Checks a study's config; what depends on a table is checked when its cells are assembled.
+    """Checks a study's config, all that can be checked before tables are read.
 
     Raises:
       UserError: a section, key or value is unknown, missing or not allowed.
@@ -141,116 +184,121 @@ def parse(config: Mapping[str, Any]) -> Study:
     known = f"one of {', '.join(controllers)}"
     check(study.reference in controllers, "study.reference", study.reference, known)
     evaluator: dict[str, Any] = {}
-    settings = {}
-    for label, parts in controllers.items():
-        resolved = _resolve(label, parts, config["evaluator"])
-        evaluator = resolved.pop("evaluator")
-        del evaluator["data_set"]
-        settings[label] = resolved
-    evaluator = build.with_digest_of(evaluator, (*study.costs, *study.measures))
-    asked = [Limit(cost, quantile) for cost in study.costs for quantile in study.quantiles]
-    limits: list[Limit | None] = [*asked] or [None]
-    for label, sections in settings.items():
-        is_relative = sections.get("relative", False)
+    settings = []
+    for label, sections in controllers.items():
+        setting, evaluator = _setting(label, sections, config["evaluator"])
         allowed = "False: there are no study.costs"
-        check(bool(asked) or not is_relative, f"controllers.{label}.relative", True, allowed)
-    cells = [
-        _cell(label, sections, table, budget, evaluator, limit, study.measures)
-        for table in study.tables
-        for limit in limits
-        for budget in study.budgets
-        for label, sections in settings.items()
+        check(
+            bool(study.costs) or not setting.relative,
+            f"controllers.{label}.relative",
+            True,
+            allowed,
+        )
+        settings.append(setting)
+    evaluator = build.with_digest_of(evaluator, (*study.costs, *study.measures))
+    constraints: list[Constraint | None] = [
+        Constraint(cost, quantile) for cost in study.costs for quantile in study.quantiles
     ]
-    study = dataclasses.replace(study, digest=_digest(study.digest, cells))
+    arms = [
+        ArmConfig(setting, _problem(setting, table, evaluator, constraint, study.measures), budget)
+        for table in study.tables
+        for constraint in constraints or [None]
+        for budget in study.budgets
+        for setting in settings
+    ]
+    study = dataclasses.replace(study, digest=_digest(study.digest, arms))
     resolved = {
         "study": dataclasses.asdict(study),
         "evaluator": evaluator,
-        "controllers": settings,
+        "controllers": {setting.label: _section(setting) for setting in settings},
     }
-    return Study(study, tuple(cells), resolved)
+    return Study(study, tuple(arms), resolved)
 
 
-def _digest(known: str | None, cells: Sequence[CellConfig]) -> str | None:
+def _digest(given: str | None, arms: Sequence[ArmConfig]) -> str | None:
     predicted = (
         path
-        for cell in cells
-        for path in (*cell.predictors, *cell.sections["evaluator"].get("predicted", ()))
+        for arm in arms
+        for path in (*arm.problem.predictors, *arm.problem.evaluator.get("predicted", ()))
     )
-    initial = (path for cell in cells for path in cell.sections["controller"].get("initial", ()))
+    initial = (path for arm in arms for path in arm.setting.controller.get("initial", ()))
     found = build.digest_of(predicted, initial)
     allowed = f"{found!r}, as the files that controllers name are now, or left out"
-    check(known in (None, found), "study.digest", known, allowed)
+    check(given in (None, found), "study.digest", given, allowed)
     return found
 
 
-def _cell(
-    label: str,
-    sections: dict[str, Any],
+def _problem(
+    setting: Setting,
     table: str,
-    budget: int,
     evaluator: dict[str, Any],
-    limit: Limit | None,
+    constraint: Constraint | None,
     measures: tuple[str, ...],
-) -> CellConfig:
+) -> ProblemConfig:
     space, data_set = table.split("/")
     predictors = tuple(evaluator.get("predicted", ()))
-    seen: dict[str, Any] = {"costs": tuple(evaluator["costs"])}
-    if "predicted" in sections:
-        device = limit.cost.rpartition("/")[2] if limit else ""
-        seen = {
-            "costs": (),
-            "predicted": tuple(p.format(cost=device) for p in sections["predicted"]),
-        }
-    elif limit is not None and limit.cost in predictors:
-        allowed = f"(): study.costs has {limit.cost!r}, predicted, and a limited cost comes first"
-        check(not seen["costs"], "evaluator.costs", seen["costs"], allowed)
-        seen["predicted"] = (limit.cost, *(path for path in predictors if path != limit.cost))
-    elif limit is not None:
-        seen["costs"] = (limit.cost, *(cost for cost in seen["costs"] if cost != limit.cost))
-    relative = sections.get("relative", False)
-    sections = {
-        "space": {"name": space},
-        "evaluator": {**evaluator, "data_set": data_set, **seen},
-        "controller": sections["controller"],
-        "reward": sections["reward"],
-    }
-    asked = limit, measures, relative, predictors
-    return CellConfig(label, space, data_set, budget, sections, *asked)
+    observed: dict[str, Any] = {"costs": tuple(evaluator["costs"])}
+    if setting.predicted:
+        device = constraint.cost.rpartition("/")[2] if constraint else ""
+        paths = tuple(path.format(cost=device) for path in setting.predicted)
+        observed = {"costs": (), "predicted": paths}
+    elif constraint is not None and constraint.cost in predictors:
+        cost = constraint.cost
+        allowed = f"(): study.costs has {cost!r}, predicted, and a constrained cost comes first"
+        check(not observed["costs"], "evaluator.costs", observed["costs"], allowed)
+        observed["predicted"] = (cost, *(path for path in predictors if path != cost))
+    elif constraint is not None:
+        cost = constraint.cost
+        observed["costs"] = (cost, *(other for other in observed["costs"] if other != cost))
+    section = {**evaluator, "data_set": data_set, **observed}
+    return ProblemConfig(
+        space, data_set, section, constraint, measures, predictors, setting.relative
+    )
 
 
-def _resolve(label: str, parts: Mapping[str, Any], evaluator: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections of a controller's entry with every default filled in.
+def _setting(
+    label: str, sections: Mapping[str, Any], evaluator: Mapping[str, Any]
+) -> tuple[Setting, dict[str, Any]]:
+    """An entry of `controllers` and the section `evaluator`, with every default filled in.
 
-    Besides them it may have `predicted`: directories of saved predictors, the limited cost's first,
-    whose costs that controller sees instead of the measured ones; "{cost}" in them becomes the
-    last part of the limited cost's name. With `relative`, it is asked to keep the quantile of what
-    is predicted, not of what was measured: of a device that was never measured only the order is
-    known.
+    `predicted` lists directories of saved predictors, the constrained cost's first; "{cost}" in
+    them becomes the last part of that cost's name. With `relative`, the bound is the quantile of
+    the predicted cost instead of the measured one: of a device that was never measured only the
+    order of architectures is known.
     """
     where = f"controllers.{label}"
     check_label("controllers", label)
-    for key in parts:
-        known = key in ("controller", "reward", "predicted", "relative")
+    for key in sections:
+        known = key in SETTING_KEYS
         check(known, where, key, "sections controller and reward, or predicted and relative")
     check("data_set" not in evaluator, "evaluator", "data_set", "in study.tables instead")
-    sections = {
-        "evaluator": {**evaluator, "data_set": ""},
-        "controller": parts.get("controller", {}),
-        "reward": parts.get("reward", {"name": "accuracy"}),
-    }
     try:
-        resolved = build.resolve_table(sections)
+        resolved = build.resolve_table(
+            {
+                "evaluator": {**evaluator, "data_set": ""},
+                "controller": sections.get("controller", {}),
+                "reward": sections.get("reward", {"name": "accuracy"}),
+            }
+        )
     except UserError as error:
         raise UserError(f"config.{where}: {error}") from None
-    if "predicted" in parts:
-        predicted = parts["predicted"]
-        good = isinstance(predicted, (tuple, list)) and all(isinstance(p, str) for p in predicted)
-        check(good and bool(predicted), f"{where}.predicted", predicted, "one directory or more")
-        resolved["predicted"] = tuple(predicted)
-    relative = parts.get("relative", False)
-    allowed = "True or False, and without `predicted` False"
-    good = isinstance(relative, bool) and (not relative or "predicted" in parts)
-    check(good, f"{where}.relative", relative, allowed)
-    if relative:
-        resolved["relative"] = True
-    return resolved
+    predicted = sections.get("predicted", ())
+    good = isinstance(predicted, (tuple, list)) and all(isinstance(p, str) for p in predicted)
+    good = good and (bool(predicted) or "predicted" not in sections)
+    check(good, f"{where}.predicted", predicted, "one directory or more")
+    relative = sections.get("relative", False)
+    good = isinstance(relative, bool) and (not relative or bool(predicted))
+    check(good, f"{where}.relative", relative, "True or False, and without `predicted` False")
+    del resolved["evaluator"]["data_set"]
+    setting = Setting(label, resolved["controller"], resolved["reward"], tuple(predicted), relative)
+    return setting, resolved["evaluator"]
+
+
+def _section(setting: Setting) -> dict[str, Any]:
+    """The entry of `controllers` that a setting was made of."""
+    section: dict[str, Any] = {"controller": setting.controller, "reward": setting.reward}
+    if setting.predicted:
+        section["predicted"] = setting.predicted
+    if setting.relative:
+        section["relative"] = True
+    return section

@@ -158,7 +158,7 @@ def test_a_predictor_of_another_space_is_refused(directory):
 
 def test_a_run_goes_on_with_no_other_predictors(tmp_path):
     keep_all(tmp_path)
-    begun = surrogate.with_digest(config(tmp_path), ("latency_ms",))
+    begun = surrogate.with_digest(config(tmp_path, costs=()), ("latency_ms",))
     assert surrogate.with_digest(begun, ("latency_ms",)) == begun
     keep(tmp_path, "size_m", 9, 2.0)  # is not one of them
     assert surrogate.with_digest(begun, ("latency_ms",)) == begun

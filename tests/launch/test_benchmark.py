@@ -90,7 +90,7 @@ def test_a_plan_takes_a_list_of_ones_own(tmp_path, capsys):
         (["--input_shape=8,8"], "HEIGHT,WIDTH,CHANNELS"),
         (["--input_shape=8,8,x"], "--input_shape=x; it must be whole numbers"),
         (["--config=configs/nowhere.py"], "configs/nowhere.py is no file"),
-        (["--config=studies/quick"], "config.study"),
+        (["--config=studies/quick"], "config.controllers"),
         (["--config=nas_bench_201/autocomet"], "looked up in a table"),
     ],
 )

@@ -10,6 +10,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from nasjax.runs.records import EVENTS, read_rows
+from nasjax.runs.records import EVENTS
 from tests.commands import UNOPTIMISED
 
 DIGITS = "--config=configs/trl_hpo/digits.py"
@@ -39,12 +39,19 @@ def search(commands, workdir, cache):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def rows(workdir):
+    """The whole lines of the records as plain data."""
+    path = workdir / EVENTS
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+
+
 def search_and_kill(commands, workdir, cache, when):
     """Starts a search and sends SIGKILL as soon as `when(rows, workdir)` holds."""
     process = start(commands, workdir, cache)
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
-        if when(list(read_rows(workdir / EVENTS)), workdir):
+        if when(rows(workdir), workdir):
             break
         time.sleep(0.01)
     assert process.poll() is None, "the search ended before it could be killed"
@@ -54,9 +61,7 @@ def search_and_kill(commands, workdir, cache, when):
 
 def logical(workdir):
     """What may not depend on interruptions: everything but the fields called physical."""
-    return [
-        {k: v for k, v in row.items() if k != "physical"} for row in read_rows(workdir / EVENTS)
-    ]
+    return [{k: v for k, v in row.items() if k != "physical"} for row in rows(workdir)]
 
 
 def final_digest(workdir):
@@ -84,6 +89,7 @@ MOMENTS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keep_store", [True, False], ids=["store kept", "store removed"])
 def test_three_kills_leave_no_trace(commands, uninterrupted, tmp_path, keep_store):
     workdir, cache = tmp_path / "run", tmp_path / "cache"

@@ -1,5 +1,6 @@
 """Predictors fitted on a folder of measurements alone: what they see, what is kept for searches."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -13,7 +14,7 @@ from nasjax.devices import measurements
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs
 from nasjax.evaluation.evaluation import Rows
-from nasjax.predictor_studies import config, fits, kinds
+from nasjax.predictor_studies import config, report
 from nasjax.predictors import saved
 from nasjax.predictors.features import features_of
 from nasjax.registry import of_saved
@@ -23,14 +24,14 @@ SPACE, NETWORKS = NasBenchMacro(), 120
 
 
 def milliseconds(features):
-    """What a network costs on the device of these tests: half a ms, a part for its size."""
+    """Latency on the device of these tests: half a ms and a part for the network's size."""
     return 0.5 + features[:, SPACE.feature_names.index("macs")].astype(np.float64) / 2e7
 
 
 def measured(path, space=SPACE, **changed):
     """Writes a folder: networks, of which one cannot run; energy of half of them; a layer alone."""
     rows = np.random.default_rng(7).choice(space.size, NETWORKS, replace=False)
-    features = features_of(space, space.of_index(rows))
+    features = features_of(space, space.from_index(rows))
     names = [f"net {row}" for row in rows]
     networks = pd.DataFrame(features, columns=list(space.feature_names))
     networks.insert(0, "network", names)
@@ -63,7 +64,7 @@ def plain(measured_in, **changed):
 
 
 def test_networks_are_told_from_layers_and_what_cannot_run_from_what_was_not_measured(folder):
-    data = fits.measured(config.parse(plain(folder, costs=("latency_ms", "energy_mJ"), train=50)))
+    data = config.parse(plain(folder, costs=("latency_ms", "energy_mJ"), train=50)).measured
     assert data.features.shape == (NETWORKS, len(SPACE.feature_names))
     assert not np.isnan(data.features).any()
     np.testing.assert_array_equal(np.flatnonzero(np.isinf(data.costs[:, 0])), [3])
@@ -76,18 +77,20 @@ def test_networks_are_told_from_layers_and_what_cannot_run_from_what_was_not_mea
 @pytest.fixture(scope="module")
 def made(folder, tmp_path_factory):
     directory = tmp_path_factory.mktemp("study")
-    study = kinds.parse(plain(folder, costs=("latency_ms", "energy_mJ"), train=40))
-    for job in study.missing(directory):
-        study.make(directory, job)
-    return kinds.write(directory, study)
+    study = config.parse(plain(folder, costs=("latency_ms", "energy_mJ"), train=40))
+    for job in study.jobs(directory):
+        job.run(directory)
+    written = report.write(directory, study)
+    found = json.loads((directory / "predictors.json").read_text())
+    return found, (directory / "report.md").read_text(), written
 
 
 def test_errors_are_of_networks_that_were_not_fitted(made):
-    page, report, written = made
+    page, text, written = made
     assert set(page["table2"]) == {"trees", "svr"} and page["table2"]["trees"]["splits"] == 2
     for row in page["table2"].values():
         assert 0.7 < row["r2_mean"] < 1 and 0.7 < row["kendall"] <= 1
-        assert f"| {row['kendall']:.3f} | {100 * row['within_10']:.0f} % |" in report
+        assert f"| {row['kendall']:.3f} | {100 * row['within_10']:.0f} % |" in text
     assert all(path.stat().st_size for path in written)
 
 
@@ -99,7 +102,7 @@ def test_what_is_kept_is_fitted_on_all_and_tells_a_search_what_a_network_costs(m
     nothing = np.zeros((SPACE.size, 0), np.float32)
     rows = Rows(nothing, nothing, nothing)
     found = predicted_costs.append(rows, SPACE, (path,), "cifar10", of_saved).costs[:, 0]
-    wanted = milliseconds(features_of(SPACE, SPACE.of_index(np.arange(SPACE.size))))
+    wanted = milliseconds(features_of(SPACE, SPACE.from_index(np.arange(SPACE.size))))
     runs = np.isfinite(found)
     assert runs.mean() > 0.9
     assert np.corrcoef(found[runs], wanted[runs])[0, 1] > 0.98
@@ -109,9 +112,8 @@ def test_what_is_kept_is_fitted_on_all_and_tells_a_search_what_a_network_costs(m
 def test_the_config_is_a_study_of_a_folder(folder):
     asked = profiled_space.get_config()
     asked.comparison.folder = str(folder)
-    study = config.parse(asked.to_dict())
     with pytest.raises(UserError, match="comparison.train=160; it must be below 119"):
-        fits.measured(study)
+        config.parse(asked.to_dict())
 
 
 def test_a_folder_that_was_measured_anew_is_another_study(tmp_path):
@@ -139,15 +141,15 @@ def test_a_folder_that_was_measured_anew_is_another_study(tmp_path):
 )
 def test_a_mistake_ends_in_one_line(folder, changed, message):
     with pytest.raises(UserError, match=message) as caught:
-        fits.measured(config.parse(plain(folder, **changed)))
+        config.parse(plain(folder, **changed))
     assert "\n" not in str(caught.value)
 
 
 def test_networks_for_other_images_or_in_several_settings_are_refused(tmp_path):
     measured(tmp_path / "small", NasBenchMacro(image_size=16))
     with pytest.raises(UserError, match="none of this space for images of cifar10: their feat"):
-        fits.measured(config.parse(plain(tmp_path / "small")))
+        config.parse(plain(tmp_path / "small"))
     two = pd.Series([1, 2] * NETWORKS)[: NETWORKS + NETWORKS // 2 + 1].to_numpy()
     measured(tmp_path / "two", batch=two)
     with pytest.raises(UserError, match="target='latency_ms' in 2 settings .*; it must be one"):
-        fits.measured(config.parse(plain(tmp_path / "two")))
+        config.parse(plain(tmp_path / "two"))

@@ -1,5 +1,7 @@
 """Surrogates: halves without a network in common, tested on what was not fitted, kept to search."""
 
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from nasjax.data.tables import load_networks
 from nasjax.errors import UserError
 from nasjax.evaluation import surrogate
 from nasjax.evaluation.surrogate import SurrogateConfig
-from nasjax.predictor_studies import fits, kinds, surrogates
+from nasjax.predictor_studies import config as configs
+from nasjax.predictor_studies import report
+from nasjax.predictor_studies.experiment import compiled
 from nasjax.predictors import saved
 
 pytest.importorskip("xgboost")
@@ -24,14 +28,15 @@ def plain(**changes):
 
 @pytest.fixture(scope="module")
 def study():
-    return surrogates.parse(plain())
+    return configs.parse(plain())
 
 
 @pytest.fixture(scope="module")
 def made(study, tmp_path_factory):
     directory = tmp_path_factory.mktemp("surrogates")
-    for job in surrogates.missing(directory, study)[:3]:
-        surrogates.make(directory, study, job)
+    jobs = study.jobs(directory)
+    for job in (*jobs[:3], jobs[-1]):
+        job.run(directory)
     return directory
 
 
@@ -44,7 +49,7 @@ def test_search_and_report_have_no_network_in_common(study):
     assert abs(len(search.train) - 2_569) < 20
     np.testing.assert_array_equal(search.test, reported.train)
     np.testing.assert_array_equal(search.train, reported.test)
-    other = surrogates.parse(plain(seed=1)).targets["top1_search"]
+    other = configs.parse(plain(seed=1)).targets["top1_search"]
     assert set(other.train) != set(search.train)
 
 
@@ -63,12 +68,13 @@ def test_values_have_the_unit_that_their_name_says(study):
 
 
 def test_the_error_that_is_stated_is_that_of_the_kept_one_on_what_it_has_not_seen(study, made):
-    page, _, written = kinds.write(made, kinds.parse(plain()))
+    written = report.write(made, study)
+    page = json.loads((made / "predictors.json").read_text())
     assert all(path.stat().st_size for path in written)
     for name in page["saved"]:
         target = study.targets[name]
         read = saved.load(made / "saved" / name, study.space.feature_names)
-        predict = fits.compiled(registry.of_saved(read, study.space).predict)
+        predict = compiled(registry.of_saved(read, study.space).predict)
         features = jnp.asarray(study.features[target.test])
         found = np.asarray(predict(read.params, features).value, np.float64)
         error = target.values[target.test] - found
@@ -92,7 +98,7 @@ def test_a_search_reads_what_is_kept(study, made):
 
 
 def test_what_is_there_is_not_made_again(study, made):
-    assert surrogates.missing(made, study) == [surrogates.Job("few_trees", "zcu102_latency_ms")]
+    assert [job.name for job in study.jobs(made)] == ["few_trees--zcu102_latency_ms"]
     assert len(study.targets) == 4
 
 
@@ -109,4 +115,4 @@ def test_what_is_there_is_not_made_again(study, made):
 )
 def test_a_mistake_is_one_line(changes, message):
     with pytest.raises(UserError, match=message):
-        surrogates.parse(plain(**changes))
+        configs.parse(plain(**changes))

@@ -6,9 +6,9 @@ import numpy as np
 
 from nasjax.predictors.graph_convolution import (
     GraphConvolutionConfig,
-    adjacency_of,
-    kinds_of,
+    adjacency_matrix,
     make_graph_convolution,
+    one_hot_nodes,
 )
 
 EDGES = ((0, 1), (0, 2), (1, 2))  # two operations from the input, one from between to the output
@@ -24,13 +24,13 @@ def test_an_operation_reads_what_ends_where_it_begins():
         [0, 1, 1, 0, 1, 0],
         [1, 1, 1, 1, 1, 1],
     ]
-    found = np.array(adjacency_of(EDGES))
+    found = np.array(adjacency_matrix(EDGES))
     np.testing.assert_allclose(found, wanted / np.sum(wanted, 1, keepdims=True))
 
 
 def test_every_node_is_of_one_kind():
     features = jnp.asarray([[0, 1, 1, 0, 0, 1, 7.5]])  # two operations each; more follows
-    found = kinds_of(features, 3, 2)[0]
+    found = one_hot_nodes(features, 3, 2)[0]
     wanted = np.zeros((6, 5))
     wanted[range(6), [1, 0, 1, 2, 3, 4]] = 1
     np.testing.assert_array_equal(found, wanted)
@@ -47,7 +47,10 @@ def test_a_prediction_is_the_formula_and_sums_of_operations_are_learned():
     found = np.asarray(jax.jit(net.predict)(params, features).value)
     assert np.abs(found - values).max() < 0.5  # sums differ by 1 at least
 
-    x, adjacency = np.asarray(kinds_of(jnp.asarray(features), 3, 2)), np.array(adjacency_of(EDGES))
+    x, adjacency = (
+        np.asarray(one_hot_nodes(jnp.asarray(features), 3, 2)),
+        np.array(adjacency_matrix(EDGES)),
+    )
     for name in ("layer_0", "layer_1"):
         layer = params["net"]["params"][name]
         x = np.maximum(adjacency @ (x @ layer["kernel"] + layer["bias"]), 0)

@@ -1,4 +1,4 @@
-"""What every predictor must do, and what each computes against its library."""
+"""What each predictor computes, against its library; tests/contracts has what all must do."""
 
 import dataclasses
 import functools
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nasjax.contracts.predictors import measurements
 from nasjax.errors import UserError
 from nasjax.predictors import scaling
 from nasjax.predictors.bag_of_boosted_mlps import (
@@ -17,7 +18,7 @@ from nasjax.predictors.bag_of_boosted_mlps import (
 from nasjax.predictors.bag_of_boosted_trees import (
     BagOfBoostedTreesConfig,
     make_bag_of_boosted_trees,
-    of_members,
+    predict_members,
 )
 from nasjax.predictors.piecewise import ExecutabilityConfig, make_piecewise
 from nasjax.predictors.random_forest import RandomForestConfig, make_random_forest
@@ -35,51 +36,9 @@ PREDICTORS = {
 }
 
 
-def measurements(count, seed=0, missing=0.0):
-    """A cost that is a sum of layers' costs, times a factor: between 1 and about 30."""
-    rng = np.random.default_rng(seed)
-    features = rng.integers(0, 4, (count, 5)).astype(np.float32)
-    values = 1 + features @ [1.0, 2.0, 0.5, 0.0, 1.0] * (1 + 0.3 * features[:, 3])
-    features[rng.random(features.shape) < missing] = np.nan
-    return features, values
-
-
 @functools.cache
-def fitted(name, missing=0.0):
-    return PREDICTORS[name].fit(0, *measurements(300, missing=missing))
-
-
-@pytest.fixture(params=sorted(PREDICTORS))
-def name(request):
-    return request.param
-
-
-def test_most_of_the_variance_of_unseen_rows_is_explained(name):
-    features, values = measurements(500, seed=1)
-    found = jax.jit(PREDICTORS[name].predict)(fitted(name), features)
-    residual = np.mean((np.asarray(found.value) - values) ** 2)
-    assert residual < 0.1 * values.var()
-    assert (np.asarray(found.spread) >= 0).all()
-
-
-def test_the_same_seed_fits_the_same(name):
-    again = PREDICTORS[name].fit(0, *measurements(300))
-    jax.tree.map(np.testing.assert_array_equal, again, fitted(name))
-
-
-def test_rows_are_predicted_as_each_alone_and_under_vmap(name):
-    features, _ = measurements(6, seed=2)
-    predict = functools.partial(PREDICTORS[name].predict, fitted(name))
-    together = jax.jit(predict)(features).value
-    alone = jax.jit(jax.vmap(predict))(features[:, None]).value[:, 0]
-    np.testing.assert_allclose(alone, together, rtol=1e-5)
-
-
-def test_missing_features_are_no_obstacle():
-    features, values = measurements(300, seed=1, missing=0.1)
-    params = fitted("bag_of_boosted_trees", missing=0.1)
-    found = jax.jit(PREDICTORS["bag_of_boosted_trees"].predict)(params, features)
-    assert np.mean((np.asarray(found.value) - values) ** 2) < 0.5 * values.var()
+def fitted(name):
+    return PREDICTORS[name].fit(0, *measurements(300))
 
 
 def test_a_member_is_its_form_of_xgboosts_trees():
@@ -97,7 +56,7 @@ def test_a_member_is_its_form_of_xgboosts_trees():
     def member(form):
         bag = make_bag_of_boosted_trees(dataclasses.replace(settings, form=form))
         params = bag.fit(0, features, values)
-        return params, of_members(params, unseen)[0]
+        return params, predict_members(params, unseen)[0]
 
     np.testing.assert_allclose(member("trees")[1], by_hand(values), rtol=1e-5)
     np.testing.assert_allclose(member("product")[1], np.exp(by_hand(np.log(values))), rtol=1e-5)
@@ -122,7 +81,7 @@ def test_the_bags_spread_is_its_members_deviation_and_noise_that_is_learned_from
     params = bag.fit(0, features[:700], values[:700])
     assert 0.07 < params["noise"] < 0.13
     unseen = jnp.asarray(features[700:])
-    found, members = bag.predict(params, unseen), np.asarray(of_members(params, unseen))
+    found, members = bag.predict(params, unseen), np.asarray(predict_members(params, unseen))
     wanted = np.sqrt(members.var(0) + (params["noise"] * members.mean(0)) ** 2)
     np.testing.assert_allclose(found.spread, wanted, rtol=1e-4)
     # Of 800 normal errors 68 % lie within a deviation, give or take 5 (three deviations).

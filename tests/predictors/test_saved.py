@@ -36,7 +36,7 @@ def test_what_was_saved_is_read_in_another_process(directory):
 
 
 def change(directory, **changes):
-    path = directory / saved.PAGE
+    path = directory / saved.HEADER
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
@@ -53,8 +53,8 @@ def flip_a_bit(directory):
         (flip_a_bit, "damaged: params.npz"),
         (lambda d: change(d, version=2), "version=2; allowed: 1"),
         (lambda d: change(d, more=2), "version=1; allowed: 1"),
-        (lambda d: (d / saved.PAGE).write_text("{"), "no JSON"),
-        (lambda d: (d / saved.PAGE).write_text("[]"), "version=None"),
+        (lambda d: (d / saved.HEADER).write_text("{"), "no JSON"),
+        (lambda d: (d / saved.HEADER).write_text("[]"), "version=None"),
         (lambda d: (d / saved.ARRAYS).unlink(), "cannot read .*No such file"),
         (lambda d: change(d, feature_names=["first", "third"]), "second, third"),
         (lambda d: change(d, feature_names=["second", "first"]), r"\(their order\)"),

@@ -8,7 +8,7 @@ from nasjax.predictors import scores
 
 def test_scores_of_four_predictions():
     values, predicted = np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.08, 3.3, 2.0])
-    found = scores.of(values, predicted)
+    found = scores.all_scores(values, predicted)
     # Errors 0, .08, .3, -2: squares sum to 4.0964; values deviate by 5 in all.
     assert found["r2"] == pytest.approx(1 - 4.0964 / 5)
     assert found["rmse"] == pytest.approx(np.sqrt(4.0964 / 4))
@@ -22,7 +22,7 @@ def test_scores_of_four_predictions():
 
 
 def test_a_constant_prediction_orders_nothing():
-    found = scores.of(np.array([1.0, 2.0]), np.array([1.5, 1.5]))
+    found = scores.all_scores(np.array([1.0, 2.0]), np.array([1.5, 1.5]))
     assert found["spearman"] == found["kendall"] == found["r2"] == 0
 
 

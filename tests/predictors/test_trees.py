@@ -36,7 +36,7 @@ def fitted(depth, rounds=40, seed=0, count=300, **settings):
 def test_the_sum_of_leaves_is_xgboosts_prediction_missing_values_included(depth):
     boosters = [fitted(depth, seed=seed) for seed in range(3)]
     unseen, _ = rows(2500, seed=9)
-    found = evaluate(trees.of_xgboost(boosters), unseen)
+    found = evaluate(trees.from_xgboost(boosters), unseen)
     for row, booster in zip(found, boosters, strict=True):
         wanted = booster.predict(xgboost.DMatrix(unseen))
         np.testing.assert_allclose(row, wanted, rtol=1e-5, atol=1e-5)
@@ -46,14 +46,14 @@ def test_log_odds_are_those_of_a_logistic_objective():
     booster = fitted(3, objective="binary:logistic")
     unseen, _ = rows(200, seed=9)
     margin = booster.predict(xgboost.DMatrix(unseen), output_margin=True)
-    found = evaluate(trees.of_xgboost([booster]), unseen)[0]
+    found = evaluate(trees.from_xgboost([booster]), unseen)[0]
     np.testing.assert_allclose(found, margin, rtol=1e-5, atol=1e-5)
 
 
 def test_members_of_unlike_size_and_a_single_leaf_are_filled_up():
     boosters = [fitted(4, rounds=7), fitted(2, rounds=3), fitted(2, rounds=2, gamma=1e9)]
     unseen, _ = rows(50, seed=9)
-    found = evaluate(trees.of_xgboost(boosters), unseen)
+    found = evaluate(trees.from_xgboost(boosters), unseen)
     for row, booster in zip(found, boosters, strict=True):
         np.testing.assert_allclose(row, booster.predict(xgboost.DMatrix(unseen)), rtol=1e-5)
 
@@ -85,7 +85,7 @@ def test_a_row_goes_left_below_the_threshold_and_where_it_is_told_if_missing():
 
 
 def test_seeds_at_once_are_predicted_as_each_alone():
-    forest = trees.of_xgboost([fitted(3)])
+    forest = trees.from_xgboost([fitted(3)])
     features = np.stack([rows(5, seed)[0] for seed in range(4)])
     together = jax.jit(jax.vmap(functools.partial(trees.evaluate, forest)))(features)
     for found, alone in zip(together, features, strict=True):
@@ -93,7 +93,7 @@ def test_seeds_at_once_are_predicted_as_each_alone():
 
 
 def test_other_trees_for_each_are_evaluated_as_each_alone():
-    forest = trees.of_xgboost([fitted(2)])
+    forest = trees.from_xgboost([fitted(2)])
     doubled = forest._replace(leaf=2 * forest.leaf, base=2 * forest.base)
     both = jax.tree.map(lambda *leaves: np.stack(leaves), forest, doubled)
     features, _ = rows(40)
@@ -103,7 +103,7 @@ def test_other_trees_for_each_are_evaluated_as_each_alone():
 
 
 def test_how_many_rows_are_evaluated_together_changes_nothing(monkeypatch):
-    forest, (features, _) = trees.of_xgboost([fitted(3)]), rows(2500)
+    forest, (features, _) = trees.from_xgboost([fitted(3)]), rows(2500)
     together = evaluate(forest, features)
     monkeypatch.setattr(trees, "_DECIDED", 1)  # as with a million splits: a word at a time
     apart = jax.jit(lambda features: trees.evaluate(forest, features))(features)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nasjax.errors import UserError
-from nasjax.runs.records import EVENTS, Records, count_candidates, read_rows
+from nasjax.runs.records import EVENTS, Candidate, Events, Records, count_candidates, read
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import (
     DIVERGED,
@@ -78,7 +78,12 @@ def records(workdir: pathlib.Path, position: int = 0, costs: tuple[str, ...] = (
 
 
 def rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
-    return list(read_rows(workdir / EVENTS))
+    """The lines of the file as they are."""
+    return [json.loads(line) for line in (workdir / EVENTS).read_bytes().splitlines()]
+
+
+def candidates(workdir: pathlib.Path) -> list[Candidate]:
+    return read(workdir / EVENTS).candidates
 
 
 def test_a_row_is_written_per_unmasked_candidate_and_per_round(tmp_path: pathlib.Path) -> None:
@@ -100,11 +105,11 @@ def test_a_row_is_written_per_unmasked_candidate_and_per_round(tmp_path: pathlib
 def test_counts_say_what_was_trained_reused_and_refused(tmp_path: pathlib.Path) -> None:
     kept = records(tmp_path)
     status = (OK, OK, DIVERGED, INVALID, OVER_MEMORY, STOPPED)
-    candidates = (A, A, B, (3, 8, 1, 0), (2, 8, 1, 0), (1, 24, 3, 1))
-    kept.on_exchange(exchange(*candidates, status=status))
+    layers = (A, A, B, (3, 8, 1, 0), (2, 8, 1, 0), (1, 24, 3, 1))
+    kept.on_exchange(exchange(*layers, status=status))
     assert kept.counts == {"trained": 3, "reused": 1, "invalid": 2}
     kept.close()
-    assert count_candidates(rows(tmp_path)) == kept.counts
+    assert count_candidates(candidates(tmp_path)) == kept.counts
     gone_on = records(tmp_path, kept_bytes := (tmp_path / EVENTS).stat().st_size)
     assert gone_on.counts == kept.counts and gone_on.position == kept_bytes
     gone_on.on_exchange(exchange(A))
@@ -123,12 +128,69 @@ def test_going_on_drops_what_came_after_the_checkpoint(tmp_path: pathlib.Path) -
     kept.close()
     with (tmp_path / EVENTS).open("ab") as file:
         file.write(b'{"event": "cand')  # as a kill leaves it
-    assert [row["event"] for row in rows(tmp_path)] == ["candidate", "round", "candidate"]
+    torn = read(tmp_path / EVENTS)
+    assert (len(torn.candidates), len(torn.rounds), torn.damaged_lines) == (2, 1, 0)
     gone_on = records(tmp_path, position)
     gone_on.on_exchange(exchange(B))
     gone_on.close()
     assert [row["first"] for row in rows(tmp_path) if "first" in row] == [True, True]
     assert (tmp_path / EVENTS).read_bytes().count(b"\n") == 3
+
+
+DAMAGED = {  # JSON still, but no record: each is one change of a whole one
+    "status": "fine",
+    "purpose": "fun",
+    "round": float("inf"),
+    "accuracy": None,
+    "encoding": 3,
+    "physical": [],
+    "event": "novelty",
+}
+
+
+@pytest.mark.parametrize("key", [*DAMAGED, "reward", "id", "repeat"])
+def test_a_candidate_without_a_field_or_with_a_wrong_one_is_damaged(
+    tmp_path: pathlib.Path, key: str
+) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A))
+    kept.close()
+    (row,) = rows(tmp_path)
+    changed = row | {key: DAMAGED[key]} if key in DAMAGED else {k: row[k] for k in row if k != key}
+    path = tmp_path / EVENTS
+    path.write_text(json.dumps(changed) + "\n" + json.dumps(row) + "\n")
+    found = read(path)
+    assert (len(found.candidates), found.damaged_lines) == (1, 1)
+
+
+def test_a_last_line_without_its_end_is_read_if_it_is_whole_and_never_counted(
+    tmp_path: pathlib.Path,
+) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A, B))
+    kept.close()
+    path, whole = tmp_path / EVENTS, read(tmp_path / EVENTS)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read(path) == whole
+    path.write_bytes(path.read_bytes()[:-1])
+    assert read(path) == Events(whole.candidates[:1], [], 0)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A, B, loss=jnp.float32(2), other=jnp.float32(np.nan)))
+    kept.on_round(state(1))
+    kept.close()
+    (first, second), (ended,), damaged = read(tmp_path / EVENTS)
+    assert damaged == 0 and first.is_measured and first.counts == [3, 4]
+    assert (first.round, first.phase, first.repeat, first.row) == (0, "grow", 0, 0)
+    assert (second.row, second.purpose, second.status) == (1, "grow", "ok")
+    assert first.encoding == [list(A)] + [[0] * 4] * 5 and first.layers == (A,)
+    assert (first.architecture, first.accuracy) == ("conv 16 k3 s1", 0.875)
+    assert (first.source, first.seconds, first.compiled) == ("trained", 0.0, False)
+    assert np.isnan(first.first_cost) and first.costs == {}
+    assert (ended.round, ended.updates, ended.best_accuracy) == (0, 7, 0.875)
+    assert ended.metrics == {"grow/loss": 2.0}  # "other" was never a number
 
 
 @pytest.mark.parametrize("garbage", [b"#####", b"[]", b"3", b'{"event": "candidate"}', b"\xff{"])
@@ -144,7 +206,7 @@ def test_a_damaged_line_costs_a_warning_and_no_other_line(
     with caplog.at_level(logging.WARNING):
         gone_on = records(tmp_path, path.stat().st_size)
     gone_on.close()
-    assert [row["row"] for row in rows(tmp_path)] == [0, 2] and gone_on.counts["trained"] == 2
+    assert [row.row for row in candidates(tmp_path)] == [0, 2] and gone_on.counts["trained"] == 2
     assert f"{path}: 1 damaged lines are left out" in caplog.text
 
 
@@ -153,8 +215,8 @@ def test_records_that_cannot_be_written_or_read_are_one_line(tmp_path: pathlib.P
     with pytest.raises(UserError, match="cannot write .*Is a directory; make room or choose"):
         records(tmp_path)
     with pytest.raises(UserError, match="cannot read .*Is a directory"):
-        rows(tmp_path)
-    assert rows(tmp_path / "missing") == []
+        read(tmp_path / EVENTS)
+    assert read(tmp_path / "missing") == Events([], [], 0)
 
 
 def test_a_full_disk_keeps_the_rounds_that_ended(tmp_path: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nasjax.errors import UserError
-from nasjax.runs.workdir import ADJUSTABLE, Workdir, versions, write_json
+from nasjax.runs.workdir import ADJUSTABLE, Workdir, versions
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -106,22 +106,3 @@ def test_a_path_below_a_file_is_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write to --workdir=.*Not a directory"):
         Workdir(tmp_path / "file" / "run", CONFIG)
-
-
-def test_json_is_written_whole_or_not_at_all(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "summary.json"
-    write_json(path, {"a": 1})
-
-    def half(self: pathlib.Path, text: str) -> int:
-        self.write_bytes(text[: len(text) // 2].encode())
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pathlib.Path, "write_text", half)
-        with pytest.raises(UserError, match=r"summary\.json: No space left on device; make room"):
-            write_json(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 1}
-    write_json(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 2} and list(tmp_path.iterdir()) == [path]

@@ -25,14 +25,14 @@ def test_the_index_counts_all_architectures_in_lexical_order(space):
     np.testing.assert_array_equal(
         jax.jit(jax.vmap(space.index))(jnp.asarray(architectures)), np.arange(space.size)
     )
-    np.testing.assert_array_equal(space.of_index(np.arange(space.size)), architectures)
+    np.testing.assert_array_equal(space.from_index(np.arange(space.size)), architectures)
 
 
 @pytest.mark.parametrize("space", [NasBench201(), NasBenchMacro(), MnasNet()])
 def test_features_tell_the_architecture(space):
     keys = jax.random.split(jax.random.key(0), 30)
     drawn = jax.vmap(space.sample)(keys)
-    np.testing.assert_array_equal(space.of_features(features_of(space, drawn)), drawn)
+    np.testing.assert_array_equal(space.from_features(features_of(space, drawn)), drawn)
 
 
 def test_slots_not_filled_yet_count_as_the_filler():
@@ -106,7 +106,7 @@ ALL = np.array(list(itertools.product((1, 2), (3, 4, 5), (4, 5, 6, 7))), np.int3
 def test_unequal_slots_are_counted_and_checked():
     assert UNEQUAL.size == len(ALL) == 24
     np.testing.assert_array_equal(jax.vmap(UNEQUAL.index)(jnp.asarray(ALL)), np.arange(24))
-    np.testing.assert_array_equal(UNEQUAL.of_index(np.arange(24)), ALL)
+    np.testing.assert_array_equal(UNEQUAL.from_index(np.arange(24)), ALL)
     assert UNEQUAL.to_text(ALL[23]) == "b > e > g"
     # An empty slot is its own second choice: a d e = 0 + 1 * 4 + 1.
     assert int(UNEQUAL.index(jnp.array([[1], [0], [0]]))) == 5
@@ -162,8 +162,8 @@ def test_two_words_count_as_pythons_integers_do(space):
     words = np.asarray(jax.jit(jax.vmap(space.index_words))(jnp.asarray(architectures)))
     assert words.dtype == np.int32 and (words >= 0).all()
     assert [int(high) * space.low_size + int(low) for high, low in words] == expected
-    assert space.of_words(words).tolist() == expected
-    np.testing.assert_array_equal(space.of_index(np.array(expected, np.int64)), architectures)
+    assert space.index_from_words(words).tolist() == expected
+    np.testing.assert_array_equal(space.from_index(np.array(expected, np.int64)), architectures)
     assert (space.low_size == space.size) == (space.size <= 2**31)
 
 

@@ -8,7 +8,7 @@ import scipy.stats
 
 from benchmarks import plain_search
 from nasjax import build
-from nasjax.studies import compiled
+from nasjax.studies import simulate
 
 BUDGET = 80
 SEEDS = {"metaqnn": 40}  # plain Python takes a quarter of a second for each
@@ -33,7 +33,7 @@ def seen(name):
         },
         BUDGET,
     )
-    found = compiled.run_seeds(made, np.arange(seeds), BUDGET)
+    found = simulate.run_seeds(made, np.arange(seeds), BUDGET)
     values = made.rows.search_accuracy
     plain = [
         plain_search.run(name, plain_search.Table(values.tolist(), 3, 8, BUDGET), seed)

@@ -1,27 +1,26 @@
 """The report of searches under constraints says the same in HTML and in Markdown."""
 
+import collections
 import html
 import json
 import pathlib
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
-from nasjax.studies import (
-    aggregate,
-    config,
-    constrained_page,
-    parts,
-    plots,
-    report,
-    summary,
-    tradeoffs,
-)
-from nasjax.studies.cell import NO_ROW, Cell
-from nasjax.studies.compiled import Found
+from nasjax.reports import render
+from nasjax.reports.render import Picture
+from nasjax.studies import config, figures, problem, report, shards
+from nasjax.studies.analysis import analyse as analysis
+from nasjax.studies.analysis.analyse import analyse
+from nasjax.studies.analysis.summary import plain
+from nasjax.studies.analysis.tradeoffs import tradeoff
+from nasjax.studies.results import Result
+from nasjax.studies.simulate import NO_ROW, Found
 from tests.run_report import html_elements
-from tests.studies.small_cells import NAN, limited, limited_reference
+from tests.studies.small_results import NAN, constrained, constrained_reference, on
 from tests.studies.test_report import table_rows
 
 INF = np.inf
@@ -29,47 +28,53 @@ INF = np.inf
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots, "as_svg", lambda draw, name: "<svg></svg>")
-    monkeypatch.setattr(plots, "as_png", lambda draw, path: None)
+    monkeypatch.setattr(Picture, "svg", lambda picture: "<svg></svg>")
+    monkeypatch.setattr(Picture, "write_png", lambda picture, directory: directory)
 
 
-def write(directory: pathlib.Path, cells: list[Cell]) -> tuple[str, str]:
-    report.write_report(directory, cells, title="A study", reference="random", study={"a": "b"})
+def write(directory: pathlib.Path, results: list[Result]) -> tuple[str, str]:
+    found = analyse(results, "random")
+    report.write_report(directory, found, title="A study", origin={"a": "b"})
     return (directory / "report.html").read_text(), (directory / "report.md").read_text()
 
 
-def both(target: float = 3.0, **other: object) -> list[Cell]:
-    return [limited(target=target, **other), limited_reference(target=target, **other)]
+def both(max_cost: float = 3.0, **other: object) -> list[Result]:
+    return [
+        constrained(max_cost=max_cost, **other),
+        constrained_reference(max_cost=max_cost, **other),
+    ]
 
 
-def unescaped(cells: list[str]) -> list[str]:
-    return [re.sub(r"\\(.)", r"\1", text) for text in cells]
+def unescaped(results: list[str]) -> list[str]:
+    return [re.sub(r"\\(.)", r"\1", text) for text in results]
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_both_formats_have_the_same_tables_and_words(tmp_path: pathlib.Path) -> None:
-    cells = [*both(), *both(2.0, quantile=0.25), *both(0.5, quantile=0.1)]
-    page, markdown = write(tmp_path, cells)
+    results = [*both(), *both(2.0, quantile=0.25), *both(0.5, quantile=0.1)]
+    page, markdown = write(tmp_path, results)
     html_elements.assert_self_contained(page)
-    shown = [html.unescape(text) for text in re.findall(r"<td [^>]*>(.*?)</td>", page)]
+    shown = [html.unescape(text) for text in re.findall(r"<td[^>]*>(.*?)</td>", page)]
     rows = [unescaped(row) for row in table_rows(markdown)]
-    heads = [html.unescape(text) for text in re.findall(r"<th [^>]*>(.*?)</th>", page)]
+    heads = [html.unescape(text) for text in re.findall(r"<th[^>]*>(.*?)</th>", page)]
     rules = [i for i, row in enumerate(rows) if row[0] == ":--"]
     of_markdown = [
         c for i, row in enumerate(rows) if i not in rules and i + 1 not in rules for c in row
     ]
     assert shown[: len(of_markdown)] == of_markdown  # after them, how the numbers were made
-    assert heads[:-2] == [c for i in rules for c in rows[i - 1]]
-    for note in re.findall(r'<p class="caption">(.*?)</p>', page):
-        assert html.unescape(note) in re.sub(r"\\(.)", r"\1", markdown)
+    assert heads == [c for i in rules for c in rows[i - 1]]
+    notes = re.findall(r'<p class="caption">(.*?)</p>', page, re.DOTALL)
+    assert len(notes) > 15
+    for note in notes:
+        assert " ".join(html.unescape(note).split()) in re.sub(r"\\(.)", r"\1", markdown)
     for head in re.findall("<summary>(.*?)</summary>", page):
         assert f"### {html.unescape(head)}" in markdown
 
 
 @pytest.mark.usefixtures("no_pictures")
 def test_the_overview_comes_first_and_has_every_constraint(tmp_path: pathlib.Path) -> None:
-    cells = [*both(2.0, quantile=0.25), *both(), *both(0.5, quantile=0.1)]
-    _, markdown = write(tmp_path, cells)
+    results = [*both(2.0, quantile=0.25), *both(), *both(0.5, quantile=0.1)]
+    _, markdown = write(tmp_path, results)
     rows = table_rows(markdown)
     assert rows[0] == ["constraint", "learner", "random", "table's best"]
     limits = [f"phone/latency_ms at most {limit}" for limit in ("2 (25 %", "3 (50 %", "0.5 (10 %")]
@@ -90,9 +95,8 @@ def test_answers_of_predicted_costs_are_shown_with_the_share_that_is_feasible(
     tmp_path: pathlib.Path,
 ) -> None:
     told, other = both()
-    assert told.constraint is not None
-    seen = np.array([1.0, 2.0, 2.0, 8.0, np.inf, 3.0])  # answers: rows 2, 5 and 1
-    misled = told._replace(constraint=told.constraint._replace(seen=seen))
+    observed = np.array([1.0, 2.0, 2.0, 8.0, np.inf, 3.0])  # answers: rows 2, 5 and 1
+    misled = on(told, observed_costs=observed)
     rows = table_rows(write(tmp_path, [misled, other])[1])
     assert rows[2][1:3] == ["58.00 (33 % keep it)", "▲ 59.00"]
     head = next(i for i, row in enumerate(rows) if "of these keep it" in row)
@@ -107,14 +111,15 @@ def test_answers_of_predicted_costs_are_shown_with_the_share_that_is_feasible(
 @pytest.mark.usefixtures("no_pictures")
 def test_the_details_have_the_columns_of_a_table_of_costs(tmp_path: pathlib.Path) -> None:
     energy = {"net/energy_mJ": np.array([10.0, 20, 30, 40, 50, 60])}
-    learner = limited("autocomet", final=np.array([NO_ROW, 5, 1]), measures=energy, run_seconds=2.0)
-    cells = [
+    learner = constrained(
+        "autocomet", final=np.array([NO_ROW, 5, 1]), measures=energy, run_seconds=2.0
+    )
+    results = [
         learner,
-        limited_reference(measures=energy),
-        limited("late", queries=[[0, 0, 0, 3]] * 3),
+        constrained_reference(measures=energy),
+        constrained("late", queries=[[0, 0, 0, 3]] * 3, measures=energy),
     ]
-    write_again = cells[2]._replace(measures=energy)
-    _, markdown = write(tmp_path, [*cells[:2], write_again])
+    _, markdown = write(tmp_path, results)
     rows = table_rows(markdown)
     start = next(i for i, row in enumerate(rows) if "of the target" in row)
     first = dict(
@@ -142,7 +147,9 @@ def test_a_ratio_is_printed_as_what_is_known_of_it() -> None:
     def text(*ends: float) -> str:
         names = ("least", "most", "low", "high")
         row = {f"b_ratio_{name}": end for name, end in zip(names, ends, strict=True)}
-        return constrained_page.ratio(row, "b")
+        template = render._environment("html").get_template("study.j2")
+        shown = template.make_module({"factor": report.factor}).ratio(row, "b")
+        return html.unescape(" ".join(shown.split()))
 
     assert text(0.314, 0.314, 0.25, 0.5) == "0.31 (0.25 to 0.5)"
     assert text(0.0131, 0.0131, 0.01, 12.6) == "0.013 (0.01 to 13)"
@@ -161,36 +168,43 @@ def test_pictures_are_in_the_page_and_files_beside_it(tmp_path: pathlib.Path) ->
 
 
 @pytest.mark.parametrize(
-    "cells",
+    "results",
     [
-        [limited(f"a$b$ {i}", queries=[[i % 6, 3, 0, 0]] * 2) for i in range(17)],  # few colours
-        [limited(queries=[[1]]), limited_reference(queries=[[0]])],  # one seed, one query
-        [limited(queries=[[5] * 4] * 2), limited_reference()],  # one that found nothing
-        [limited(queries=[[5] * 4] * 2)],  # nothing was found
+        [
+            constrained(f"a$b$ {i}", queries=[[i % 6, 3, 0, 0]] * 2) for i in range(17)
+        ],  # few colours
+        [constrained(queries=[[1]]), constrained_reference(queries=[[0]])],  # one seed, one query
+        [constrained(queries=[[5] * 4] * 2), constrained_reference()],  # one that found nothing
+        [constrained(queries=[[5] * 4] * 2)],  # nothing was found
     ],
 )
-def test_limit_cases_are_drawn_without_a_warning(cells: list[Cell]) -> None:
-    shown = tradeoffs.tradeoff(cells, "random")
-    for svg in (tradeoffs.front_svg, tradeoffs.progress_svg):
-        html_elements.assert_self_contained(svg(shown, "a"))
+def test_limit_cases_are_drawn_without_a_warning(results: list[Result]) -> None:
+    shown = tradeoff(results)
+    for draw in (figures.front, figures.progress):
+        picture = Picture(
+            "a", "a.png", "a", lambda inks, draw=draw: draw(inks, shown, reference="random")
+        )
+        html_elements.assert_self_contained(picture.svg())
 
 
-def test_answers_lie_at_the_quartiles_of_their_costs_and_accuracies() -> None:
-    # rows 3, 1, 1 and a seed without any: costs 3, 2, 2, reported .69, .58, .58
-    found = tradeoffs.lying(limited(queries=[[3, 0], [1, 0], [1, 5], [5, 5]]))
-    np.testing.assert_allclose(found.costs, [2, 2, 2.5])
-    np.testing.assert_allclose(found.accuracy, [0.58, 0.58, (0.58 + 0.69) / 2])
-    shown = tradeoffs.tradeoff(both(), "random")
-    # by reported accuracy .50 .58 .69 .71 .88 at costs 1 2 3 4 8; row 4 cannot run
-    np.testing.assert_allclose(shown.front_costs, [1, 2, 3, 4, 8])
-    np.testing.assert_allclose(shown.front_accuracy, [0.50, 0.58, 0.69, 0.71, 0.88])
-    assert [each.best for each in shown.progress] == [0.69]
+def count_calls(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, counted: collections.Counter[str]
+) -> None:
+    function = getattr(module, name)
+
+    def counting(*given: Any) -> Any:
+        counted[name] += 1
+        return function(*given)
+
+    monkeypatch.setattr(module, name, counting)
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_study_keeps_its_picks_and_ratios(tmp_path: pathlib.Path) -> None:
+def test_a_study_keeps_its_picks_and_ratios_and_computes_them_once(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     random = {"controller": {"name": "random_search", "models_per_round": 1}}
-    plain = {
+    asked = {
         "study": {
             "tables": ("nas_bench_macro/cifar10",),
             "budgets": (3,),
@@ -202,12 +216,26 @@ def test_a_study_keeps_its_picks_and_ratios(tmp_path: pathlib.Path) -> None:
         "evaluator": {},
         "controllers": {"random_search": random, "other": random},
     }
-    study = config.parse(plain)
-    for i, of in enumerate(study.cells):
+    study = config.parse(asked)
+    for i, arm in enumerate(study.arms):
         queries = np.array([[0, 1, 2], [6560, i, 4]], np.int32)
         found = Found(queries, np.zeros(2, np.int32), np.array([0, NO_ROW], np.int32), 1.0, 2.0)
-        parts.write(tmp_path, of.name, parts.Part(np.arange(2), found))
-    written = [path.name for path in summary.write(tmp_path, study)]
+        shards.write(tmp_path, arm.name, shards.Shard(np.arange(2), found))
+    counted = collections.Counter()
+    for name in ("summarize", "recommendations", "tradeoff"):
+        count_calls(monkeypatch, analysis, name, counted)
+    for name in ("load_table", "make_problem"):
+        count_calls(monkeypatch, problem, name, counted)
+    paths = report.write(tmp_path, study, problem.make_arms(study))
+    # Two problems, the table of both read once; everything is computed once.
+    assert counted == {
+        "summarize": 1,
+        "recommendations": 1,
+        "tradeoff": 1,
+        "load_table": 1,
+        "make_problem": 2,
+    }
+    written = [path.name for path in paths]
     assert written[:4] == ["study.json", "picks.json", "report.html", "report.md"]
     kept = json.loads((tmp_path / "study.json").read_text())
     assert len(kept["aggregates"]) == 4 and len(kept["ratios"]) == 2 * 2
@@ -218,4 +246,4 @@ def test_a_study_keeps_its_picks_and_ratios(tmp_path: pathlib.Path) -> None:
     ]
     assert all(p["cost_value"] <= p["target"] and ">" in p["architecture"] for p in picked)
     assert all("measures.network/macs_m" in row for row in kept["aggregates"])
-    assert aggregate.plain([{"a": INF, "b": NAN}]) == [{"a": "inf", "b": None}]
+    assert plain([{"a": INF, "b": NAN}]) == [{"a": "inf", "b": None}]

@@ -1,5 +1,6 @@
-"""Studies: cells, what is missing, interruption, merging, what a user may get wrong."""
+"""Studies: arms, what is missing, interruption, merging, what a user may get wrong."""
 
+import collections
 import json
 import os
 import re
@@ -12,7 +13,9 @@ import pytest
 
 from nasjax.errors import UserError
 from nasjax.predictors import saved
-from nasjax.studies import answers, config, run, summary
+from nasjax.studies import config, report, results, run, shards, simulate
+from nasjax.studies.analysis.incumbents import incumbents
+from nasjax.studies.problem import make_arms
 from tests.commands import ROOT, UNOPTIMISED
 from tests.test_build import predictor
 
@@ -34,10 +37,18 @@ def changed(**study):
 
 
 def run_all(directory, plain, jobs=slice(None), share=(0, 1)):
-    study, runner = config.parse(plain), run.Runner(directory)
-    for job in run.missing(directory, study, *share)[jobs]:
-        runner.run(job)
+    study = config.parse(plain)
+    missing = run.missing(directory, study.config, make_arms(study), *share)
+    run.run(directory, study.config, missing[jobs])
     return study
+
+
+def missing(directory, study):
+    return run.missing(directory, study.config, make_arms(study))
+
+
+def results_of(directory, study):
+    return results.read(directory, make_arms(study))
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +59,13 @@ def whole(tmp_path_factory):
 
 
 def aggregates_of(directory, study):
-    summary.write(directory, study)
+    report.write(directory, study, make_arms(study))
     return json.loads((directory / "study.json").read_text())["aggregates"]
 
 
 def test_every_controller_meets_every_table_and_budget():
     study = config.parse(changed(tables=("nas_bench_201/cifar10", "a/b"), budgets=(1, 2)))
-    assert [(c.label, c.space, c.data_set, c.budget) for c in study.cells] == [
+    assert [(a.label, a.problem.space, a.problem.data_set, a.budget) for a in study.arms] == [
         (label, space, data_set, budget)
         for space, data_set in (("nas_bench_201", "cifar10"), ("a", "b"))
         for budget in (1, 2)
@@ -65,7 +76,7 @@ def test_every_controller_meets_every_table_and_budget():
     assert config.parse(study.resolved) == study
 
 
-def test_the_report_tells_what_the_parts_hold(whole):
+def test_the_report_tells_what_the_shards_hold(whole):
     directory, aggregates = whole
     rows = {row["label"]: row for row in aggregates}
     assert rows["random_search"]["seeds"] == 6 and not rows["evolution"]["learns"]
@@ -80,9 +91,9 @@ def test_stopped_and_continued_it_is_the_same_study(whole, tmp_path):
     parts = changed(seeds_per_part=4)
     run_all(tmp_path, parts, slice(1))
     study = config.parse(parts)
-    assert [len(job.seeds) for job in run.missing(tmp_path, study)] == [2, 4, 2]
+    assert [len(job.seeds) for job in missing(tmp_path, study)] == [2, 4, 2]
     run_all(tmp_path, parts)
-    assert run.missing(tmp_path, study) == []
+    assert missing(tmp_path, study) == []
     assert aggregates_of(tmp_path, study) == whole[1]
 
 
@@ -93,16 +104,16 @@ def test_two_machines_halves_merge_by_copying(whole, tmp_path):
         run_all(tmp_path / str(i), parts, share=(i, 2))
         assert len(list((tmp_path / str(i)).rglob("*.npz"))) == 2  # of four
     shutil.copytree(tmp_path / "1", tmp_path / "0", dirs_exist_ok=True)
-    assert run.missing(tmp_path / "0", config.parse(parts)) == []
+    assert missing(tmp_path / "0", config.parse(parts)) == []
     assert aggregates_of(tmp_path / "0", config.parse(PLAIN)) == whole[1]
 
 
 def test_fewer_seeds_run_together_where_memory_is_short(tmp_path):
-    jobs = run.missing(tmp_path, config.parse(changed(memory_budget_gib=1e-6)))
+    jobs = missing(tmp_path, config.parse(changed(memory_budget_gib=1e-6)))
     assert [len(job.seeds) for job in jobs] == [1] * 12
 
 
-def test_limits_give_targets_and_costs_and_predictions_take_their_place(monkeypatch):
+def test_constraints_bound_their_cost_and_predictions_take_its_place(monkeypatch):
     monkeypatch.setattr(saved, "fingerprint", lambda path: f"what {path} holds")
     limits = changed(costs=("network/macs_m", "network/params_m"), quantiles=(0.25, 1.0))
     predicted = {"controller": {"name": "random_search"}, "predicted": ("saved/{cost}", "more")}
@@ -111,23 +122,38 @@ def test_limits_give_targets_and_costs_and_predictions_take_their_place(monkeypa
     plain = limits | {"controllers": PLAIN["controllers"] | others}
     study = config.parse(plain | {"evaluator": {"costs": ("network/params_m",)}})
     assert config.parse(study.resolved) == study
-    seen = {(c.label, c.limit): c.sections["evaluator"] for c in study.cells}
-    assert len(seen) == len(study.cells) == 4 * 4
-    macs = config.Limit("network/macs_m", 0.25)
-    assert seen["evolution", macs]["costs"] == ("network/macs_m", "network/params_m")
-    assert seen["evolution", macs._replace(cost="network/params_m")]["costs"] == (
+    observed = {(a.label, a.problem.constraint): a.problem.evaluator for a in study.arms}
+    assert len(observed) == len(study.arms) == 4 * 4
+    macs = config.Constraint("network/macs_m", 0.25)
+    assert observed["evolution", macs]["costs"] == ("network/macs_m", "network/params_m")
+    assert observed["evolution", macs._replace(cost="network/params_m")]["costs"] == (
         "network/params_m",
     )
-    assert seen["predicted", macs]["costs"] == ()
-    assert seen["predicted", macs]["predicted"] == ("saved/macs_m", "more")
+    assert observed["predicted", macs]["costs"] == ()
+    assert observed["predicted", macs]["predicted"] == ("saved/macs_m", "more")
 
-    # The target is that quantile of the table; the search counts the cost in targets.
-    cell = next(c for c in study.cells if (c.label, c.limit) == ("weighted", macs))
-    constraint = run.constraint_of(cell)
-    assert constraint.target == np.quantile(constraint.costs, 0.25)
-    rows = run.assemble_cell(cell).rows
-    np.testing.assert_allclose(rows.costs[:, 0] * constraint.target, constraint.costs, rtol=1e-6)
-    np.testing.assert_array_equal(constraint.is_kept, constraint.costs <= constraint.target)
+    # The bound is that quantile of the table; the search counts the cost in it.
+    del plain["controllers"]["predicted"]  # its predictors are none
+    arm = next(
+        arm
+        for arm in make_arms(config.parse(plain))
+        if (arm.config.label, arm.problem.constraint) == ("weighted", macs)
+    )
+    problem = arm.problem
+    assert problem.max_cost == problem.search_max_cost == np.quantile(problem.costs, 0.25)
+    counted = arm.made.rows.costs[:, 0] * problem.max_cost
+    np.testing.assert_allclose(counted, problem.costs, rtol=1e-6)
+    np.testing.assert_array_equal(problem.is_kept, problem.costs <= problem.max_cost)
+
+
+def test_settings_that_observe_the_same_share_one_problem():
+    plain = changed(costs=("network/macs_m",), quantiles=(0.25, 0.5), budgets=(10, 20))
+    arms = make_arms(config.parse(plain))
+    assert len(arms) == 2 * 2 * 2
+    problems = {id(arm.problem): arm.problem for arm in arms}
+    assert [problem.constraint.quantile for problem in problems.values()] == [0.25, 0.5]
+    first, second = problems.values()
+    assert first.search_accuracy is second.search_accuracy and first.max_cost < second.max_cost
 
 
 def test_searches_that_see_a_predicted_cost_answer_by_it(tmp_path):
@@ -138,14 +164,15 @@ def test_searches_that_see_a_predicted_cost_answer_by_it(tmp_path):
     plain["study"] |= {"seeds": 2, "budgets": (9,)}
     plain["controllers"] = {"random_search": RANDOM, "seeing": seeing}
     study = run_all(tmp_path / "study", plain)
-    for cell, _ in run.cells(tmp_path / "study", study):
-        if cell.label == "random_search":
-            assert cell.constraint.seen is None
+    for result in results_of(tmp_path / "study", study):
+        problem = result.problem
+        if result.label == "random_search":
+            assert problem.observed_costs is None
             continue
-        np.testing.assert_allclose(cell.constraint.seen, 5.0, rtol=1e-6)
-        tight = cell.constraint.target < 5.0
-        assert tight == (cell.constraint.quantile == 0.001)
-        np.testing.assert_array_equal(answers.answers(cell) >= 0, [not tight] * 2)
+        np.testing.assert_allclose(problem.observed_costs, 5.0, rtol=1e-6)
+        tight = problem.max_cost < 5.0
+        assert tight == (problem.constraint.quantile == 0.001)
+        np.testing.assert_array_equal(incumbents(result) >= 0, [not tight] * 2)
 
 
 def test_a_relative_target_is_the_quantile_of_what_is_seen(tmp_path):
@@ -163,13 +190,13 @@ def test_a_relative_target_is_the_quantile_of_what_is_seen(tmp_path):
     predictor(directory, 1.5, slope=1.0)
     study = run_all(tmp_path / "study", plain)
     assert config.parse(study.resolved) == study
-    for cell, _ in run.cells(tmp_path / "study", study):
-        kept[cell.label] = cell.constraint.seems_kept.mean()
+    for result in results_of(tmp_path / "study", study):
+        kept[result.label] = result.problem.seems_kept.mean()
     assert kept["random_search"] == pytest.approx(0.3, abs=1e-3)
     assert 0.3 <= kept["relative"] < 0.37  # many cells have as many multiply-adds
     assert kept["absolute"] == 1
     # Searches count costs in the target that they see.
-    made = {cell.label: run.assemble_cell(cell).rows.costs for cell in study.cells}
+    made = {arm.config.label: arm.made.rows.costs for arm in make_arms(study)}
     np.testing.assert_allclose(np.quantile(made["relative"], 0.3), 1, rtol=1e-5)
     assert made["absolute"].max() < 1
 
@@ -236,9 +263,9 @@ def test_a_mistake_in_a_config_ends_in_one_line(plain, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_mistake_in_a_cell_names_the_cell(tmp_path):
+def test_a_mistake_in_an_arm_names_the_arm():
     with pytest.raises(UserError, match=r"random_search--nas_bench_macro--svhn--40: .*cifar10"):
-        run.missing(tmp_path, config.parse(changed(tables=("nas_bench_macro/svhn",))))
+        make_arms(config.parse(changed(tables=("nas_bench_macro/svhn",))))
 
 
 def flags_of(tmp_path, *flags):
@@ -277,9 +304,34 @@ def test_a_share_that_is_none_is_refused(commands, tmp_path, share):
     assert done.returncode == 2 and f"--share={share!r}; it must be I/N" in done.stderr
 
 
-def test_queries_of_a_cell_are_rows_of_its_table(whole):
+def test_queries_are_rows_of_the_table(whole):
     directory, _ = whole
-    for cell, part in run.cells(directory, config.parse(PLAIN)):
-        assert cell.queries.shape == (6, 40) and cell.search_accuracy.shape == (6561,)
-        assert cell.queries.min() >= 0 and cell.queries.max() < 6561
-        np.testing.assert_array_equal(part.seeds, range(6))
+    for result in results_of(directory, config.parse(PLAIN)):
+        assert result.queries.shape == (6, 40) and result.problem.search_accuracy.shape == (6561,)
+        assert result.queries.min() >= 0 and result.queries.max() < 6561
+        np.testing.assert_array_equal(result.seeds, range(6))
+
+
+def test_budgets_share_a_program_unless_the_controller_depends_on_them(tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(
+        simulate, "compile_anew", lambda lowered: (lowered.compile(), compiled.append(1) or 0.0)
+    )
+    both, alone = changed(budgets=(15, 40)), changed(budgets=(15,))
+    run_all(tmp_path / "both", both)
+    assert len(compiled) == 2 * 2  # the beginning and the rounds of each of two settings
+    run_all(tmp_path / "alone", alone)
+    for arm in config.parse(alone).arms:
+        short, long = (shards.read(tmp_path / name, arm.name) for name in ("alone", "both"))
+        np.testing.assert_array_equal(short.found.queries, long.found.queries)
+    learner = {"controller": {"name": "metaqnn"}}  # its schedule ends with the budget
+    compiled.clear()
+    run_all(tmp_path / "learner", both | {"controllers": {"random_search": learner}})
+    assert len(compiled) == 2 + 1
+
+
+def test_progress_is_told_until_all_queries_are_made(tmp_path):
+    study, told = config.parse(changed(seeds=3)), collections.Counter()
+    jobs = missing(tmp_path, study)
+    run.run(tmp_path, study.config, jobs, lambda arm, queries: told.update({arm: queries}))
+    assert told == {job.arm.config.name: job.queries for job in jobs}

@@ -14,7 +14,7 @@ import pytest
 from configs.studies import methods
 from nasjax import build, loop
 from nasjax.streams import stream
-from nasjax.studies import compiled
+from nasjax.studies import simulate
 from nasjax.types import PROPOSE, Proposal
 
 torch = pytest.importorskip("torch")
@@ -68,7 +68,7 @@ class Draws:
 
 def measured(made, root_key):
     """[architectures, P]: what the evaluator answers for the whole table."""
-    architectures = jnp.asarray(made.space.of_index(np.arange(made.space.size)))
+    architectures = jnp.asarray(made.space.from_index(np.arange(made.space.size)))
     count = len(architectures)
     purpose = jnp.full(count, PROPOSE, jnp.int32)
     asked = Proposal(architectures, jnp.ones(count, bool), purpose, jnp.zeros((count, 32)))
@@ -81,7 +81,7 @@ def test_the_compiled_search_asks_for_what_the_plain_one_asks_for(monkeypatch):
     rates = {"actor_learning_rate": 1e-3, "critic_learning_rate": 1e-2}
     sections = {"space": {"name": "nas_bench_201"}, "evaluator": {"data_set": "cifar10"}}
     made = build.assemble_table(sections | methods.trl_hpo(dropout=0.0, **rates), BUDGET)
-    found = compiled.run_seeds(made, np.array([SEED]), BUDGET)
+    found = simulate.run_seeds(made, np.array([SEED]), BUDGET)
 
     root_key = jax.random.key(SEED)
     state = loop.init(made.controller, made.space, root_key).controller

@@ -53,7 +53,7 @@ def make_encoder(space: SlotSpace) -> Callable[[jax.Array, jax.Array], jax.Array
 
     listed = None
     if space.size <= _LISTED:
-        listed = jax.jit(standardised)(jnp.asarray(space.of_index(np.arange(space.size))))
+        listed = jax.jit(standardised)(jnp.asarray(space.from_index(np.arange(space.size))))
 
     def encode(prefixes: jax.Array, length: jax.Array) -> jax.Array:
         rows = prefixes[..., None]

@@ -1,7 +1,7 @@
-"""Which candidates train together: the plan of an exchange, before anything is compiled.
+"""Groups the candidates of an exchange into cohorts that train together, before any compilation.
 
-Candidates of one plan (see network.py) form a cohort: one program, so many lanes at a time on a
-device. All of it can be read in advance: programs, padding, memory, time.
+Candidates of one plan (see network.py) form a cohort. A cohort is one program that trains several
+lanes at a time on a device. Programs, padding, memory and time are known in advance.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from nasjax.evaluation.trained.memory import lane_bytes
 from nasjax.evaluation.trained.training import Recipe
 from nasjax.spaces.layer_chain import LayerChain
 
-# A parameter's way through Adam moves as much memory as so many multiplications take time.
+# Multiplications that take as long as Adam takes to move one parameter through memory.
 ADAM = 200
-# Params of a program's lanes from which on two programs at a time only wait for memory.
+# Params of all lanes of a program; above it, two programs at a time only wait for memory.
 SOLITARY = 4_500_000
-# What a CPU of the WORKSPACE's measurements needs to compile a program, and the share of its
-# fastest matrix product that steps reach: for estimates that people read, nothing else.
+# Seconds to compile a program on the CPU of the documented measurements, and the share of its
+# fastest matrix product that training reaches. They are for estimates that people read.
 COMPILE_SECONDS, EFFICIENCY = 0.5, 0.3
 
 
 class Sharing(NamedTuple):
-    """How candidates may share programs; the fields of the same names of `TrainedConfig`."""
+    """How candidates may share programs; see the fields of the same names of `TrainedConfig`."""
 
     lanes: int
     conv_widths: tuple[int, ...]
@@ -37,11 +37,11 @@ class Cohort(NamedTuple):
 
     Attributes:
       members: architectures [L, 4].
-      lanes: of one device; a property of the plan alone, so that no queue can change a bit. 0: not
-        even one fits into the memory budget.
-      lane_bytes: of one lane, estimated.
-      flops, padded_flops: of the members' forward passes of one image, without and with padding.
-      params: of the members, padded.
+      lanes: lanes on one device. They depend on the plan alone, so the queue changes no bit of a
+        result. 0: not even one lane fits into the memory budget.
+      lane_bytes: estimated memory of one lane.
+      flops, padded_flops: of all members' forward passes of one image, without and with padding.
+      params: padded parameters of all members.
     """
 
     plan: network.Plan
@@ -54,26 +54,26 @@ class Cohort(NamedTuple):
 
     @property
     def runs(self) -> int:
-        """How often the program runs on one device."""
+        """The number of times that the program runs on one device."""
         return -(-len(self.members) // self.lanes) if self.lanes else 0
 
     @property
     def idle(self) -> float:
-        """The share of lanes that repeat another one's work."""
+        """The share of lanes that only repeat the work of another lane."""
         return 1 - len(self.members) / (self.runs * self.lanes) if self.lanes else 0.0
 
     @property
     def is_solitary(self) -> bool:
-        """Whether its device had better train nothing else at the same time."""
+        """Whether the device should train nothing else at the same time."""
         return self.lanes * self.params / len(self.members) >= SOLITARY
 
     def multiplications(self, batch_size: int) -> float:
-        """Of a training step of all members, idle lanes included, Adam's memory as such."""
+        """Multiplications of a training step of all lanes; Adam's memory traffic counts as some."""
         busy = 3 * batch_size * self.padded_flops / 2 + ADAM * self.params
         return busy / (1 - self.idle)
 
     def seconds(self, recipe: Recipe, images: int, gemm_gflops: float) -> float:
-        """Estimated, compiling left out; `gemm_gflops` of the fastest matrix product."""
+        """Estimated training time without compilation; gemm_gflops: the fastest matrix product."""
         steps = recipe.epochs * (images // recipe.batch_size)
         rate = EFFICIENCY * gemm_gflops * 1e9
         return steps * 2 * self.multiplications(recipe.batch_size) / rate
@@ -82,24 +82,24 @@ class Cohort(NamedTuple):
 def form(
     architectures: Sequence[np.ndarray], space: LayerChain, sharing: Sharing, recipe: Recipe
 ) -> list[Cohort]:
-    """The cohorts of different valid architectures, the one with most work first."""
+    """The cohorts of distinct valid architectures, the one with the most work first."""
     members: dict[network.Plan, list[np.ndarray]] = {}
     for architecture in architectures:
-        members.setdefault(plan_of(architecture, space, sharing)[0], []).append(architecture)
+        members.setdefault(make_plan(architecture, space, sharing)[0], []).append(architecture)
     cohorts = [_cohort(*item, space, sharing, recipe) for item in members.items()]
     return sorted(cohorts, key=lambda c: c.multiplications(recipe.batch_size), reverse=True)
 
 
-def plan_of(
+def make_plan(
     architecture: np.ndarray, space: LayerChain, sharing: Sharing
 ) -> tuple[network.Plan, network.Traits]:
-    """`network.plan_of` for that space."""
+    """`network.make_plan` with the input channels of the space."""
     channels = space.input_shape[2]
-    return network.plan_of(architecture, channels, sharing.conv_widths, sharing.fc_widths)
+    return network.make_plan(architecture, channels, sharing.conv_widths, sharing.fc_widths)
 
 
-def lanes_of(plan: network.Plan, space: LayerChain, sharing: Sharing, recipe: Recipe) -> int:
-    """How many lanes fit on a device, `sharing.lanes` at most."""
+def num_lanes(plan: network.Plan, space: LayerChain, sharing: Sharing, recipe: Recipe) -> int:
+    """The number of lanes that fit on a device, at most `sharing.lanes`."""
     needed = _lane_bytes(plan, space, recipe)
     return min(sharing.lanes, int(sharing.memory_budget_gib * 2**30 // needed))
 
@@ -128,7 +128,7 @@ def _cohort(
     return Cohort(
         plan,
         members,
-        lanes_of(plan, space, sharing, recipe),
+        num_lanes(plan, space, sharing, recipe),
         _lane_bytes(plan, space, recipe),
         flops,
         padded * len(members),

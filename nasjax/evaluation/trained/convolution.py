@@ -1,8 +1,8 @@
-"""Valid convolutions: on a CPU the project's own kernels, elsewhere matrix products.
+"""Valid convolutions: the project's own kernels on a CPU, matrix products elsewhere.
 
-A product of gathered windows (im2col) is what lanes share as a batched one, and what XLA computes
-fast on every device, also inside `scan`, where the gradients that JAX derives of `lax.conv` are up
-to a hundred times slower on a CPU. What was measured is in WORKSPACE.md.
+A product of gathered windows (im2col) becomes one batched product over the lanes, and XLA computes
+it fast on every device. Inside `scan`, the gradients that JAX derives of `lax.conv` are up to a
+hundred times slower on a CPU.
 """
 
 from typing import NamedTuple
@@ -30,16 +30,16 @@ class Convolution(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """Of the output."""
+        """Rows of the output."""
         return output_side(self.height, self.kernel, self.stride, 0)
 
     @property
     def columns(self) -> int:
-        """Of the output."""
+        """Columns of the output."""
         return output_side(self.width, self.kernel, self.stride, 0)
 
     def gather(self, x: jax.Array) -> jax.Array:
-        """All windows: [N * rows * columns, kernel * kernel * channels]."""
+        """All windows of x, [N * rows * columns, kernel * kernel * channels]."""
         rows = taps(self.height, self.kernel, self.stride, 0)
         columns = taps(self.width, self.kernel, self.stride, 0)
         pixels = rows[:, None, :, None] * self.width + columns[None, :, None, :]
@@ -48,22 +48,23 @@ class Convolution(NamedTuple):
         return found.reshape(-1, self.kernel**2 * self.channels)
 
     def gathered_values(self, constant: bool) -> int:
-        """Values that the forward pass holds for an image besides its inputs and outputs.
+        """Values per image that the forward pass holds besides its inputs and outputs.
 
         Args:
-          constant: nobody asks for the gradient of the images.
+          constant: the gradient of the images is not needed.
         """
         if native.fits(self.channels, self.filters, constant):
             return 0
         return self.kernel**2 * self.rows * self.columns * self.channels
 
     def outputs(self, gathered: jax.Array, w: jax.Array, b: jax.Array) -> jax.Array:
-        """[N, rows, columns, filters]."""
+        """The convolution [N, rows, columns, filters] of the gathered windows."""
         return (gathered @ w + b[None]).reshape(-1, self.rows, self.columns, self.filters)
 
     def input_gradient(self, w: jax.Array, dy: jax.Array) -> jax.Array:
-        """[N, height, width, channels], from the outputs' gradient: a product for each of a
-        window's rows.
+        """The images' gradient [N, height, width, channels] from the outputs' gradient dy.
+
+        It is a matrix product for each row of the kernel.
         """
         by_rows = w.reshape(self.kernel, -1, self.filters)
         flat = dy.reshape(-1, self.filters)
@@ -71,14 +72,14 @@ class Convolution(NamedTuple):
         span = self.stride * (self.rows - 1) + 1
         for i in range(self.kernel):
             found = (flat @ by_rows[i].T).reshape(*dy.shape[:3], self.kernel, self.channels)
-            of_row = self._spread(found[:, :, :, 0], 0)
+            row = self._spread(found[:, :, :, 0], 0)
             for j in range(1, self.kernel):  # one by one: XLA fuses that, its sum writes all terms
-                of_row = of_row + self._spread(found[:, :, :, j], j)
-            dx = dx.at[:, i : i + span : self.stride].add(of_row)
+                row = row + self._spread(found[:, :, :, j], j)
+            dx = dx.at[:, i : i + span : self.stride].add(row)
         return dx
 
     def _spread(self, found: jax.Array, tap: int) -> jax.Array:
-        """Gradients of the windows' tap, put where it lies along a row, zeros elsewhere."""
+        """Gradients of one column of the windows at their places in an image row, else zeros."""
         after = self.width - tap - self.stride * (self.columns - 1) - 1
         padding = ((0, 0, 0), (0, 0, 0), (tap, after, self.stride - 1), (0, 0, 0))
         return jax.lax.pad(found, jnp.zeros((), found.dtype), padding)
@@ -90,7 +91,7 @@ def conv2d(
     """Valid convolution of x [N, H, W, C] with w [kernel * kernel * C, F], plus b [F].
 
     Args:
-      constant: nobody asks for the gradient of x; then it is left out.
+      constant: the gradient of x is not needed and not computed.
 
     Returns:
       [N, rows, columns, F].

@@ -1,9 +1,7 @@
-"""Measures proposals by training them; a result store, nothing trained twice."""
+"""Evaluates proposals by training them; results are stored, and nothing is trained twice."""
 
 import concurrent.futures
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -19,6 +17,7 @@ from nasjax.evaluation.trained.programs import agree
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.evaluation.trained.trainer import Trained, Trainer
 from nasjax.evaluation.trained.training import Recipe
+from nasjax.files import digest_of_json
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import INVALID, OK, OVER_MEMORY, STOPPED, Evaluator, Outcome, Proposal
 
@@ -66,13 +65,13 @@ class TrainedConfig(Recipe):
 
 
 class TrainedEvaluator:
-    """Trains what it has not seen; `evaluator()` is its face towards the search.
+    """Trains architectures that have no result yet; `evaluator()` is its interface to the search.
 
     Args:
-      config: recipe and cohorts.
-      space: says what is valid.
+      config: how candidates are trained and share programs.
+      space: the space of the architectures.
       data: the search splits.
-      store: results of all runs, or None.
+      store: the results of all runs; None: nothing is stored.
       on_result: called after every trained candidate, for a progress bar.
     """
 
@@ -112,11 +111,11 @@ class TrainedEvaluator:
         }
 
     def evaluator(self) -> Evaluator:
-        """The contract of `nasjax.types.Evaluator`; not pure, so only the host loop takes it."""
+        """The `nasjax.types.Evaluator`. It is not pure, so only the host loop accepts it."""
         return Evaluator(self.evaluate, pure=False, provenance=self.provenance)
 
     def evaluate(self, seed_key: jax.Array, proposal: Proposal) -> Outcome:
-        """Trains the rows not seen before. See `nasjax.types.Evaluator`."""
+        """Trains the rows that have no result yet. See `nasjax.types.Evaluator`."""
         architectures = np.asarray(proposal.architecture)
         rows = np.flatnonzero(np.asarray(proposal.mask))
         valid = np.zeros(len(architectures), bool)
@@ -136,7 +135,7 @@ class TrainedEvaluator:
         return self._results[architecture.tobytes()]
 
     def remember(self, architecture: np.ndarray, result: Result) -> None:
-        """Takes over a result, e.g. from the run's own records when it goes on."""
+        """Adds a known result, e.g. from the records of a run that is resumed."""
         self._results.setdefault(np.asarray(architecture, np.int32).tobytes(), result)
 
     def watch(self, on_result: Callable[[], None]) -> None:
@@ -144,7 +143,7 @@ class TrainedEvaluator:
         self._on_result = on_result
 
     def provenance(self, architecture: np.ndarray) -> dict[str, Any]:
-        """How the last exchange came by a result; asked again, "run": already known to this run."""
+        """The source of a result in the last exchange; "run" if this run had it before."""
         name = np.asarray(architecture, np.int32).tobytes()
         known = "run" if name in self._results else "none"
         return self._provenance.pop(name, {"source": known, "seconds": 0.0, "compiled": False})
@@ -163,7 +162,12 @@ class TrainedEvaluator:
                     accuracies[row] = result.counts.astype(np.float32) / np.float32(size)
                     accuracy[row] = np.float32(result.correct) / np.float32(images)
         costs = np.zeros((count, 0), np.float32)
-        return Outcome(*map(jnp.asarray, (accuracies, accuracy, costs, status)))
+        return Outcome(
+            accuracies=jnp.asarray(accuracies),
+            accuracy=jnp.asarray(accuracy),
+            costs=jnp.asarray(costs),
+            status=jnp.asarray(status),
+        )
 
     def _look_up_or_train(self, seed_key: jax.Array, architectures: list[np.ndarray]) -> None:
         unknown = [a for a in architectures if a.tobytes() not in self._results]
@@ -179,7 +183,7 @@ class TrainedEvaluator:
             self._train(seed_key, missing)
 
     def _stored(self, seed_key: jax.Array, architectures: list[np.ndarray]) -> list[Result | None]:
-        """What the store has of them. All processes train the same: what the first one misses."""
+        """The stored results, or None. All processes train what the first one's store lacks."""
         if self._store is None or not architectures:
             return [None] * len(architectures)
         found = [self._store.get(self._key(seed_key, a)) for a in architectures]
@@ -201,8 +205,8 @@ class TrainedEvaluator:
         self._train_cohorts(seed_key, sociable, max(config.workers, devices))
 
     def _train_cohorts(self, seed_key: jax.Array, formed: list[Cohort], workers: int) -> None:
-        """So many at a time. Several processes train them in one order, each when all are there."""
-        trainer = self._trainer_of(seed_key)
+        """Trains `workers` cohorts at a time; several processes train one, in the same order."""
+        trainer = self._make_trainer(seed_key)
         pool = concurrent.futures.ThreadPoolExecutor(workers if jax.process_count() == 1 else 1)
         try:
             futures = [pool.submit(trainer.train, cohort) for cohort in formed]
@@ -210,17 +214,23 @@ class TrainedEvaluator:
                 for trained in future.result():
                     self._keep(seed_key, trained)
         finally:
-            # An interrupted search does not wait for what is in training.
+            # An interrupted search does not wait for candidates in training.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _trainer_of(self, seed_key: jax.Array) -> Trainer:
-        """The seed's trainer; a run has one seed."""
+    def _make_trainer(self, seed_key: jax.Array) -> Trainer:
+        """The trainer of a seed, made once; a run has one seed."""
         seed = np.asarray(jax.random.key_data(seed_key)).tobytes()
         if self._trainer is None or self._trainer[0] != seed:
             config = self._config
-            quick = config.compilation == "quick"
-            parts = (config.recipe(), config.sharing(), quick, self._space, self._data, seed_key)
-            self._trainer = seed, Trainer(*parts)
+            trainer = Trainer(
+                config.recipe(),
+                config.sharing(),
+                config.compilation == "quick",
+                self._space,
+                self._data,
+                seed_key,
+            )
+            self._trainer = seed, trainer
         return self._trainer[1]
 
     def _keep(self, seed_key: jax.Array, trained: Trained) -> None:
@@ -237,4 +247,4 @@ class TrainedEvaluator:
     def _key(self, seed_key: jax.Array, architecture: np.ndarray) -> str:
         seed = np.asarray(jax.random.key_data(seed_key)).tolist()
         parts = {**self._key_base, "seed": seed, "architecture": architecture.tolist()}
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return digest_of_json(parts)

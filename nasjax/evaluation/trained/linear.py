@@ -1,4 +1,4 @@
-"""A matrix product whose weights' gradient is computed in the faster of its two orders."""
+"""A matrix product that computes the gradient of its weights in the faster of two orders."""
 
 import jax
 
@@ -12,10 +12,10 @@ def linear(x: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def weight_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
-    """x.T @ gradient, [inputs, outputs].
+    """The product x.T @ gradient, [inputs, outputs].
 
-    XLA's product on a CPU takes up to three times as long where its second factor is narrow; then
-    the transpose is computed.
+    On a CPU, XLA's product takes up to three times as long if its second factor is narrow. Then the
+    transpose is computed.
     """
     if gradient.shape[1] < min(NARROW, x.shape[1]):
         return (gradient.T @ x).T

@@ -1,9 +1,9 @@
-"""How much memory a lane will need, estimated before anything is compiled."""
+"""Estimates the memory of a lane before anything is compiled."""
 
 from nasjax.evaluation.trained import native, network
 from nasjax.evaluation.trained.convolution import Convolution
 from nasjax.evaluation.trained.training import EVALUATION_CHUNK
-from nasjax.spaces.layer_chain import CONV, FC, POOL
+from nasjax.spaces.layer_chain import CONV, POOL
 
 
 def lane_bytes(
@@ -14,27 +14,24 @@ def lane_bytes(
     *,
     by_epochs: bool = False,
 ) -> int:
-    """Bytes of float32 that one lane holds at its peak, training or measuring.
+    """The peak memory of one lane in bytes, training or measuring, all values float32.
 
-    Training holds weights, gradients and Adam's two moments (and a copy of the three that the
-    step returns), and for the backward pass every activation, its gradient and the patches:
-    gathered windows, none where kernels of native/ read them in place. Measuring holds the largest
-    layer's input, patches and output.
-    A program that trains an epoch (`by_epochs`) also holds the weights and moments it was given.
+    Training holds weights, gradients and Adam's two moments, and a copy of the three that a step
+    returns. For the backward pass it holds every activation, its gradient and the patches: gathered
+    windows, or nothing where the kernels of native/ read windows in place. Measuring holds the
+    input, patches and output of the largest layer.
+    A program that trains one epoch (`by_epochs`) also holds its arguments, weights and moments.
     """
     values = network.num_params(plan, input_shape, num_classes)
     activations, largest = [], 0
     height, width, channels = input_shape
     for i, layer in enumerate(plan):
         before, entering = (height, width), height * width * channels
-        height, width = (
-            network.output_sides((layer,), side)[0] if layer.kind != FC else 1
-            for side in (height, width)
-        )
+        height, width = layer.output_side(height), layer.output_side(width)
         if layer.kind == CONV:
             sizes = Convolution(*before, channels, layer.width, layer.kernel, layer.stride)
             patches = sizes.gathered_values(constant=i == 0)
-        elif layer.kind == POOL:  # which elements it chose; or windows of rows, all their elements
+        elif layer.kind == POOL:  # chosen elements, or all elements of the windows
             patches = height * (width if native.load() else layer.kernel * before[1]) * channels
         else:
             patches = entering

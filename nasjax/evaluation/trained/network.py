@@ -1,12 +1,12 @@
-"""A candidate CNN as a pure function: static plan, traits that are data, parameters.
+"""A candidate CNN as a pure function of its plan (static), its traits (data) and its parameters.
 
 Candidates that share a plan (kinds, geometry, padded widths) run in one program as lanes of a
-`vmap`; in what they differ besides (activation, bias, true widths) is data, the traits. Padded
-channels and neurons start at zero and stay there: their activations are zero, hence so are the
-gradients of every weight that touches them.
+`vmap`. Their other differences (activation, bias, true widths) are data, the traits. Padded
+channels and neurons start at zero and stay zero: their activations are zero, so the gradients of
+all weights that touch them are zero too.
 
 Convolutions and pools (convolution.py, pooling.py) are kernels of native/ on a CPU, gathers and
-products elsewhere: both faster there than what JAX derives.
+products elsewhere. Both are faster there than what JAX derives.
 """
 
 import functools
@@ -24,20 +24,22 @@ from nasjax.evaluation.trained.pooling import max_pool
 from nasjax.evaluation.trained.windows import output_side
 from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
 
-Params = list[dict[str, Any]]  # arrays, of NumPy where `init` makes them
+Params = list[dict[str, Any]]  # arrays; NumPy arrays from `init`
 Precision = Literal["float32", "bfloat16"]
 Packed = tuple[Any, list[Any]]  # one vector of all small leaves, the large leaves
-AS_DATA = -1  # to be found in the traits
-LARGE = 1 << 15  # values of a leaf from which on Adam keeps it apart
+AS_DATA = -1  # the value is among the traits
+LARGE = 1 << 15  # leaves with this many values or more are not packed into the vector
 
 
 class LayerPlan(NamedTuple):
     """The static part of a layer.
 
     Attributes:
-      width: padded; that of its input for a pool.
-      bias, activation: of a fully connected layer: whether it has one; index of ACTIVATIONS.
-        Either may be AS_DATA.
+      kind: CONV, FC or POOL.
+      width: padded number of filters or neurons; for a pool, of its input.
+      kernel, stride, padding: of a convolution or pool.
+      bias: 1 if a fully connected layer has a bias, else 0, or AS_DATA.
+      activation: of a fully connected layer, index of ACTIVATIONS, or AS_DATA.
     """
 
     kind: int
@@ -48,12 +50,18 @@ class LayerPlan(NamedTuple):
     bias: int = 1
     activation: int = 0
 
+    def output_side(self, side: int) -> int:
+        """The height (or width) of the output for an input of that height (or width)."""
+        if self.kind == FC:
+            return 1
+        return output_side(side, self.kernel, self.stride, self.padding)
+
 
 class Traits(NamedTuple):
     """The part of a net's L layers that is data.
 
     Attributes:
-      width: [L] int32, the true number of filters or neurons (of the input's for a pool).
+      width: [L] int32, the true number of filters or neurons; for a pool, of its input.
       bias: [L] float32, 1 or 0.
       activation: [L] int32, index of ACTIVATIONS.
     """
@@ -66,7 +74,7 @@ class Traits(NamedTuple):
 Plan = tuple[LayerPlan, ...]
 
 
-def plan_of(
+def make_plan(
     architecture: np.ndarray,
     channels: int,
     conv_widths: tuple[int, ...] = (),
@@ -76,10 +84,10 @@ def plan_of(
 
     Args:
       architecture: a valid chain of `LayerChain`.
-      channels: of the input image.
-      conv_widths: rungs that filters are padded up to; empty, or above the last rung: exact.
-      fc_widths: the same for neurons; if any, bias and activation are data too. Exact widths are
-        hardly ever shared, and a program that knows all compiles and runs faster.
+      channels: channels of the input image.
+      conv_widths: widths that filters are padded up to. Empty, or above the last one: exact widths.
+      fc_widths: the same for neurons. If there are any, bias and activation are data too. Exact
+        widths are hardly ever shared; then both are static, which compiles and runs faster.
     """
     plan, width, bias, activation = [], [], [], []
     true_width = padded = channels
@@ -105,6 +113,7 @@ def plan_of(
 
 
 def _rung(width: int, rungs: tuple[int, ...]) -> int:
+    """The padded width: the lowest rung that holds `width`, else `width`."""
     return min((rung for rung in rungs if rung >= width), default=width)
 
 
@@ -112,7 +121,7 @@ def output_sides(plan: Plan, side: int) -> list[int]:
     """The height (or width) after every layer of the plan; 1 after a fully connected one."""
     sides = []
     for layer in plan:
-        side = 1 if layer.kind == FC else output_side(side, *layer[2:5])
+        side = layer.output_side(side)
         sides.append(side)
     return sides
 
@@ -120,34 +129,33 @@ def output_sides(plan: Plan, side: int) -> list[int]:
 def weight_shapes(
     plan: Plan, input_shape: tuple[int, ...], num_classes: int
 ) -> list[tuple[int, int] | None]:
-    """(padded inputs, padded outputs) of every layer and the closing one; None for a pool."""
+    """The padded (inputs, outputs) of every layer and of the closing one; None for a pool."""
     height, width, channels = input_shape
     shapes: list[tuple[int, int] | None] = []
     for layer in (*plan, LayerPlan(FC, num_classes)):
         if layer.kind == FC:
             shapes.append((height * width * channels, layer.width))
-            height = width = 1
         else:
             conv = layer.kind == CONV
             shapes.append((layer.kernel**2 * channels, layer.width) if conv else None)
-            height, width = (output_side(side, *layer[2:5]) for side in (height, width))
+        height, width = layer.output_side(height), layer.output_side(width)
         channels = layer.width
     return shapes
 
 
 def product_pixels(plan: Plan, input_shape: tuple[int, ...]) -> list[int]:
-    """At how many pixels every weight of `weight_shapes` is applied, pools left out."""
+    """The number of pixels that every weight of `weight_shapes` is applied at, without pools."""
     height, width, _ = input_shape
     pixels = []
     for layer in plan:
-        height, width = (output_sides((layer,), side)[0] for side in (height, width))
+        height, width = layer.output_side(height), layer.output_side(width)
         if layer.kind in (CONV, FC):
             pixels.append(height * width)
     return [*pixels, 1]
 
 
 def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
-    """Values of a lane's (padded) parameters; also the draws that `init` needs."""
+    """The number of a lane's padded parameters, and of the draws that `init` needs."""
     shapes = weight_shapes(plan, input_shape, num_classes)
     return sum((shape[0] + 1) * shape[1] for shape in shapes if shape)
 
@@ -155,14 +163,15 @@ def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> in
 def init(
     draws: np.ndarray, plan: Plan, traits: Traits, input_shape: tuple[int, ...], num_classes: int
 ) -> Params:
-    """Weights and biases from U(+-1/sqrt(fan_in)), fan_in of the true widths; on the host.
+    """Weights and biases from U(+-1/sqrt(fan_in)) with fan_in of the true widths, on the host.
 
     Args:
       draws: [num_params] float32, uniform in [-1, 1).
 
     Returns:
-      One dict a layer and one for the closing linear layer: "w" [inputs, outputs], "b" [outputs];
-      a convolution's inputs are (row, column, channel) of its kernel; a pool's dict is empty.
+      A dict per layer and one for the closing linear layer: "w" [inputs, outputs], "b" [outputs].
+      The inputs of a convolution are (row, column, channel) of its kernel. The dict of a pool is
+      empty.
     """
     widths = [layer.width for layer in plan]
     padded = [input_shape[2], *widths]
@@ -183,10 +192,13 @@ def init(
 
 
 def pack(params: Params, concatenate: Callable[..., Any] = jnp.concatenate) -> Packed:
-    """What a training loop carries; on the host, with NumPy's `concatenate`.
+    """Packs parameters for a training loop: small leaves in one vector, large leaves apart.
 
-    Adam costs three kernels to compile for every array; a large one, copied into a vector and out
-    again, costs more time at every step than that.
+    Every array costs three kernels of Adam to compile, so small leaves share a vector. To copy a
+    large leaf into a vector and out again at every step would cost more.
+
+    Args:
+      concatenate: NumPy's, for arrays on the host.
     """
     leaves = [leaf for layer in params for leaf in _leaves(layer)]
     small = [leaf.ravel() for leaf in leaves if leaf.size < LARGE]
@@ -200,7 +212,7 @@ def unpack(
     num_classes: int,
     large: float = LARGE,
 ) -> Params:
-    """The params that `pack` packed; with `large` infinite, all from the one vector."""
+    """The parameters that `pack` packed; large=inf: all leaves are in the vector."""
     small, apart = packed[0], iter(packed[1])
     params: Params = []
     used = 0
@@ -227,7 +239,7 @@ def apply(
     traits: Traits,
     precision: Precision = "float32",
 ) -> jax.Array:
-    """Logits [N, classes] of images [N, H, W, C], computed in that precision."""
+    """Logits [N, classes] of images [N, H, W, C], computed in the given precision."""
     if precision != "float32":
         params, images = jax.tree.map(lambda leaf: leaf.astype(precision), (params, images))
     x = images
@@ -242,7 +254,7 @@ def apply(
             elif layer.bias:
                 x = x + params[i]["b"][None]
             if layer.activation == AS_DATA:
-                # sigmoid(0) = 0.5: without the mask, padded neurons would feed the next layer.
+                # Without the mask, padded neurons would feed the next layer, as sigmoid(0) = 0.5.
                 inside = (jnp.arange(layer.width) < traits.width[i])[None]
                 x = jnp.where(inside, activate(x, traits.activation[i]), 0)
             else:
@@ -262,7 +274,7 @@ _FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
 }
 _LINEAR, _TANH, _SIGMOID, _ELU, _GELU = range(5)
-# Family, slope below 0, and a, b of the one exponential exp(a x + b x^2).
+# Family, slope below 0, and a, b of the shared exponential exp(a x + b x^2).
 _FORMS = {
     "none": (_LINEAR, 1, 0, 0),
     "relu": (_LINEAR, 0, 0, 0),
@@ -272,15 +284,15 @@ _FORMS = {
     "elu": (_ELU, 0, 1, 0),
     "gelu": (_GELU, 0, 0, -0.5),
 }
-_FORM_OF_INDEX = np.array([_FORMS[name] for name in ACTIVATIONS])
+_FORM_BY_INDEX = np.array([_FORMS[name] for name in ACTIVATIONS])
 
 
 @jax.custom_jvp
 def activate(x: jax.Array, index: jax.Array) -> jax.Array:
-    """The activation of that index of ACTIVATIONS; leaky slope 0.01, elu alpha 1, exact gelu.
+    """The activation ACTIVATIONS[index]; leaky slope 0.01, elu alpha 1, exact gelu.
 
-    The index is data, so every program computes all of them. They share one exponential, also with
-    their derivatives: seven branches of their own take longer to compile and to run.
+    The index is data, so a program computes all activations. They and their derivatives share one
+    exponential: seven separate branches take longer to compile and to run.
     """
     return _value_and_slope(x, index)[0]
 
@@ -294,11 +306,11 @@ def _activate_jvp(
 
 
 def _value_and_slope(x: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
-    family = jnp.asarray(_FORM_OF_INDEX[:, 0], jnp.int32)[index]
-    below, a, b = (jnp.asarray(column, x.dtype)[index] for column in _FORM_OF_INDEX[:, 1:].T)
+    family = jnp.asarray(_FORM_BY_INDEX[:, 0], jnp.int32)[index]
+    below, a, b = (jnp.asarray(column, x.dtype)[index] for column in _FORM_BY_INDEX[:, 1:].T)
     positive = x > 0
     exponent = a * jnp.where(family == _ELU, jnp.minimum(x, 0), x) + b * x * x
-    # Beyond 80 e^u would overflow, and tanh and sigmoid are -1 and 0 anyway.
+    # Above 80, e^u would overflow; tanh is -1 and sigmoid 0 there.
     e = jnp.expm1(jnp.minimum(exponent, 80))
     sigmoid = 1 / (2 + e)
     tanh = -e * sigmoid

@@ -1,7 +1,7 @@
-"""Max-pooling: on a CPU the project's own kernels, elsewhere gathers, forwards and backwards.
+"""Max-pooling: the project's own kernels on a CPU, gathers forwards and backwards elsewhere.
 
-A gather's usual gradient is a scatter, in no fixed order on a GPU. Here the backward pass gathers
-too: every input element knows the windows it lies in.
+The usual gradient of a gather is a scatter, whose order of summation is not fixed on a GPU. Here
+the backward pass is a gather too: for every input element, the windows that contain it.
 """
 
 import jax
@@ -13,10 +13,10 @@ from nasjax.evaluation.trained.windows import taps
 
 
 def max_pool(x: jax.Array, kernel: int, stride: int, padding: int) -> jax.Array:
-    """Max over square windows of x [N, H, W, C], of rows and then of columns.
+    """Max over square windows of x [N, H, W, C], over rows first, then over columns.
 
-    Padding is at most half the kernel. Of equal values in a window the leftmost, of those the
-    uppermost takes the gradient.
+    Padding is at most half the kernel. Among equal values in a window, the leftmost takes the
+    gradient; among these, the uppermost.
     """
     batch, height, width, channels = x.shape
     if x.dtype == jnp.float32 and native.load():
@@ -43,9 +43,9 @@ def _with_kernels(x: jax.Array, kernel: int, stride: int, padding: int) -> jax.A
 
 
 def _users(covered: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of covered [windows, kernel]: (windows, taps), [size, most] both; tap -1 = none.
+    """The inverse of `covered` [windows, kernel]: windows and taps [size, most]; tap -1: none.
 
-    An element that a window covers several times (moved edges) counts at its first tap alone.
+    At the image's edge a window may cover an element several times; its first tap counts.
     """
     users: list[dict[int, int]] = [{} for _ in range(size)]
     for window, elements in enumerate(covered.tolist()):
@@ -80,6 +80,6 @@ def _pool_axis(x: jax.Array, kernel: int, stride: int, padding: int) -> jax.Arra
 
 
 def _take(x: jax.Array, indices: np.ndarray) -> jax.Array:
-    """[N, size, C] at indices [A, B] -> [N, A, B, C]."""
+    """x [N, size, C] at indices [A, B], [N, A, B, C]."""
     taken = jnp.take(x, indices.reshape(-1), axis=1, mode="clip")
     return taken.reshape(x.shape[0], *indices.shape, x.shape[2])

@@ -1,9 +1,9 @@
-"""Compiled programs of plans, and the devices they run on.
+"""Compiles the programs of plans and chooses the devices that they run on.
 
-A cohort with more candidates than one device has lanes is spread over all devices by a mesh; a
-smaller one runs on a single device, every plan on one of its own, in turn. With several processes
-all cohorts are spread, over the devices of all. Each device computes the same program on its own
-lanes in any case, so none of that changes a bit.
+A cohort with more candidates than a device has lanes is spread over all devices by a mesh. A
+smaller one runs on a single device; plans take the devices in turn. With several processes, all
+cohorts are spread over the devices of all processes. Each device always computes the same program
+on its own lanes, so the placement changes no bit of a result.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from nasjax import compile_cache
 from nasjax.evaluation.trained import native, network, training
 from nasjax.evaluation.trained.training import DeviceData, Progress, Recipe
 
-# Kept in memory, the latest used. Each maps some 200 regions of memory on a CPU, and Linux allows a
-# process 65,530 of them.
+# The most recently used programs are kept in memory. On a CPU each maps some 200 regions of memory,
+# and Linux allows a process 65,530 of them.
 PROGRAMS_KEPT = 100
 # From JAX 0.12 on XLA has the newer loop emitters alone, and refuses options it does not know.
 OLDER_EMITTERS: dict[str, str | bool] = (
@@ -40,17 +40,17 @@ AXIS = "lanes"
 
 
 class Place(NamedTuple):
-    """Devices that run one program: a mesh along the lanes. Two of the same devices are equal."""
+    """The devices that run a program, as a mesh along the lanes. Equal devices compare equal."""
 
     mesh: Mesh
 
     @property
     def size(self) -> int:
-        """How many devices."""
+        """The number of devices."""
         return self.mesh.size
 
     def put(self, tree: Any, lanes: bool) -> Any:
-        """Host arrays on the devices: each its lanes of the leading axis, or all of everything."""
+        """Host arrays on the devices: lanes of the leading axis split over them, or replicated."""
         sharding = NamedSharding(self.mesh, PartitionSpec(AXIS) if lanes else PartitionSpec())
 
         def one(leaf: Any) -> jax.Array:
@@ -61,8 +61,12 @@ class Place(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What a program returned, on the host; how long it took, compiling left out; whether it had to
-    be compiled first.
+    """One run of a program.
+
+    Attributes:
+      found: its results, on the host.
+      seconds: its time, without compilation.
+      compiled: the program was compiled for this run.
     """
 
     found: Any
@@ -71,13 +75,13 @@ class Ran(NamedTuple):
 
 
 class Programs:
-    """Trains lanes of a plan; compiles what it has not yet compiled. Threads may share one.
+    """Trains lanes of plans; a program is compiled on first use. Threads may share an instance.
 
     Args:
-      recipe: of every candidate.
-      num_classes: of the data.
+      recipe: the recipe of every candidate.
+      num_classes: classes of the data.
       quick: compile in half the time, on a CPU.
-      data: on the host.
+      data: the search splits, on the host.
     """
 
     def __init__(self, recipe: Recipe, num_classes: int, quick: bool, data: DeviceData):
@@ -92,7 +96,7 @@ class Programs:
         self.compiled: dict[tuple[network.Plan, Place, str], Callable[..., Any]] = {}
 
     def place(self, plan: network.Plan, members: int, lanes: int) -> Place:
-        """Where so many candidates of a plan train."""
+        """The devices that train `members` candidates of a plan, with `lanes` lanes per device."""
         if jax.process_count() > 1 or members > lanes:
             return self._all
         with self._turns:
@@ -100,14 +104,14 @@ class Programs:
         return self._one[turn % len(self._one)]
 
     def train(self, plan: network.Plan, place: Place, params: Any, traits: Any) -> Ran:
-        """`training.train_and_measure` of host arrays."""
+        """Runs `training.train_and_measure` on host arrays."""
         kind = _Kind(training.train_and_measure, jax.tree.structure((0, 0)))
         return self._run(plan, place, kind, (params, traits))
 
     def train_epoch(
         self, plan: network.Plan, place: Place, progress: Progress, traits: Any, epoch: int
     ) -> Ran:
-        """`training.train_epoch_and_measure` of host arrays."""
+        """Runs `training.train_epoch_and_measure` on host arrays."""
         function = functools.partial(
             training.train_epoch_and_measure, num_classes=self._num_classes
         )
@@ -126,11 +130,11 @@ class Programs:
         new = program is None
         if program is None:
             program = self._compile(plan, place, kind, arguments)
-        self.compiled[name] = program  # at the end: the latest used
+        self.compiled[name] = program  # moved to the end, as the most recently used
         while len(self.compiled) > PROGRAMS_KEPT:
             self.compiled.pop(next(iter(self.compiled)), None)
-        # One at a time on all devices: their memory is budgeted for one such program, and where
-        # processes wait for each other all must come in one order.
+        # On all devices, one program runs at a time: their memory is budgeted for one. Processes
+        # that wait for each other must also run programs in the same order.
         with self._mesh if place.size > 1 else contextlib.nullcontext():
             start = time.perf_counter()
             found = jax.device_get(program(*jax.tree.leaves(arguments)))
@@ -140,7 +144,7 @@ class Programs:
     def _compile(
         self, plan: network.Plan, place: Place, kind: "_Kind", arguments: tuple[Any, ...]
     ) -> Callable[..., Any]:
-        """The function for that plan, from leaves to leaves."""
+        """The compiled function for a plan, from leaves to leaves."""
         leaves, tree = jax.tree.flatten(arguments)
         static = {"plan": plan, "recipe": self._recipe, "in_place": not self._quick}
 
@@ -154,11 +158,11 @@ class Programs:
                 mesh=place.mesh,
                 in_specs=specs,
                 out_specs=PartitionSpec(AXIS),
-                check_vma=False,  # no device hears of another; all are free to differ
+                check_vma=False,  # devices do not communicate and may differ
             )
             if jax.process_count() == 1:
                 return spread(*arguments)
-            # Every process reads all results.
+            # Every process reads the results of all.
             everywhere = NamedSharding(place.mesh, PartitionSpec())
             return jax.lax.with_sharding_constraint(spread(*arguments), everywhere)
 
@@ -169,20 +173,20 @@ class Programs:
         if place.size == 1:
             key = (kind.name, self._num_classes, *self._kernels, *static.items())
             lowered = compile_cache.lower(flat, leaves, key=key, custom_calls=self._kernels)
-        else:  # what jax.export kept would have to be called under a mesh again
+        else:  # jax.export's result could only be called under a mesh
             lowered = jax.jit(flat).lower(*leaves)
         return lowered.compile(_QUICK if self._quick else None)
 
 
 class _Kind(NamedTuple):
-    """What is compiled: a function of training.py, and the structure of what it returns."""
+    """A function of training.py to compile, and the tree structure of its results."""
 
     function: Callable[..., Any]
     returns: Any
 
     @property
     def name(self) -> str:
-        """For the cache of programs."""
+        """The function's name, for the cache of programs."""
         return str(getattr(self.function, "func", self.function).__name__)
 
 
@@ -191,7 +195,7 @@ def _place(devices: np.ndarray) -> Place:
 
 
 def agree(values: np.ndarray) -> np.ndarray:
-    """The first process's array, in all processes."""
+    """The array of the first process, in all processes."""
     if jax.process_count() == 1:
         return values
     from jax.experimental import multihost_utils

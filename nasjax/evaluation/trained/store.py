@@ -1,8 +1,8 @@
-"""Results of trained candidates on disk, so that none is ever trained twice.
+"""Keeps results of trained candidates on disk, so that no candidate is trained twice.
 
-A result is addressed by a digest of all it depends on (architecture, recipe, data fingerprint,
-seed, engine version). The file is SQLite with its rollback journal, which concurrent processes
-may share, also on network file systems that offer no shared memory.
+The key of a result is a digest of everything that it depends on (architecture, recipe, data
+fingerprint, seed, engine version). The file is SQLite with a rollback journal: concurrent processes
+may share it, also on network file systems without shared memory.
 """
 
 import pathlib
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS results (
 
 
 class Result(NamedTuple):
-    """What became of a trained candidate; `counts` is uint8 [P]."""
+    """The result of training a candidate; see the columns in `_SCHEMA`. `counts` is uint8 [P]."""
 
     status: int
     counts: np.ndarray
@@ -38,7 +38,7 @@ class ResultStore:
     """A dictionary of results that outlives the process; not shared between threads.
 
     Raises:
-      UserError: the file cannot be opened, read or written, or is no such store.
+      UserError: the file cannot be opened, read or written, or is not a result store.
     """
 
     def __init__(self, path: pathlib.Path):
@@ -53,7 +53,7 @@ class ResultStore:
             raise self._trouble("open", error) from error
 
     def get(self, key: str) -> Result | None:
-        """The result of that key, or None."""
+        """The result under a key, or None."""
         query = "SELECT status, counts, correct, seconds FROM results WHERE key = ?"
         try:
             row = self._connection.execute(query, (key,)).fetchone()
@@ -64,8 +64,9 @@ class ResultStore:
         return Result(row[0], np.frombuffer(row[1], np.uint8), row[2], row[3])
 
     def put(self, key: str, architecture: str, result: Result) -> None:
-        """Keeps a result; the first one of a key stays."""
-        row = (key, architecture, result.status, result.counts.tobytes(), *result[2:])
+        """Keeps a result; if the key has one already, that one stays."""
+        counts = result.counts.tobytes()
+        row = (key, architecture, result.status, counts, result.correct, result.seconds)
         try:
             self._connection.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)", row)
         except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""Trains the candidates of a cohort, in one go or epoch by epoch; what becomes of each."""
+"""Trains the candidates of a cohort, to the end or epoch by epoch, and returns their results."""
 
 import dataclasses
 import hashlib
@@ -19,7 +19,7 @@ from nasjax.types import DIVERGED, OK, OVER_MEMORY, STOPPED
 
 
 class Trained(NamedTuple):
-    """One trained candidate; `compiled`: its program was compiled for it."""
+    """A trained candidate; `compiled`: its program was compiled for it."""
 
     architecture: np.ndarray
     result: Result
@@ -28,7 +28,7 @@ class Trained(NamedTuple):
 
 @dataclasses.dataclass
 class _Candidate:
-    """One that trains epoch by epoch: its lane on the host, and what it has reached."""
+    """A candidate that trains epoch by epoch: its lane on the host, and its results so far."""
 
     progress: training.Progress
     traits: network.Traits
@@ -41,12 +41,12 @@ class Trainer:
     """Trains cohorts with one seed; threads may share it.
 
     Args:
-      recipe: of every candidate.
+      recipe: the recipe of every candidate.
       sharing: how candidates share programs.
       quick: compile in half the time, on a CPU.
-      space: of the candidates.
+      space: the space of the candidates.
       data: the search splits.
-      seed_key: all random numbers come from it.
+      seed_key: the source of all random numbers.
     """
 
     def __init__(
@@ -62,29 +62,37 @@ class Trainer:
         self._seed_key, self._images = seed_key, len(data.validation.labels)
         order = training.batch_order(seed_key, recipe, len(data.train.labels))
         self._steps = len(order)
-        arrays: list[Any] = [*data.train, *training.chunked(*data.validation), order]
-        self.programs = Programs(recipe, space.num_classes, quick, DeviceData(*arrays))
+        images, labels = training.chunked(data.validation.images, data.validation.labels)
+        host_data: Any = DeviceData(
+            train_images=data.train.images,  # type: ignore[arg-type]
+            train_labels=data.train.labels,  # type: ignore[arg-type]
+            validation_images=images,  # type: ignore[arg-type]
+            validation_labels=labels,  # type: ignore[arg-type]
+            order=order,  # type: ignore[arg-type]
+        )
+        self.programs = Programs(recipe, space.num_classes, quick, host_data)
 
     def train(self, cohort: Cohort) -> list[Trained]:
-        """Every member of the cohort; those for which memory did not suffice as such."""
+        """The results of all members; those that memory did not suffice for are OVER_MEMORY."""
         trained: list[Trained] = []
         if cohort.lanes:
             place = self.programs.place(cohort.plan, len(cohort.members), cohort.lanes)
-            by = self._by_epochs if self._recipe.stop_below else self._in_one_go
+            train = self._by_epochs if self._recipe.stop_below else self._to_the_end
             try:
-                by(cohort, place, cohort.lanes * place.size, trained.append)
+                train(cohort, place, cohort.lanes * place.size, trained.append)
             except jax.errors.JaxRuntimeError as error:
-                if "RESOURCE_EXHAUSTED" not in str(error):  # else the estimate was too low
+                # Where memory does not suffice, the estimate was too low.
+                if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
         empty = np.zeros(self._recipe.validation_batches, np.uint8)
         known = {candidate.architecture.tobytes() for candidate in trained}
         rest = [member for member in cohort.members if member.tobytes() not in known]
         return trained + [Trained(a, Result(OVER_MEMORY, empty, 0, 0.0), False) for a in rest]
 
-    def _in_one_go(
+    def _to_the_end(
         self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
     ) -> None:
-        """As many candidates at a time as there are lanes, each to its end."""
+        """Trains every candidate to the end, as many at a time as there are lanes."""
         for chunk in _chunks(cohort.members, lanes):
             starts = [self._start(cohort.plan, member) for member in chunk]
             params, traits = _stack(starts, lanes)
@@ -98,10 +106,10 @@ class Trainer:
     def _by_epochs(
         self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
     ) -> None:
-        """An epoch of all candidates, then the next of those that go on, closed up to fill lanes.
+        """Trains one epoch of all candidates, then the next epoch of those not stopped.
 
-        A lane's program is the same whoever its mates are, so who else goes on changes no bit.
-        Params and moments of all that go on lie in the host's memory between epochs.
+        The candidates left fill the lanes anew. A lane's result does not depend on the other lanes,
+        so this changes no bit. Between epochs, parameters and moments are in the host's memory.
         """
         running: dict[int, _Candidate] = {}
         for i, member in enumerate(cohort.members):
@@ -116,8 +124,8 @@ class Trainer:
                 if candidate.stopped or epoch + 1 == self._recipe.epochs:
                     status = STOPPED if candidate.stopped else OK
                     status = status if candidate.progress.finite else DIVERGED
-                    facts = (status, candidate.correct, candidate.seconds, compiled)
-                    keep(self._trained(cohort.members[i], *facts))
+                    correct, seconds = candidate.correct, candidate.seconds
+                    keep(self._trained(cohort.members[i], status, correct, seconds, compiled))
                     compiled = False
                     del running[i]
 
@@ -129,7 +137,7 @@ class Trainer:
         going: list[_Candidate],
         epoch: int,
     ) -> bool:
-        """Moves the candidates on by an epoch; returns whether its program was compiled for it."""
+        """Trains the candidates for an epoch; returns whether the program was compiled for it."""
         progress, traits = _stack([(c.progress, c.traits) for c in going], lanes)
         ran = self.programs.train_epoch(plan, place, progress, traits, epoch)
         limits = self._recipe.stop_below
@@ -146,7 +154,7 @@ class Trainer:
     ) -> tuple[network.Params, network.Traits]:
         """A lane's initial params and its traits."""
         shape, classes = self._space.input_shape, self._space.num_classes
-        traits = cohorts.plan_of(architecture, self._space, self._sharing)[1]
+        traits = cohorts.make_plan(architecture, self._space, self._sharing)[1]
         count = network.num_params(plan, shape, classes)
         draws = training.initial_draws(self._seed_key, _id(architecture), count)
         return network.init(draws, plan, traits, shape, classes), traits
@@ -159,7 +167,7 @@ class Trainer:
         seconds: float,
         compiled: bool,
     ) -> Trained:
-        """Of one lane; correct: [images] bool."""
+        """The result of one lane; correct: [images] bool."""
         recipe = self._recipe
         fixed = correct[: recipe.validation_batches * recipe.validation_batch_size]
         counts = fixed.reshape(recipe.validation_batches, -1).sum(-1, dtype=np.uint8)
@@ -171,7 +179,7 @@ class Trainer:
 
 
 def _id(architecture: np.ndarray) -> int:
-    """32 bits that name an architecture, for its stream of random numbers."""
+    """A 32-bit identifier of an architecture, for its stream of random numbers."""
     return int.from_bytes(hashlib.sha256(architecture.tobytes()).digest()[:4], "little")
 
 
@@ -180,7 +188,7 @@ def _chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
 
 
 def _stack(items: Sequence[Any], lanes: int) -> Any:
-    """Trees with a leading axis of that many lanes; unused ones repeat the last item."""
+    """The trees stacked along a leading axis of lanes; unused lanes repeat the last item."""
     padded = [*items, *[items[-1]] * (lanes - len(items))]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
 

@@ -1,4 +1,4 @@
-"""Trains the lanes of one plan from scratch and measures them: one compiled program per plan."""
+"""Trains the lanes of a plan from scratch and measures them; a plan is one compiled program."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple, TypeVar
@@ -15,7 +15,7 @@ from nasjax.evaluation.trained.network import Packed, Params, Plan, Precision, T
 from nasjax.streams import stream
 
 EVALUATION_CHUNK = 128  # images per forward pass when measuring; bounds the memory of im2col
-DRAW_BLOCK = 1 << 16
+DRAW_BLOCK = 1 << 16  # random numbers per call of the generator
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -64,9 +64,10 @@ class DeviceData(NamedTuple):
 
 
 def batch_order(seed_key: jax.Array, recipe: Recipe, num_images: int) -> np.ndarray:
-    """[steps, batch] int32: a permutation per epoch, its incomplete last batch left out.
+    """The training images of every step, [steps, batch] int32: a permutation per epoch.
 
-    It depends on the seed and the number of images alone, so all candidates share their batches.
+    The incomplete last batch of an epoch is left out. The order depends on the seed and the number
+    of images alone, so all candidates share their batches.
     """
     steps = num_images // recipe.batch_size
     epochs = []
@@ -77,7 +78,7 @@ def batch_order(seed_key: jax.Array, recipe: Recipe, num_images: int) -> np.ndar
 
 
 def chunked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels in chunks of EVALUATION_CHUNK; the last one padded with label -1."""
+    """Images and labels in chunks of EVALUATION_CHUNK; the last chunk is padded with label -1."""
     missing = -len(labels) % EVALUATION_CHUNK
     images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
     labels = np.concatenate([labels, np.full(missing, -1, np.int32)])
@@ -97,20 +98,20 @@ def loss_fn(
 ) -> jax.Array:
     """Mean softmax cross-entropy of one candidate on one batch."""
     logits = network.apply(params, images, plan, traits, precision).astype(params[-1]["b"].dtype)
-    # Against one-hot labels it compiles to fewer kernels than with a gather and its scatter.
+    # With one-hot labels this compiles to fewer kernels than a gather and its scatter.
     one_hot = jax.nn.one_hot(labels, logits.shape[-1])
     return optax.losses.softmax_cross_entropy(logits, one_hot).mean()
 
 
 def learning_rate(recipe: Recipe, steps: int) -> float | optax.Schedule:
-    """The recipe's learning rate over so many steps."""
+    """The recipe's learning rate, constant or as a schedule over `steps` steps."""
     if recipe.schedule == "cosine":
         return optax.cosine_decay_schedule(recipe.learning_rate, steps)
     return recipe.learning_rate
 
 
 class Progress(NamedTuple):
-    """A lane between two steps; `finite`: every loss so far was."""
+    """A lane between two steps; `finite`: every loss so far was finite, [] bool."""
 
     packed: Packed
     optimizer: optax.OptState
@@ -118,7 +119,7 @@ class Progress(NamedTuple):
 
 
 def begin(params: Params, recipe: Recipe, steps: int) -> Progress:
-    """A lane before its first step of so many, on the host."""
+    """A lane before the first of `steps` steps, on the host."""
     packed = network.pack(params, np.concatenate)
     shapes = jax.eval_shape(optax.adam(learning_rate(recipe, steps)).init, packed)
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -136,11 +137,11 @@ def fit(
     """Adam over all steps of `data.order`; every leaf of params and traits has a lanes axis.
 
     Args:
-      in_place: the updated params are written over the old ones, not over a copy. It changes no
-        result of finite gradients; XLA's older loop emitters vectorise the copy only.
+      in_place: write the updated params over the old ones, not over a copy. It changes no result
+        with finite gradients. XLA's older loop emitters vectorise the copy only.
 
     Returns:
-      The trained params, and [lanes] bool: every loss was finite.
+      The trained params, and whether every loss was finite, [lanes] bool.
     """
     return _over_lanes(lambda p, t: _fit(p, plan, t, data, recipe, in_place), params, traits)
 
@@ -157,8 +158,8 @@ def train_and_measure(
     """Trains and measures the lanes, from their initial params; see `fit`.
 
     Returns:
-      [lanes, M * chunk] bool, which validation images are classified correctly (padding never is),
-      and [lanes] bool: every training loss was finite.
+      Whether each validation image is classified correctly, [lanes, M * chunk] bool (padding never
+      is), and whether every training loss was finite, [lanes] bool.
     """
 
     def lane(params: Params, traits: Traits) -> tuple[jax.Array, jax.Array]:
@@ -179,10 +180,10 @@ def train_epoch_and_measure(
     num_classes: int,
     in_place: bool = True,
 ) -> tuple[Progress, jax.Array]:
-    """One epoch of the lanes, the `epoch`-th [] int32 of `data.order`; see `train_and_measure`.
+    """Trains the lanes for epoch number `epoch` [] int32 of `data.order` and measures them.
 
     Returns:
-      The lanes afterwards, and which validation images they classify correctly.
+      The lanes afterwards, and the correctly classified images as in `train_and_measure`.
     """
     steps = len(data.order) // recipe.epochs
     order = jax.lax.dynamic_slice_in_dim(data.order, epoch * steps, steps)
@@ -196,7 +197,7 @@ def train_epoch_and_measure(
 
 
 def _over_lanes(function: Callable[[S, Traits], T], state: S, traits: Traits) -> T:
-    """`vmap`, but a single lane is computed without the axis, which doubles its time on a CPU."""
+    """`vmap` over lanes. A single lane is computed without the axis: on a CPU in half the time."""
     if len(traits.width) > 1:
         return jax.vmap(function)(state, traits)
     found = function(*jax.tree.map(lambda leaf: leaf[0], (state, traits)))
@@ -241,8 +242,8 @@ def _steps(
         packed_gradients = network.pack(gradients)
         updates, state = optimizer.update(packed_gradients, state)
         if in_place:
-            # The first gradient is the last one known, when no param is read any more; XLA keeps a
-            # copy of the params unless the updates depend on it.
+            # The first gradient is computed last, when no param is read any more. XLA keeps a copy
+            # of the params unless the updates depend on that gradient.
             one = jnp.exp(0 * packed_gradients[0][0])
             updates = jax.tree.map(lambda update: one * update, updates)
         packed = optax.apply_updates(packed, updates)
@@ -254,7 +255,7 @@ def _steps(
 def _measure(
     params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe
 ) -> jax.Array:
-    """[M * chunk] bool: which validation images one lane classifies correctly."""
+    """Whether one lane classifies each validation image correctly, [M * chunk] bool."""
 
     def chunk(_: None, batch: tuple[jax.Array, jax.Array]) -> tuple[None, jax.Array]:
         images, labels = batch
@@ -266,10 +267,10 @@ def _measure(
 
 
 def initial_draws(seed_key: jax.Array, candidate_id: int, count: int) -> np.ndarray:
-    """[count] float32 in [-1, 1): a candidate's initial weights before scaling.
+    """A candidate's initial weights before scaling, [count] float32 in [-1, 1).
 
-    They are drawn in blocks by one small program, because compiling a random generator into every
-    candidate's program takes longer than all the rest of it.
+    One small program draws them in blocks: a random generator in every candidate's program would
+    take longer to compile than the rest of it.
     """
     key = stream(seed_key, "initial weights", candidate_id)
     blocks = [np.asarray(_draw_block(key, i)) for i in range(-(-count // DRAW_BLOCK))]

@@ -21,7 +21,7 @@ def _make_space(image_size: int, classes: int) -> LayerChain:
 
 
 def _network(space: LayerChain, architecture: np.ndarray) -> Function:
-    plan, traits = network.plan_of(architecture, space.input_shape[2])
+    plan, traits = network.make_plan(architecture, space.input_shape[2])
     shapes = network.weight_shapes(plan, space.input_shape, space.num_classes)
 
     def apply(weights: Weights, images: jax.Array) -> jax.Array:

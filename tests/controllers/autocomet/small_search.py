@@ -26,7 +26,7 @@ class Chained(SlotSpace):
     num_layers: int = 3
     filler: int = 0
 
-    def layers_of(self, ops):
+    def network_layers(self, ops):
         return parsed.join(parsed.conv(8, 4 + 2 * ops, 1 + 2 * (ops % 2), 1, 8))
 
 

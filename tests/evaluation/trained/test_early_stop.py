@@ -32,7 +32,7 @@ def evaluate(chains=CHAINS, **changes):
     """The outcome, and how many candidates went through the program, lanes that repeat included."""
     evaluator = TrainedEvaluator(dataclasses.replace(CONFIG, **changes), SPACE, DATA)
     run, lanes = [], []
-    programs = evaluator._trainer_of(SEED_KEY).programs
+    programs = evaluator._make_trainer(SEED_KEY).programs
     original = programs.train_epoch
 
     def train_epoch(plan, place, progress, traits, epoch):
@@ -60,7 +60,7 @@ def limit_between_two_and_two(reached):
 def test_epoch_by_epoch_is_the_same_training():
     recipe = dataclasses.replace(CONFIG.recipe(), schedule="cosine", stop_below=(0.0,))
     trainer = Trainer(recipe, CONFIG.sharing(), True, SPACE, DATA, SEED_KEY)
-    plan, traits = cohorts.plan_of(CHAINS[1], SPACE, CONFIG.sharing())
+    plan, traits = cohorts.make_plan(CHAINS[1], SPACE, CONFIG.sharing())
     params, _ = trainer._start(plan, CHAINS[1])
     order = training.batch_order(SEED_KEY, recipe, len(DATA.train.labels))
     chunks = training.chunked(*DATA.validation)

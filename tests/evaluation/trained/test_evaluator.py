@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -104,10 +105,10 @@ def test_trained_parameters_are_bit_equal_in_every_lane_and_near_the_unbatched_n
     images, labels = training.chunked(*DATA.validation)
     arrays = (*DATA.train, images, labels, order)
     data = training.DeviceData(*map(jnp.asarray, arrays))
-    plan = network.plan_of(architectures[0], 1, (), (32,))[0]
+    plan = network.make_plan(architectures[0], 1, (), (32,))[0]
     count = network.num_params(plan, SHAPE, CLASSES)
     draws = [training.initial_draws(SEED_KEY, i, count) for i in range(3)]
-    traits = [network.plan_of(a, 1, (), (32,))[1] for a in architectures]
+    traits = [network.make_plan(a, 1, (), (32,))[1] for a in architectures]
 
     def one_lane(i):
         return network.init(draws[i], plan, traits[i], SHAPE, CLASSES)
@@ -188,14 +189,15 @@ def test_only_the_latest_programs_are_kept(monkeypatch):
     first, second = fc_chain(16), fc_chain(48)  # 48 is above the last rung: a plan of its own
     evaluator.evaluate(SEED_KEY, proposal(first))
     evaluator.evaluate(SEED_KEY, proposal(second))
-    assert compiled_plans(evaluator) == [network.plan_of(second, 1, (), (32,))[0]]
+    assert compiled_plans(evaluator) == [network.make_plan(second, 1, (), (32,))[0]]
 
 
 def test_a_stopped_candidate_of_a_runs_own_records_is_known_when_it_goes_on(evaluator):
     other = fresh(evaluator)
     other._on_result = lambda: pytest.fail("something was trained")
-    row = {"event": "candidate", "status": "stopped", "counts": [1, 2, 3, 4], "accuracy": 0.3}
-    remember_records(other, [{**row, "encoding": fc_chain(16).tolist()}], images=40)
+    row = SimpleNamespace(status="stopped", counts=[1, 2, 3, 4], accuracy=0.3)
+    row.encoding = fc_chain(16).tolist()
+    remember_records(other, [row], images=40)
     outcome = other.evaluate(SEED_KEY, proposal(fc_chain(16)))
     assert outcome.status[0] == STOPPED and outcome.ok[0]
     np.testing.assert_allclose(outcome.accuracies[0], np.array([1, 2, 3, 4]) / 8)
@@ -223,14 +225,14 @@ def test_a_diverging_candidate_is_an_outcome_and_harms_no_mate(evaluator):
 
 
 def test_a_candidate_over_the_memory_budget_is_an_outcome():
-    plan = network.plan_of(fc_chain(16), 1)[0]
+    plan = network.make_plan(fc_chain(16), 1)[0]
     needed = lane_bytes(plan, SHAPE, CLASSES, CONFIG.batch_size)
     small = dataclasses.replace(CONFIG, memory_budget_gib=0.9 * needed / 2**30, fc_widths=())
     outcome = TrainedEvaluator(small, SPACE, DATA).evaluate(SEED_KEY, proposal(fc_chain(16)))
     assert outcome.status[0] == OVER_MEMORY
     # Twice the memory of a lane and a half: one lane instead of three.
     some = dataclasses.replace(small, memory_budget_gib=1.5 * needed / 2**30)
-    assert cohorts.lanes_of(plan, SPACE, some.sharing(), some) == 1
+    assert cohorts.num_lanes(plan, SPACE, some.sharing(), some) == 1
 
 
 def test_estimated_memory_counts_weights_gradients_and_moments(way):
@@ -239,7 +241,7 @@ def test_estimated_memory_counts_weights_gradients_and_moments(way):
     # fc input 32, output 16: 116 -> 4613 + 1856 = 6469. Measuring: 659 + 128 x (36 + 36 + 32)
     # = 13971 values, the larger one, in bytes x 4. The kernels have no patches: measuring is
     # largest at the fc, 659 + 128 x (32 + 32 + 16) = 10899.
-    plan = network.plan_of(fc_chain(16), 1)[0]
+    plan = network.make_plan(fc_chain(16), 1)[0]
     values = 10899 if way == "kernels" else 13971
     assert lane_bytes(plan, SHAPE, CLASSES, 8) == 4 * values
 
@@ -255,7 +257,7 @@ def test_estimated_memory_counts_weights_gradients_and_moments(way):
 def test_estimated_memory_is_near_what_xla_allots(layers):
     shape = (20, 20, 1)
     chain = LayerChain(shape, CLASSES).from_layers(to_layers(layers))
-    plan, traits = network.plan_of(chain, 1)
+    plan, traits = network.make_plan(chain, 1)
     count = network.num_params(plan, shape, CLASSES)
     params = network.init(np.zeros(count, np.float32), plan, traits, shape, CLASSES)
     lane = jax.tree.map(lambda leaf: leaf[None], (params, traits))

@@ -78,7 +78,7 @@ def assert_close(ours, reference, atol):
 
 def prepare(chain, seed, conv_widths=(), fc_widths=()):
     architecture = SPACE.from_layers(to_layers(chain))
-    plan, traits = network.plan_of(architecture, SHAPE[2], conv_widths, fc_widths)
+    plan, traits = network.make_plan(architecture, SHAPE[2], conv_widths, fc_widths)
     count = network.num_params(plan, SHAPE, CLASSES)
     draws = training.initial_draws(jax.random.key(seed), seed, count)
     return plan, traits, network.init(draws, plan, traits, SHAPE, CLASSES)

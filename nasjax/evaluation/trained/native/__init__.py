@@ -1,17 +1,15 @@
-"""Kernels in C++ for candidates on a CPU: convolutions and pools, called by XLA programs (jax.ffi).
+"""C++ kernels for candidates on a CPU: convolutions and pools that XLA programs call (jax.ffi).
 
-XLA's own need the windows copied before it multiplies them, and 25 ms of compiling per kernel;
-these read windows where they lie, and are compiled once per machine, with the C++ compiler found
-there ($CXX, c++, g++ or clang++). Without one, or with NASJAX_NATIVE=0, and on other devices,
-convolution.py and pooling.py compute the same with XLA's operations.
+XLA copies all windows before it multiplies them, and compiles for 25 ms per kernel. These kernels
+read windows in place and are compiled once per machine, by its C++ compiler ($CXX, c++, g++ or
+clang++). Without a compiler, with NASJAX_NATIVE=0 and on other devices, convolution.py and
+pooling.py compute the same with XLA's operations.
 
-Every value is summed up in an order that the sizes of one image alone decide, so neither threads
-nor lanes change a bit.
+The order of every sum depends on the sizes of one image alone, so threads and lanes change no bit.
 """
 
 import ctypes
 import functools
-import hashlib
 import importlib.metadata
 import logging
 import os
@@ -28,6 +26,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.files import digest
+
 SOURCES = pathlib.Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
 TARGETS = (
@@ -38,7 +38,7 @@ TARGETS = (
     "max_pool_gradient",
 )
 WITHOUT = "convolutions run slower, without kernels compiled for this machine"
-WIDTH = 8  # what filters and channels must be multiples of
+WIDTH = 8  # filters and channels must be multiples of it
 _LOADING = threading.Lock()
 
 
@@ -49,9 +49,9 @@ def compiler() -> str | None:
 
 
 def load() -> bool:
-    """Whether programs may call the kernels; the first call compiles them where that was not done.
+    """Whether programs may call the kernels. The first call compiles them if necessary.
 
-    It has to come before a program that calls them is compiled or read from a cache.
+    It must come before a program that calls them is compiled or read from a cache.
     """
     if jax.default_backend() != "cpu" or os.environ.get("NASJAX_NATIVE") == "0":
         return False
@@ -73,17 +73,17 @@ def _register() -> bool:
 
 
 def build() -> pathlib.Path:
-    """The library for these sources, this machine and this jaxlib; compiled if it is not there.
+    """The path of the library for these sources, this machine and this jaxlib; compiles it once.
 
     Raises:
       RuntimeError: there is no C++ compiler, or it fails.
-      OSError: there is no place to write to.
+      OSError: no folder for the library can be written to.
     """
     found = compiler()
     if found is None:
         raise RuntimeError("no C++ compiler found (install g++ or clang++, or set CXX)")
     name = f"{_digest(found)}.so"
-    # A package that was installed for all cannot be written to.
+    # The folder of a system-wide installation cannot be written to.
     places = (SOURCES / "build", pathlib.Path("~/.cache/nasjax/native").expanduser())
     built = next((place / name for place in places if (place / name).exists()), None)
     if built is not None:
@@ -101,11 +101,11 @@ def build() -> pathlib.Path:
 
 
 def _keep(library: pathlib.Path, places: Sequence[pathlib.Path]) -> pathlib.Path:
-    """Puts it whole into the first place that can be written."""
+    """Copies the library, whole, into the first folder that can be written to."""
     for place in places:
         try:
             place.mkdir(parents=True, exist_ok=True)
-            partial = place / f".{library.name}.{os.getpid()}"
+            partial = place / f".{library.name}.{os.getpid()}"  # several processes may write it
             shutil.copyfile(library, partial)
             os.replace(partial, place / library.name)
             return place / library.name
@@ -115,14 +115,14 @@ def _keep(library: pathlib.Path, places: Sequence[pathlib.Path]) -> pathlib.Path
 
 
 def _digest(path: str) -> str:
-    """Names all that the library's bytes depend on."""
+    """The digest of everything that the library's bytes depend on."""
     parts = [path, *FLAGS, importlib.metadata.version("jaxlib"), _processor()]
     parts += [file.read_text() for file in sorted(SOURCES.glob("*.[ch]*"))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return digest("\n".join(parts).encode())[:16]
 
 
 def _processor() -> str:
-    """What -march=native depends on."""
+    """The properties of the processor that -march=native depends on."""
     info = pathlib.Path("/proc/cpuinfo")
     if not info.exists():
         return f"{platform.machine()} {platform.processor()}"
@@ -136,15 +136,15 @@ def _target(name: str) -> str:
 
 
 def custom_calls() -> list[str]:
-    """The names under which programs call the kernels."""
+    """The names by which programs call the kernels."""
     return [_target(name) for name in TARGETS]
 
 
 def fits(channels: int, filters: int, constant: bool, *arrays: jax.Array) -> bool:
-    """Whether a convolution can be computed here.
+    """Whether the kernels can compute a convolution.
 
     Args:
-      constant: nobody asks for the gradient of its images.
+      constant: the gradient of its images is not needed.
       arrays: its operands.
     """
     widths = filters % WIDTH == 0 and (constant or channels % WIDTH == 0)
@@ -152,7 +152,7 @@ def fits(channels: int, filters: int, constant: bool, *arrays: jax.Array) -> boo
 
 
 def convolution(x: jax.Array, w: jax.Array, b: jax.Array, kernel: int, stride: int) -> jax.Array:
-    """x [N, H, W, C], w [kernel * kernel * C, F] and b [F] to [N, rows, columns, F]."""
+    """x [N, H, W, C] convolved with w [kernel^2 * C, F], plus b [F]: [N, rows, columns, F]."""
     sides = ((side - kernel) // stride + 1 for side in x.shape[1:3])
     shape = (x.shape[0], *sides, w.shape[1])
     (y,) = _call("convolution_forward", [shape], x, w, b, kernel=kernel, stride=stride)
@@ -162,7 +162,7 @@ def convolution(x: jax.Array, w: jax.Array, b: jax.Array, kernel: int, stride: i
 def convolution_input_gradient(
     w: jax.Array, dy: jax.Array, shape: tuple[int, ...], kernel: int, stride: int
 ) -> jax.Array:
-    """The gradient of the images, of that shape, from the outputs' one."""
+    """The gradient of the images, of the given shape, from the outputs' gradient dy."""
     (dx,) = _call("convolution_input_gradient", [shape], w, dy, kernel=kernel, stride=stride)
     return dx
 
@@ -170,14 +170,14 @@ def convolution_input_gradient(
 def convolution_weight_gradient(
     x: jax.Array, dy: jax.Array, kernel: int, stride: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The gradients of weights and biases."""
+    """The gradients of weights and biases from the outputs' gradient dy."""
     shapes = [(kernel**2 * x.shape[3], dy.shape[3]), (dy.shape[3],)]
     dw, db = _call("convolution_weight_gradient", shapes, x, dy, kernel=kernel, stride=stride)
     return dw, db
 
 
 def max_pool(x: jax.Array, kernel: int, stride: int, padding: int) -> tuple[jax.Array, jax.Array]:
-    """x [N, H, W, C] to [N, rows, columns, C], and the elements of its image that were chosen."""
+    """The pooled x [N, H, W, C], [N, rows, columns, C], and the chosen elements of each image."""
     sides = ((side + 2 * padding - kernel) // stride + 1 for side in x.shape[1:3])
     shape = (x.shape[0], *sides, x.shape[3])
     sizes = {"kernel": kernel, "stride": stride, "padding": padding}
@@ -186,7 +186,7 @@ def max_pool(x: jax.Array, kernel: int, stride: int, padding: int) -> tuple[jax.
 
 
 def max_pool_gradient(dy: jax.Array, chosen: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """The gradient of the images, of that shape, from the outputs' one."""
+    """The gradient of the images, of the given shape, from the outputs' gradient dy."""
     (dx,) = _call("max_pool_gradient", [shape], chosen, dy)
     return dx
 
@@ -198,7 +198,7 @@ def _call(
     dtypes: tuple[str, ...] = ("float32", "float32"),
     **sizes: int,
 ) -> Any:
-    """A kernel's results; `vmap` puts lanes in front of its operands, 1 where they share one."""
+    """The results of a kernel. `vmap` adds a lanes axis to its operands, of size 1 if shared."""
     results = [
         jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
         for shape, dtype in zip(shapes, dtypes, strict=False)

@@ -1,0 +1,1 @@
+"""Devices that no predictor was fitted on: their costs before and after a few measurements."""

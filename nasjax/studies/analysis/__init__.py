@@ -1,0 +1,1 @@
+"""From a study's results to everything that its report says: pure functions on arrays."""

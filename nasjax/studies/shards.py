@@ -1,0 +1,74 @@
+"""Keeps a study's queries in shards, a file for each arm and range of seeds.
+
+DIRECTORY/parts/ARM/FIRST-END.npz, each written whole or not at all. The union of the files is the
+study: files of several machines may be copied into one directory. Seeds that occur twice must be
+alike.
+"""
+
+import pathlib
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+from nasjax import files
+from nasjax.errors import UserError
+from nasjax.studies.simulate import Found
+
+
+class Shard(NamedTuple):
+    """One file: the seeds [N] and their queries."""
+
+    seeds: np.ndarray
+    found: Found
+
+
+def write(directory: pathlib.Path, arm: str, shard: Shard) -> pathlib.Path:
+    """Keeps a shard.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    name = f"{shard.seeds[0]:05d}-{shard.seeds[-1] + 1:05d}.npz"
+    arrays = {"seeds": shard.seeds, **shard.found._asdict()}
+    return files.write_npz(directory / "parts" / arm / name, arrays)
+
+
+def read(directory: pathlib.Path, arm: str) -> Shard | None:
+    """The union of an arm's shards, ordered by seed, seconds summed up; None if there is none.
+
+    Raises:
+      UserError: a file is damaged, or two disagree about a seed.
+    """
+    folder = directory / "parts" / arm
+    shards = [_read(path) for path in sorted(folder.glob("[!.]*.npz"))]
+    if not shards:
+        return None
+    seeds = np.concatenate([shard.seeds for shard in shards])
+    queries = np.concatenate([shard.found.queries for shard in shards])
+    updates = np.concatenate([shard.found.updates for shard in shards])
+    final = np.concatenate([shard.found.final for shard in shards])
+    unique, first, inverse = np.unique(seeds, return_index=True, return_inverse=True)
+    for column in (queries, updates, final):
+        if not np.array_equal(column, column[first][inverse]):
+            raise UserError(f"{folder}: two files disagree about a seed")
+    found = Found(
+        queries=queries[first],
+        updates=updates[first],
+        final=final[first],
+        compile_seconds=sum(shard.found.compile_seconds for shard in shards),
+        run_seconds=sum(shard.found.run_seconds for shard in shards),
+    )
+    return Shard(unique, found)
+
+
+def _read(path: pathlib.Path) -> Shard:
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            kept = {name: file[name] for name in Found._fields}
+            seconds = {name: float(kept[name]) for name in ("compile_seconds", "run_seconds")}
+            return Shard(file["seeds"], Found(**(kept | seconds)))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} is damaged ({error}); remove it, the study makes it anew"
+        ) from None

@@ -1,0 +1,123 @@
+"""What `import nasjax` offers: light, documented, and the README's example runs."""
+
+import importlib
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import nasjax
+
+ROOT = pathlib.Path(__file__).parents[1]
+EXAMPLE = """
+import nasjax
+
+config = nasjax.load_config("nas_bench_201/regularized_evolution")
+config["search"]["max_queries"] = 200
+result = nasjax.search(config)
+print(result.architecture)
+print(f"validation {result.accuracy:.2%}, test {result.test_accuracy:.2%}")
+
+
+def sharpened(proposal, outcome):  # an own reward: [B] from what was asked for and what came back
+    return outcome.accuracy**2
+
+
+config["reward"] = {"name": nasjax.RewardEntry("sharpened", make=lambda settings: sharpened)}
+print(nasjax.search(config).architecture)
+"""
+
+
+def example():
+    """The first Python block of README.md; the one above, while there is none."""
+    _, opened, rest = (ROOT / "README.md").read_text().partition("```python\n")
+    return rest.partition("```")[0] if opened else EXAMPLE
+
+
+def test_the_readmes_example_runs(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    exec(compile(example(), "README.md", "exec"), {"__name__": "__main__"})
+    printed = capsys.readouterr().out
+    assert printed.strip()
+    if example() == EXAMPLE:
+        # Regularised evolution finds cells near the table's best of 94.37 % within 200 queries.
+        test = float(printed.split("test ")[1].split("%")[0])
+        assert 92 < test <= 94.37
+
+
+def test_every_public_name_is_where_it_is_said_to_be_and_documented():
+    assert {"search", "study", "load_config", "UserError", "SPACES"} <= set(nasjax.__all__)
+    assert set(nasjax.__all__) <= set(dir(nasjax))
+    for module, names in nasjax._HOMES.items():
+        for name in names:
+            assert getattr(nasjax, name) is getattr(importlib.import_module(module), name)
+            is_alias = name == "Reward"  # of a callable, which has no docstring
+            assert is_alias or getattr(nasjax, name).__doc__, f"nasjax.{name} has no docstring"
+
+
+def test_another_name_is_no_attribute():
+    with pytest.raises(AttributeError, match="module 'nasjax' has no attribute 'serch'"):
+        nasjax.serch  # noqa: B018
+
+
+def loaded(code):
+    """The packages that a fresh interpreter has loaded after the code."""
+    script = (
+        f"import sys, json\n{code}\nprint(json.dumps([n.partition('.')[0] for n in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_nasjax_loads_no_jax():
+    assert not {"jax", "numpy", "flax", "matplotlib"} & loaded("import nasjax\ndir(nasjax)")
+
+
+def test_the_registry_loads_nothing_that_only_reports_and_fits_need():
+    heavy = {"matplotlib", "pandas", "sklearn", "xgboost", "tqdm", "tensorflow"}
+    assert not heavy & loaded("import nasjax\nnasjax.SPACES")
+
+
+def test_a_search_leaves_a_directory_that_goes_on(tmp_path):
+    config = nasjax.load_config("nas_bench_201/regularized_evolution")
+    config["search"] |= {"max_queries": 20, "checkpoint_every": 5}
+    first = nasjax.search(config, tmp_path / "run", cache_dir=tmp_path)
+    assert {path.name for path in first.workdir.iterdir()} >= {
+        "config.json",
+        "events.jsonl",
+        "final_test.json",
+        "report.html",
+        "summary.json",
+    }
+    assert first.summary["best"]["accuracy"] == first.accuracy
+    again = nasjax.search(config, tmp_path / "run", cache_dir=tmp_path)
+    assert again.encoding.tolist() == first.encoding.tolist() and again.queries == first.queries
+    in_memory = nasjax.search(config, cache_dir=tmp_path)
+    assert in_memory.encoding.tolist() == first.encoding.tolist()
+    assert in_memory.costs == first.costs and in_memory.test_accuracy == first.test_accuracy
+
+
+def test_a_search_without_an_answer_says_so(tmp_path):
+    config = nasjax.load_config("nas_bench_201/regularized_evolution")
+    config["evaluator"]["costs"] = ("network/params_m",)
+    config["search"] |= {"max_queries": 20, "max_cost": 1e-6}
+    for workdir in (None, tmp_path / "run"):
+        result = nasjax.search(config, workdir, cache_dir=tmp_path)
+        assert result.architecture is None and result.accuracy is None
+        assert result.costs == {} and result.layers == [] and result.queries == 20
+
+
+def test_a_study_writes_its_report(tmp_path):
+    config = {
+        "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (10,), "seeds": 3},
+        "evaluator": {},
+        "controllers": {"random_search": {"controller": {"name": "random_search"}}},
+    }
+    result = nasjax.study(config, tmp_path / "study", cache_dir=tmp_path)
+    assert all(path.exists() for path in result.files)
+    (row,) = result.aggregates
+    assert row["label"] == "random_search" and row["seeds"] == 3
