@@ -22,7 +22,7 @@ from tests.profiling.worked_profile import (
 )
 
 # Made at commit 9077016, before reports had templates, by
-# python -m launch.profile_device --networks=6 --layers=3 --repeats=3 --directory=laptop
+# the profile command with --networks=6 --layers=3 --repeats=3 --directory=laptop
 KEPT = pathlib.Path(__file__).parent / "kept"
 
 

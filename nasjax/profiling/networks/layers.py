@@ -4,6 +4,7 @@ A layer asks for its weights while it is computed: `weights(*shape)` gives the n
 this shape. So the forward pass alone says what the weights are, see `programs.ForwardPass`.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -12,6 +13,14 @@ import jax.numpy as jnp
 from jax import lax
 
 Weights = Callable[..., jax.Array]
+# For what layers consist of: traced once for each shape, not once for each network.
+trace_once = functools.partial(jax.jit, inline=True)
+
+
+@trace_once
+def relu(x: jax.Array) -> jax.Array:
+    """max(x, 0), without the gradient rule that makes `jax.nn.relu` slow to trace."""
+    return jnp.maximum(x, 0)
 
 
 def conv(
@@ -33,7 +42,7 @@ def conv(
         y = _depthwise(x, weights(kernel, kernel, 1, filters), stride)
     else:
         y = _conv(x, weights(kernel, kernel, x.shape[3], filters), stride)
-    return y + weights(filters)[None, None, None] if bias else y
+    return _add_bias(y, weights(filters)) if bias else y
 
 
 def inverted_residual(
@@ -45,8 +54,8 @@ def inverted_residual(
     without ReLU projects to the filters. The input is added if the shape stays and the stride is 1.
     """
     hidden = x.shape[3] * expansion
-    y = jax.nn.relu(conv(weights, x, hidden, 1))
-    y = jax.nn.relu(conv(weights, y, hidden, kernel, stride, depthwise=True))
+    y = relu(conv(weights, x, hidden, 1))
+    y = relu(conv(weights, y, hidden, kernel, stride, depthwise=True))
     y = conv(weights, y, filters, 1)
     return x + y if stride == 1 and x.shape == y.shape else y
 
@@ -56,6 +65,12 @@ def linear(weights: Weights, x: jax.Array, outputs: int) -> jax.Array:
     return x @ weights(x.shape[1], outputs) + weights(outputs)[None]
 
 
+@trace_once
+def _add_bias(y: jax.Array, b: jax.Array) -> jax.Array:
+    return y + b[None, None, None]
+
+
+@functools.partial(trace_once, static_argnums=2)
 def _conv(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
     padding = w.shape[0] // 2
     return lax.conv_general_dilated(
@@ -68,6 +83,7 @@ def _conv(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
     )
 
 
+@functools.partial(trace_once, static_argnums=2)
 def _depthwise(x: jax.Array, w: jax.Array, stride: int) -> jax.Array:
     """One filter a channel; on a CPU one fused sum over the kernel's positions.
 

@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from nasjax.errors import UserError
-from nasjax.profiling.networks.layers import Weights, conv, linear
+from nasjax.profiling.networks.layers import Weights, conv, linear, relu, trace_once
 from nasjax.profiling.programs import Function, Layer, ProfiledSpace
 from nasjax.spaces import parsed
 from nasjax.spaces.nas_bench_201 import CELLS, CHANNELS, EDGES, OPERATIONS, NasBench201
@@ -37,7 +37,7 @@ def apply(
         for _ in range(CELLS):
             x = _cell(weights, x, operations)
     scale, shift = weights(channels), weights(channels)
-    x = jax.nn.relu(x * scale[None, None, None] + shift[None, None, None])
+    x = relu(x * scale[None, None, None] + shift[None, None, None])
     return linear(weights, x.mean((1, 2)), num_classes)
 
 
@@ -49,7 +49,7 @@ def _cell(weights: Weights, x: jax.Array, operations: Sequence[int]) -> jax.Arra
         if operation == NONE:
             continue
         if operation in _KERNELS:
-            y = conv(weights, jax.nn.relu(y), x.shape[3], _KERNELS[operation])
+            y = conv(weights, relu(y), x.shape[3], _KERNELS[operation])
         elif operation == POOL:
             y = average_pool(y)
         nodes[target] = nodes[target] + y if target in nodes else y
@@ -58,12 +58,13 @@ def _cell(weights: Weights, x: jax.Array, operations: Sequence[int]) -> jax.Arra
 
 def _residual(weights: Weights, x: jax.Array, channels: int) -> jax.Array:
     """Halves the side: two convolutions, plus a shortcut of 2x2 averages and a 1x1 convolution."""
-    y = conv(weights, jax.nn.relu(x), channels, 3, stride=2)
-    y = conv(weights, jax.nn.relu(y), channels, 3)
+    y = conv(weights, relu(x), channels, 3, stride=2)
+    y = conv(weights, relu(y), channels, 3)
     halved = _sum_pool(x, 2, 2, 0) * np.asarray(0.25, x.dtype)
     return y + conv(weights, halved, channels, 1, bias=False)  # no norm follows the shortcut
 
 
+@trace_once
 def average_pool(x: jax.Array) -> jax.Array:
     """[N, H, W, C] -> same: means of 3x3 windows; at the border, over the pixels inside."""
     indices = [np.arange(side) for side in x.shape[1:3]]
@@ -98,9 +99,7 @@ def _network(space: NasBench201, architecture: np.ndarray) -> Function:
 def _layer(layer: Layer) -> Function:
     if layer.kind == parsed.POOL:
         return lambda _, x: average_pool(x)
-    return lambda weights, x: conv(
-        weights, jax.nn.relu(x), layer.outputs, layer.kernel, layer.stride
-    )
+    return lambda weights, x: conv(weights, relu(x), layer.outputs, layer.kernel, layer.stride)
 
 
 PROFILE = ProfiledSpace(_make_space, _network, _layer)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from nasjax.profiling.networks.layers import Weights, conv, inverted_residual, linear
+from nasjax.profiling.networks.layers import Weights, conv, inverted_residual, linear, relu
 from nasjax.profiling.programs import Function, Layer, ProfiledSpace
 from nasjax.spaces import nas_bench_macro, parsed
 from nasjax.spaces.nas_bench_macro import HEAD, OPERATIONS, STEM, STRIDES, NasBenchMacro
@@ -27,7 +27,7 @@ def apply(
     Args:
       operations: [8] indices of OPERATIONS, one a block.
     """
-    x = jax.nn.relu(conv(weights, images, STEM, 3))
+    x = relu(conv(weights, images, STEM, 3))
     for operation, stride in zip(operations, STRIDES, strict=True):
         filters = x.shape[3] * stride
         if operation != IDENTITY:
@@ -36,7 +36,7 @@ def apply(
             x = inverted_residual(weights, x, filters, kernel, expansion, stride)
         elif stride > 1:
             x = conv(weights, x, filters, 1, stride)
-    x = jax.nn.relu(conv(weights, x, HEAD, 1))
+    x = relu(conv(weights, x, HEAD, 1))
     return linear(weights, x.mean((1, 2)), num_classes)
 
 
