@@ -69,7 +69,7 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
-        """Outputs [..., num_outputs] and attention [..., blocks, heads, L, L], from x [..., L, E]."""
+        """Outputs [..., num_outputs], attention [..., blocks, heads, L, L], from x [..., L, E]."""
         *rows, length, width = x.shape
         positions = jnp.broadcast_to(sinusoidal_positions(length, width), x.shape)
         x = x * np.float32(np.sqrt(width)) + positions
