@@ -163,7 +163,7 @@ def _spell(hint: Any) -> str:
 
 
 def _bounds(hint: Any) -> dict[str, float]:
-    """What a type, or what it is made of, is annotated with, e.g. {"ge": 0, "lt": 1}."""
+    """The bounds in the annotations of a type and of its parts, e.g. {"ge": 0, "lt": 1}."""
     found: dict[str, float] = {}
     for part in typing.get_args(hint):
         for constraint in getattr(part, "metadata", ()):

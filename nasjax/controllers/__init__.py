@@ -1,1 +1,1 @@
-"""Who proposes and learns; each has its own folder and README."""
+"""Controllers, the search methods; each has its own folder and README."""

@@ -1,1 +1,1 @@
-"""Who measures: candidates are trained, or looked up."""
+"""Evaluators: architectures are trained, looked up in tables or predicted."""

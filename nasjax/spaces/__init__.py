@@ -1,1 +1,1 @@
-"""What can be built, and how an action becomes a layer."""
+"""Search spaces: the architectures that can be built, and the layers that actions decode to."""

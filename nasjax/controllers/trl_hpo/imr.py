@@ -26,7 +26,7 @@ def init_imr(key: jax.Array, action_size: int, performance_size: int, embed_size
 
 
 def encode_layer(imr: Imr, action: jax.Array, performance: jax.Array) -> jax.Array:
-    """[..., A], [..., P] -> [..., E]: tanh(W_a action + W_p performance)."""
+    """The embedded layer tanh(W_a action + W_p performance), [..., A], [..., P] -> [..., E]."""
     return jnp.tanh(action @ imr.w_action + performance @ imr.w_performance)
 
 

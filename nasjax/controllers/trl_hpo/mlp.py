@@ -34,7 +34,7 @@ class Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
-        """[..., L, E] -> ([..., num_outputs], attention [..., 0, 0, L, L]: there is none)."""
+        """Outputs [..., num_outputs] and no attention [..., 0, 0, L, L], from x [..., L, E]."""
         *rows, length, width = x.shape
         x = x.reshape(*rows, length * width)
         kept = dropout_masks(self, (2, *rows, self.width), self.dropout, train)

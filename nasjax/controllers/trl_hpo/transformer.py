@@ -11,7 +11,7 @@ from nasjax.controllers.trl_hpo.dropout import dropout_masks
 
 
 def sinusoidal_positions(length: int, width: int) -> np.ndarray:
-    """[length, width] float32: sin and cos of pos / 10000^(2i / width) (Vaswani et al., 3.5)."""
+    """Encodings sin and cos of pos / 10000^(2i / width) (Vaswani et al., 3.5), [length, width]."""
     position = np.arange(length)[:, None]
     angle = position / 10000 ** (2 * np.arange((width + 1) // 2)[None] / width)
     pairs = np.stack([np.sin(angle), np.cos(angle)], axis=-1)
@@ -30,7 +30,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """[..., L, E] -> ([..., L, E], attention weights [..., heads, L, L], rows sum to 1)."""
+        """x [..., L, E] attended, and the weights [..., heads, L, L], whose rows sum to 1."""
         width = x.shape[-1]
         head_width = width // self.num_heads
         heads = (*x.shape[:-1], self.num_heads, head_width)
@@ -69,7 +69,7 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
-        """[..., L, E] -> ([..., num_outputs], attention [..., blocks, heads, L, L])."""
+        """Outputs [..., num_outputs], attention [..., blocks, heads, L, L], from x [..., L, E]."""
         *rows, length, width = x.shape
         positions = jnp.broadcast_to(sinusoidal_positions(length, width), x.shape)
         x = x * np.float32(np.sqrt(width)) + positions

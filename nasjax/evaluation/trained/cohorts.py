@@ -24,7 +24,7 @@ COMPILE_SECONDS, EFFICIENCY = 0.5, 0.3
 
 
 class Sharing(NamedTuple):
-    """How candidates may share programs; see the fields of the same names of `TrainedConfig`."""
+    """The limits of sharing programs; see the fields of the same names of `TrainedConfig`."""
 
     lanes: int
     conv_widths: tuple[int, ...]

@@ -54,13 +54,13 @@ class TrainedConfig(Recipe):
             check(rising, f"evaluator.{name}", widths, "rising numbers above 0")
 
     def recipe(self) -> Recipe:
-        """How a candidate is trained and measured; all that its program depends on."""
+        """The part of the settings that a candidate's program depends on."""
         return Recipe(
             **{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
         )
 
     def sharing(self) -> Sharing:
-        """How candidates share programs."""
+        """The part of the settings for sharing programs."""
         return Sharing(self.lanes, self.conv_widths, self.fc_widths, self.memory_budget_gib)
 
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @settings("evaluator")
 class Recipe:
-    """How a candidate is trained (TRL-HPO's released code: Adam 1e-3, batch 16, 5 epochs)."""
+    """The training of a candidate (TRL-HPO's released code: Adam 1e-3, batch 16, 5 epochs)."""
 
     epochs: PositiveInt = 5
     batch_size: PositiveInt = 16
