@@ -25,7 +25,7 @@ from nasjax.runs.workdir import versions
 from nasjax.studies import config, figures
 from nasjax.studies import problem as problems
 from nasjax.studies import results as kept_results
-from nasjax.studies.analysis.analyse import Analysis, Comparison, Contest, Row, analyse
+from nasjax.studies.analysis.analyse import Analysis, Comparison, Contest, analyse
 from nasjax.studies.analysis.incumbents import (
     GOAL,
     GOAL_UNDER_CONSTRAINT,
@@ -33,7 +33,7 @@ from nasjax.studies.analysis.incumbents import (
     best_row,
 )
 from nasjax.studies.analysis.statistics import RESAMPLES
-from nasjax.studies.analysis.summary import AUTOCOMET, FACT, MEASURE, plain
+from nasjax.studies.analysis.summary import AUTOCOMET, FACT, MEASURE, Row, plain
 from nasjax.studies.analysis.tradeoffs import Tradeoff
 from nasjax.studies.config import Study
 from nasjax.studies.problem import Arm, Problem

@@ -6,11 +6,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from nasjax.studies.analysis.recommendations import recommendations
-from nasjax.studies.analysis.summary import summarize
+from nasjax.studies.analysis.summary import Row, summarize
 from nasjax.studies.analysis.tradeoffs import Curve, Tradeoff, accuracy_curve, tradeoff
 from nasjax.studies.results import Group, Result, grouped
-
-Row = dict[str, Any]  # of the data frame, see `summary.summarize`
 
 
 class Comparison(NamedTuple):

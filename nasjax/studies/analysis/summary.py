@@ -29,10 +29,10 @@ MEASURE = "measures."  # prefix of the columns that hold means of a problem's me
 AUTOCOMET = "autocomet"  # the first label that begins so is compared with, beside the reference
 BASES = ("reference", "autocomet")  # prefixes of the columns of ratios
 
+Row = dict[str, Any]  # column -> value
 
-def summarize(
-    results: Sequence[Result], reference: str
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+
+def summarize(results: Sequence[Result], reference: str) -> tuple[pd.DataFrame, list[Row]]:
     """A data frame with one row a result, and the ratios of the queries that settings need.
 
     Rows come group after group (one space, data set, budget and constraint); columns say their
@@ -77,25 +77,35 @@ def summarize(
       UserError: there are no results, one is not usable, or none has the label `reference`.
     """
     check(results, reference)
-    rows: list[dict[str, Any]] = []
-    ratios: list[dict[str, Any]] = []
+    rows: list[Row] = []
+    ratios: list[Row] = []
     for group, members in grouped(results).items():
-        columns = [_compare(members, reference)]
-        if group.constraint is not None:
-            medians = medians_to_goal(members)
-            columns = [[_under_constraint(result) for result in members], *columns]
-            columns.append(compare_medians(medians, reference))
-            ratios += [_named(group) | pair for pair in ratios_of_pairs(medians)]
-        for result, *further in zip(members, *columns, strict=True):
-            row = _summary(result)
-            for some in further:
-                row |= some
-            rows.append(row)
+        of_group, of_pairs = _summaries(members, group, reference)
+        rows += of_group
+        ratios += of_pairs
     frame = pd.DataFrame(rows)
     for name in (name for name in frame if name.startswith(FACT)):
         # as objects: where some results lack a fact, the others' integers stay integers
         frame[name] = pd.Series([row.get(name) for row in rows], dtype=object)
     return frame, ratios
+
+
+def _summaries(
+    results: Sequence[Result], group: Group, reference: str
+) -> tuple[list[Row], list[Row]]:
+    """The rows of one group, and its ratios if it has a constraint."""
+    rows = [_summary(result) for result in results]
+    compared = _compare(results, reference)
+    if group.constraint is None:
+        return [row | tests for row, tests in zip(rows, compared, strict=True)], []
+    medians = medians_to_goal(results)
+    times = compare_medians(medians, reference)
+    rows = [
+        row | _under_constraint(result) | tests | ratio
+        for row, result, tests, ratio in zip(rows, results, compared, times, strict=True)
+    ]
+    where = _named(group)
+    return rows, [where | pair for pair in ratios_of_pairs(medians)]
 
 
 def _named(group: Group) -> dict[str, Any]:
