@@ -8,11 +8,10 @@ import numpy as np
 from nasjax.predictors.predictor import Predictor
 
 
-def measurements(count: int, seed: int = 0, missing: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def measurements(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Features [count, 5] float32 and a cost [count], between 1 and about 30.
 
-    The cost is a sum of layers' costs, times a factor. `missing`: the share of features that are
-    NaN.
+    The cost is a sum of layers' costs, times a factor.
     """
     rng = np.random.default_rng(seed)
     features = rng.integers(0, 4, (count, 5)).astype(np.float32)
