@@ -20,7 +20,8 @@ import numpy as np
 
 from nasjax import compile_cache
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search
-from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.cohorts import TrainedConfig
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.training import batch_order
 from nasjax.progress import Progress
 from nasjax.spaces.layer_chain import LayerChain

@@ -10,7 +10,8 @@ import numpy as np
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest
-from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.cohorts import TrainedConfig
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.streams import stream

@@ -3,65 +3,25 @@
 import concurrent.futures
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import PositiveFloat, PositiveInt, check, settings
+from nasjax.config import check
 from nasjax.data.datasets import SearchData
 from nasjax.evaluation.trained import cohorts, native
-from nasjax.evaluation.trained.cohorts import Cohort, Sharing
+from nasjax.evaluation.trained.cohorts import Cohort, TrainedConfig
 from nasjax.evaluation.trained.programs import agree
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.evaluation.trained.trainer import Trained, Trainer
-from nasjax.evaluation.trained.training import Recipe
 from nasjax.files import digest_of_json
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import INVALID, OK, OVER_MEMORY, STOPPED, Evaluator, Outcome, Proposal
 
 # Part of every result's key: raise it when a change of the engine changes any result's bits.
 ENGINE_VERSION = 7
-
-
-@settings("evaluator")
-class TrainedConfig(Recipe):
-    """Section `evaluator` of a config: the recipe, and how candidates share programs."""
-
-    # Candidates that a program trains at a time on one device. An unused lane costs as much as a
-    # used one.
-    lanes: PositiveInt = 4
-    # Widths that filters and neurons are padded up to, so that more candidates share a program.
-    # Empty: exact widths. They change results in the last bits.
-    conv_widths: tuple[int, ...] = ()
-    fc_widths: tuple[int, ...] = ()
-    # A program gets fewer lanes to stay under it. A candidate that exceeds it with a single lane is
-    # an outcome of its own (over_memory).
-    memory_budget_gib: PositiveFloat = 8.0
-    # Programs compiled and run at a time, at least one per device. Candidates with millions of
-    # parameters (`cohorts.SOLITARY`) run one per device; on several processes one runs in all.
-    workers: PositiveInt = 2
-    # "thorough" takes XLA's defaults. "quick" halves the time to compile on a CPU: for short
-    # recipes, where compiling costs more than training.
-    compilation: Literal["thorough", "quick"] = "thorough"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("conv_widths", "fc_widths"):
-            widths = getattr(self, name)
-            rising = all(a < b for a, b in zip((0, *widths), widths, strict=False))
-            check(rising, f"evaluator.{name}", widths, "rising numbers above 0")
-
-    def recipe(self) -> Recipe:
-        """The part of the settings that a candidate's program depends on."""
-        return Recipe(
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
-        )
-
-    def sharing(self) -> Sharing:
-        """The part of the settings for sharing programs."""
-        return Sharing(self.lanes, self.conv_widths, self.fc_widths, self.memory_budget_gib)
 
 
 class TrainedEvaluator:
@@ -198,7 +158,7 @@ class TrainedEvaluator:
 
     def _train(self, seed_key: jax.Array, architectures: list[np.ndarray]) -> None:
         config, devices = self._config, jax.local_device_count()
-        formed = cohorts.form(architectures, self._space, config.sharing(), config)
+        formed = cohorts.form(architectures, self._space, config)
         solitary = [cohort for cohort in formed if cohort.is_solitary]
         sociable = [cohort for cohort in formed if not cohort.is_solitary]
         self._train_cohorts(seed_key, solitary, devices)
@@ -221,16 +181,7 @@ class TrainedEvaluator:
         """The trainer of a seed, made once; a run has one seed."""
         seed = np.asarray(jax.random.key_data(seed_key)).tobytes()
         if self._trainer is None or self._trainer[0] != seed:
-            config = self._config
-            trainer = Trainer(
-                config.recipe(),
-                config.sharing(),
-                config.compilation == "quick",
-                self._space,
-                self._data,
-                seed_key,
-            )
-            self._trainer = seed, trainer
+            self._trainer = seed, Trainer(self._config, self._space, self._data, seed_key)
         return self._trainer[1]
 
     def _keep(self, seed_key: jax.Array, trained: Trained) -> None:

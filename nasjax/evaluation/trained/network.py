@@ -22,7 +22,7 @@ from nasjax.evaluation.trained.convolution import conv2d
 from nasjax.evaluation.trained.linear import linear
 from nasjax.evaluation.trained.pooling import max_pool
 from nasjax.evaluation.trained.windows import output_side
-from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
+from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE, POOL
 
 Params = list[dict[str, Any]]  # arrays; NumPy arrays from `init`
 Precision = Literal["float32", "bfloat16"]
@@ -117,51 +117,51 @@ def _rung(width: int, rungs: tuple[int, ...]) -> int:
     return min((rung for rung in rungs if rung >= width), default=width)
 
 
-def output_sides(plan: Plan, side: int) -> list[int]:
-    """The height (or width) after every layer of the plan; 1 after a fully connected one."""
-    sides = []
+def layer_shapes(plan: Plan, input_shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """The (height, width, channels) before every layer and after the last one, padded."""
+    shapes = [input_shape]
     for layer in plan:
-        side = layer.output_side(side)
-        sides.append(side)
-    return sides
-
-
-def weight_shapes(
-    plan: Plan, input_shape: tuple[int, ...], num_classes: int
-) -> list[tuple[int, int] | None]:
-    """The padded (inputs, outputs) of every layer and of the closing one; None for a pool."""
-    height, width, channels = input_shape
-    shapes: list[tuple[int, int] | None] = []
-    for layer in (*plan, LayerPlan(FC, num_classes)):
-        if layer.kind == FC:
-            shapes.append((height * width * channels, layer.width))
-        else:
-            conv = layer.kind == CONV
-            shapes.append((layer.kernel**2 * channels, layer.width) if conv else None)
-        height, width = layer.output_side(height), layer.output_side(width)
-        channels = layer.width
+        height, width, _ = shapes[-1]
+        shapes.append((layer.output_side(height), layer.output_side(width), layer.width))
     return shapes
 
 
-def product_pixels(plan: Plan, input_shape: tuple[int, ...]) -> list[int]:
-    """The number of pixels that every weight of `weight_shapes` is applied at, without pools."""
-    height, width, _ = input_shape
-    pixels = []
-    for layer in plan:
-        height, width = layer.output_side(height), layer.output_side(width)
-        if layer.kind in (CONV, FC):
-            pixels.append(height * width)
-    return [*pixels, 1]
+def weight_shapes(
+    plan: Plan, input_shape: tuple[int, int, int], num_classes: int
+) -> list[tuple[int, int] | None]:
+    """The padded (inputs, outputs) of every layer and of the closing one; None for a pool."""
+    shapes: list[tuple[int, int] | None] = []
+    for layer, entering in zip(
+        (*plan, LayerPlan(FC, num_classes)), layer_shapes(plan, input_shape), strict=True
+    ):
+        inputs = math.prod(entering) if layer.kind == FC else layer.kernel**2 * entering[2]
+        shapes.append(None if layer.kind == POOL else (inputs, layer.width))
+    return shapes
 
 
-def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
+def num_products(plan: Plan, input_shape: tuple[int, int, int], num_classes: int) -> int:
+    """The number of multiplications in a lane's forward pass of one image, padding included."""
+    left = [*layer_shapes(plan, input_shape)[1:], (1, 1, num_classes)]
+    weights = weight_shapes(plan, input_shape, num_classes)
+    return sum(
+        math.prod(shape) * height * width
+        for shape, (height, width, _) in zip(weights, left, strict=True)
+        if shape
+    )
+
+
+def num_params(plan: Plan, input_shape: tuple[int, int, int], num_classes: int) -> int:
     """The number of a lane's padded parameters, and of the draws that `init` needs."""
     shapes = weight_shapes(plan, input_shape, num_classes)
     return sum((shape[0] + 1) * shape[1] for shape in shapes if shape)
 
 
 def init(
-    draws: np.ndarray, plan: Plan, traits: Traits, input_shape: tuple[int, ...], num_classes: int
+    draws: np.ndarray,
+    plan: Plan,
+    traits: Traits,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
 ) -> Params:
     """Weights and biases from U(+-1/sqrt(fan_in)) with fan_in of the true widths, on the host.
 
@@ -208,7 +208,7 @@ def pack(params: Params, concatenate: Callable[..., Any] = jnp.concatenate) -> P
 def unpack(
     packed: Packed,
     plan: Plan,
-    input_shape: tuple[int, ...],
+    input_shape: tuple[int, int, int],
     num_classes: int,
     large: float = LARGE,
 ) -> Params:
