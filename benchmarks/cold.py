@@ -78,7 +78,8 @@ def run_engine(task: str) -> dict[str, Any]:
     with Progress(count, "nets") as progress:
         progress.describe(f"{task} engine")
         start = time.perf_counter()
-        evaluator = TrainedEvaluator(config, space, data, on_result=progress.update)
+        evaluator = TrainedEvaluator(config, space, data)
+        evaluator.watch(progress.update)
         proposal = Proposal(
             jnp.asarray(architectures),
             mask=jnp.ones(count, bool),

@@ -65,8 +65,7 @@ class Cohort(NamedTuple):
 
     Attributes:
       members: architectures [L, 4].
-      lanes: lanes on one device. They depend on the plan alone, so the queue changes no bit of a
-        result. 0: not even one lane fits into the memory budget.
+      lanes: lanes on one device, whatever else is queued; 0: none fits into the memory budget.
       lane_bytes: estimated memory of one lane.
       flops, padded_flops: of all members' forward passes of one image, without and with padding.
       params: padded parameters of all members.

@@ -1,4 +1,4 @@
-"""How a search comes by the trained evaluator: its data, its memory, its final test."""
+"""Makes the trained evaluator of a search, with its memory and its final test."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -54,12 +54,7 @@ def evaluate_by_training(config: TrainedConfig, request: EvaluationRequest) -> E
 
 
 def remember_records(evaluator: TrainedEvaluator, candidates: Iterable[Any], images: int) -> None:
-    """Takes the results of a run's recorded candidates.
-
-    Args:
-      candidates: `runs.records.Candidate`s.
-      images: number of images of the validation split.
-    """
+    """Takes the results of a run's `runs.records.Candidate`s; images: of the validation split."""
     for row in candidates:
         if row.status in (*MEASURED, "diverged"):
             counts = np.array(row.counts, np.uint8)

@@ -32,7 +32,6 @@ class TrainedEvaluator:
       space: the space of the architectures.
       data: the search splits.
       store: the results of all runs; None: nothing is stored.
-      on_result: called after every trained candidate, for a progress bar.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class TrainedEvaluator:
         space: LayerChain,
         data: SearchData,
         store: ResultStore | None = None,
-        on_result: Callable[[], None] = lambda: None,
     ):
         fixed = config.validation_batches * config.validation_batch_size
         images = len(data.validation.labels)
@@ -50,15 +48,14 @@ class TrainedEvaluator:
         size = len(data.train.labels)
         batch = "evaluator.batch_size"
         check(config.batch_size <= size, batch, config.batch_size, f"at most {size}")
-        self._config, self._space, self._store = config, space, store
-        self._on_result = on_result
-        self._data = data
+        self._config, self._space, self._data, self._store = config, space, data, store
+        self._on_result: Callable[[], None] = lambda: None
         self._results: dict[bytes, Result] = {}
         self._provenance: dict[bytes, dict[str, Any]] = {}
         self._trainer: tuple[bytes, Trainer] | None = None
         self._is_valid = jax.jit(space.is_valid)
         recipe = dataclasses.asdict(config)
-        del recipe["workers"]
+        del recipe["workers"]  # it changes no result
         self._key_base = {
             "engine": ENGINE_VERSION,
             "jax": jax.__version__,
@@ -99,7 +96,7 @@ class TrainedEvaluator:
         self._results.setdefault(np.asarray(architecture, np.int32).tobytes(), result)
 
     def watch(self, on_result: Callable[[], None]) -> None:
-        """Takes the function to call after every trained candidate from here on."""
+        """Calls the function after every trained candidate from here on."""
         self._on_result = on_result
 
     def provenance(self, architecture: np.ndarray) -> dict[str, Any]:
@@ -121,11 +118,10 @@ class TrainedEvaluator:
                     size = self._config.validation_batch_size
                     accuracies[row] = result.counts.astype(np.float32) / np.float32(size)
                     accuracy[row] = np.float32(result.correct) / np.float32(images)
-        costs = np.zeros((count, 0), np.float32)
         return Outcome(
             accuracies=jnp.asarray(accuracies),
             accuracy=jnp.asarray(accuracy),
-            costs=jnp.asarray(costs),
+            costs=jnp.zeros((count, 0), jnp.float32),
             status=jnp.asarray(status),
         )
 
@@ -188,8 +184,8 @@ class TrainedEvaluator:
         architecture, result, compiled = trained
         name = architecture.tobytes()
         self._results[name] = result
-        facts = {"source": "trained", "seconds": round(result.seconds, 4), "compiled": compiled}
-        self._provenance[name] = facts
+        seconds = round(result.seconds, 4)
+        self._provenance[name] = {"source": "trained", "seconds": seconds, "compiled": compiled}
         if self._store and result.status != OVER_MEMORY and jax.process_index() == 0:
             text = self._space.to_text(architecture)
             self._store.put(self._key(seed_key, architecture), text, result)
@@ -197,5 +193,6 @@ class TrainedEvaluator:
 
     def _key(self, seed_key: jax.Array, architecture: np.ndarray) -> str:
         seed = np.asarray(jax.random.key_data(seed_key)).tolist()
-        parts = {**self._key_base, "seed": seed, "architecture": architecture.tolist()}
-        return digest_of_json(parts)
+        return digest_of_json(
+            {**self._key_base, "seed": seed, "architecture": architecture.tolist()}
+        )

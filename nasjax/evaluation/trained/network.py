@@ -4,9 +4,6 @@ Candidates that share a plan (kinds, geometry, padded widths) run in one program
 `vmap`. Their other differences (activation, bias, true widths) are data, the traits. Padded
 channels and neurons start at zero and stay zero: their activations are zero, so the gradients of
 all weights that touch them are zero too.
-
-Convolutions and pools (convolution.py, pooling.py) are kernels of native/ on a CPU, gathers and
-products elsewhere. Both are faster there than what JAX derives.
 """
 
 import functools
@@ -32,23 +29,15 @@ LARGE = 1 << 15  # leaves with this many values or more are not packed into the 
 
 
 class LayerPlan(NamedTuple):
-    """The static part of a layer.
+    """The static part of a layer; padding is of a pool, bias and activation of a dense layer."""
 
-    Attributes:
-      kind: CONV, FC or POOL.
-      width: padded number of filters or neurons; for a pool, of its input.
-      kernel, stride, padding: of a convolution or pool.
-      bias: 1 if a fully connected layer has a bias, else 0, or AS_DATA.
-      activation: of a fully connected layer, index of ACTIVATIONS, or AS_DATA.
-    """
-
-    kind: int
-    width: int
+    kind: int  # CONV, FC or POOL
+    width: int  # padded number of filters or neurons; for a pool, of its input
     kernel: int = 0
     stride: int = 0
     padding: int = 0
-    bias: int = 1
-    activation: int = 0
+    bias: int = 1  # 1 or 0, or AS_DATA
+    activation: int = 0  # index of ACTIVATIONS, or AS_DATA
 
     def output_side(self, side: int) -> int:
         """The height (or width) of the output for an input of that height (or width)."""
@@ -58,17 +47,11 @@ class LayerPlan(NamedTuple):
 
 
 class Traits(NamedTuple):
-    """The part of a net's L layers that is data.
+    """The part of a net's L layers that is data."""
 
-    Attributes:
-      width: [L] int32, the true number of filters or neurons; for a pool, of its input.
-      bias: [L] float32, 1 or 0.
-      activation: [L] int32, index of ACTIVATIONS.
-    """
-
-    width: jax.Array | np.ndarray
-    bias: jax.Array | np.ndarray
-    activation: jax.Array | np.ndarray
+    width: jax.Array | np.ndarray  # [L] int32, true number of filters or neurons; a pool's input's
+    bias: jax.Array | np.ndarray  # [L] float32, 1 or 0
+    activation: jax.Array | np.ndarray  # [L] int32, index of ACTIVATIONS
 
 
 Plan = tuple[LayerPlan, ...]
@@ -83,8 +66,7 @@ def make_plan(
     """Splits an architecture [L, 4] into its static plan and its traits.
 
     Args:
-      architecture: a valid chain of `LayerChain`.
-      channels: channels of the input image.
+      architecture: a valid chain of `LayerChain`; channels: of the input image.
       conv_widths: widths that filters are padded up to. Empty, or above the last one: exact widths.
       fc_widths: the same for neurons. If there are any, bias and activation are data too. Exact
         widths are hardly ever shared; then both are static, which compiles and runs faster.
@@ -113,7 +95,6 @@ def make_plan(
 
 
 def _rung(width: int, rungs: tuple[int, ...]) -> int:
-    """The padded width: the lowest rung that holds `width`, else `width`."""
     return min((rung for rung in rungs if rung >= width), default=width)
 
 
@@ -200,7 +181,7 @@ def pack(params: Params, concatenate: Callable[..., Any] = jnp.concatenate) -> P
     Args:
       concatenate: NumPy's, for arrays on the host.
     """
-    leaves = [leaf for layer in params for leaf in _leaves(layer)]
+    leaves = [layer[name] for layer in params if layer for name in ("w", "b")]
     small = [leaf.ravel() for leaf in leaves if leaf.size < LARGE]
     return concatenate(small), [leaf for leaf in leaves if leaf.size >= LARGE]
 
@@ -226,10 +207,6 @@ def unpack(
                 params[-1][name] = small[used : used + size].reshape(leaf)
                 used += size
     return params
-
-
-def _leaves(layer: dict[str, jax.Array]) -> list[jax.Array]:
-    return [layer["w"], layer["b"]] if layer else []
 
 
 def apply(

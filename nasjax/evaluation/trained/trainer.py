@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from nasjax.data.datasets import SearchData
 from nasjax.evaluation.trained import cohorts, network, training
 from nasjax.evaluation.trained.cohorts import Cohort, TrainedConfig
-from nasjax.evaluation.trained.programs import Place, Programs
+from nasjax.evaluation.trained.programs import Programs
 from nasjax.evaluation.trained.store import Result
 from nasjax.evaluation.trained.training import DeviceData
 from nasjax.spaces.layer_chain import LayerChain
@@ -83,7 +84,7 @@ class Trainer:
         return trained + [Trained(a, Result(OVER_MEMORY, empty, 0, 0.0), False) for a in rest]
 
     def _to_the_end(
-        self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
+        self, cohort: Cohort, place: Mesh, lanes: int, keep: Callable[[Trained], None]
     ) -> None:
         """Trains every candidate to the end, as many at a time as there are lanes."""
         for chunk in _chunks(cohort.members, lanes):
@@ -97,7 +98,7 @@ class Trainer:
                 keep(self._trained(member, status, correct[i], seconds, ran.compiled and i == 0))
 
     def _by_epochs(
-        self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
+        self, cohort: Cohort, place: Mesh, lanes: int, keep: Callable[[Trained], None]
     ) -> None:
         """Trains one epoch of all candidates, then the next epoch of those not stopped.
 
@@ -123,12 +124,7 @@ class Trainer:
                     del running[i]
 
     def _train_epoch(
-        self,
-        plan: network.Plan,
-        place: Place,
-        lanes: int,
-        going: list[_Candidate],
-        epoch: int,
+        self, plan: network.Plan, place: Mesh, lanes: int, going: list[_Candidate], epoch: int
     ) -> bool:
         """Trains the candidates for an epoch; returns whether the program was compiled for it."""
         progress, traits = _stack([(c.progress, c.traits) for c in going], lanes)
@@ -153,12 +149,7 @@ class Trainer:
         return network.init(draws, plan, traits, shape, classes), traits
 
     def _trained(
-        self,
-        architecture: np.ndarray,
-        status: int,
-        correct: Any,
-        seconds: float,
-        compiled: bool,
+        self, architecture: np.ndarray, status: int, correct: Any, seconds: float, compiled: bool
     ) -> Trained:
         """The result of one lane; correct: [images] bool."""
         batches = self._config.validation_batches

@@ -87,7 +87,7 @@ def test_plans_of_a_few_candidates_take_the_devices_in_turn():
     programs = evaluator._make_trainer(SEED_KEY).programs
     plans = [cohorts.make_plan(fc_chain(n), SPACE, CONFIG)[0] for n in (40, 48, 56)]
     places = [programs.place(plan, members=1, lanes=3) for plan in (*plans, plans[0])]
-    devices = [place.mesh.devices.item() for place in places]
+    devices = [place.devices.item() for place in places]
     first, second = jax.local_devices()
     assert devices == [first, second, first, first]
 
