@@ -21,8 +21,7 @@ def oversample(
 
     Args:
       inputs: [R, F]; values: [R], above 0.
-      groups: [R] whole numbers, e.g. of a row's device and how it was used. A group of a single row
-        has no neighbours and stays as it is.
+      groups: [R] integers, the contexts. A single row has no neighbours and stays as it is.
 
     Raises:
       UserError: imbalanced-learn is not installed.

@@ -40,17 +40,13 @@ Grid = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
 
 @settings("transfer")
 class TransferConfig:
-    """Settings of the prior, before the first sample.
-
-    The grids are deviations of w, v and the noise, in units of the deviation of a device's log
-    costs.
-    """
+    """Settings of the prior; the grids are in deviations of a device's log costs."""
 
     bandwidth: PositiveFloat = 0.5  # distance between descriptions at which likeness is 0.6
     floor: PositiveFloat = 0.1  # likeness of an unlike device; large: descriptions do not count
     known_spread: Grid = (0.25, 0.5, 1.0, 2.0)  # of w
     feature_spread: Grid = (0.1, 0.3, 1.0)  # of v
-    noise: Grid = (0.05, 0.1, 0.2, 0.4, 0.8)
+    noise: Grid = (0.05, 0.1, 0.2, 0.4, 0.8)  # of the device
 
 
 def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) -> np.ndarray:

@@ -29,7 +29,7 @@ LARGE = 1 << 15  # leaves with this many values or more are not packed into the 
 
 
 class LayerPlan(NamedTuple):
-    """The static part of a layer; padding is of a pool, bias and activation of a dense layer."""
+    """A layer's static part; padding is of a pool, bias and activation of a fully connected one."""
 
     kind: int  # CONV, FC or POOL
     width: int  # padded number of filters or neurons; for a pool, of its input
