@@ -100,10 +100,7 @@ def write(
 
 
 def read(folder: pathlib.Path, **task: int) -> Measurements:
-    """Reads a folder of measurements.
-
-    Args:
-      task: `image_size` and `classes` of all networks, for their contexts; unknown if left out.
+    """Reads a folder of measurements; task: `image_size` and `classes` of its networks, if known.
 
     Raises:
       UserError: a file is missing or damaged, a row names a network or a device that is in no

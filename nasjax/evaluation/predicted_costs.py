@@ -35,14 +35,9 @@ def append(
     return rows._replace(costs=np.concatenate(columns, axis=1))
 
 
-def fingerprints(directories: Iterable[str]) -> dict[str, str]:
-    """The fingerprint of every saved predictor, by directory; a UserError if one is missing."""
-    return {path: saved.fingerprint(pathlib.Path(path)) for path in directories}
-
-
 def digest(directories: Iterable[str], others: dict[str, str] | None = None) -> str | None:
     """A digest of saved predictors and of other fingerprints; None if there are neither."""
-    found = fingerprints(directories) | (others or {})
+    found = {path: saved.fingerprint(pathlib.Path(path)) for path in directories} | (others or {})
     return files.digest_of_json(found)[:16] if found else None
 
 

@@ -27,14 +27,13 @@ def oversample(
       UserError: imbalanced-learn is not installed.
     """
     names, counts = np.unique(groups, return_counts=True)
-    wanted = {int(name): int(counts.max()) for name, count in zip(names, counts, strict=True)}
-    lone = names[counts == 1]
-    kept = ~np.isin(groups, lone)
-    if len(names) - len(lone) < 2:
+    names, counts = names[counts > 1], counts[counts > 1]
+    kept = np.isin(groups, names)
+    if len(names) < 2:
         return inputs, values
     sampler = _smote()(
-        sampling_strategy={name: count for name, count in wanted.items() if name not in lone},
-        k_neighbors=int(min(_NEIGHBOURS, counts[counts > 1].min() - 1)),
+        sampling_strategy=dict.fromkeys(names.tolist(), int(counts.max())),
+        k_neighbors=int(min(_NEIGHBOURS, counts.min() - 1)),
         random_state=seed,
     )
     center, scale = scaling.center_and_scale(inputs)
@@ -42,7 +41,7 @@ def oversample(
     found, found_groups = sampler.fit_resample(rows[kept], groups[kept])
     features = found[:, :-1] * scale + center
     features[: kept.sum()] = inputs[kept]
-    for name in names[counts > 1]:  # features that are missing in a context stay missing
+    for name in names:  # features that are missing in a context stay missing
         missing = np.isnan(inputs[groups == name]).any(0)
         features[np.ix_(found_groups == name, missing)] = np.nan
     return (

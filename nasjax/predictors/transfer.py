@@ -138,18 +138,12 @@ def fit(
 
 
 def predict(known: Predictor, params: Params, features: jax.Array) -> Prediction:
-    """Predicts costs from features [N, F], in the unit of the samples; may be traced.
-
-    The spread is that of a measurement: the uncertainty of the weights, and the noise.
-    """
+    """Predicts costs from features [N, F]; the spread is that of a measurement, noise included."""
     return predict_from_design(params, design(known, params, features))
 
 
 def make_transfer(known: Predictor) -> Predictor:
-    """A predictor of params from this module's `fit`; its own `fit` raises a UserError.
-
-    Transfer is fitted to more than features and values.
-    """
+    """A predictor of params from this module's `fit`; its own `fit` raises a UserError."""
 
     def refused(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         raise UserError("transfer is fitted by a study of unseen devices, which knows the others")
@@ -184,8 +178,7 @@ def design(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array
 def choose(config: TransferConfig, prepared: Params, rows: np.ndarray, count: int) -> np.ndarray:
     """Chooses samples: [count] indices of the rows [N, D] of `design`, the first to measure first.
 
-    Each is the row whose cost has the largest variance given those before it, at the middle of the
-    grid. No cost of the new device is needed.
+    Each has the largest variance given those before it, at the middle of the grid.
     """
     spreads = (config.known_spread, config.feature_spread, config.noise)
     on_known, on_features, noise = (float(np.median(grid)) for grid in spreads)

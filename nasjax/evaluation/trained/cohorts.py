@@ -61,23 +61,15 @@ class TrainedConfig(Recipe):
 
 
 class Cohort(NamedTuple):
-    """Candidates that one program trains.
-
-    Attributes:
-      members: architectures [L, 4].
-      lanes: lanes on one device, whatever else is queued; 0: none fits into the memory budget.
-      lane_bytes: estimated memory of one lane.
-      flops, padded_flops: of all members' forward passes of one image, without and with padding.
-      params: padded parameters of all members.
-    """
+    """Candidates that one program trains."""
 
     plan: network.Plan
-    members: list[np.ndarray]
-    lanes: int
-    lane_bytes: int
-    flops: int
-    padded_flops: int
-    params: int
+    members: list[np.ndarray]  # architectures [L, 4]
+    lanes: int  # on one device, whatever else is queued; 0: none fits into the memory budget
+    lane_bytes: int  # estimated memory of one lane
+    flops: int  # of all members' forward passes of one image, without padding
+    padded_flops: int  # with padding
+    params: int  # of all members, with padding
 
     @property
     def runs(self) -> int:

@@ -45,9 +45,8 @@ class TrainedEvaluator:
         images = len(data.validation.labels)
         where = "evaluator.validation_batches x evaluator.validation_batch_size"
         check(fixed <= images, where, fixed, f"at most data.validation_size={images}")
-        size = len(data.train.labels)
-        batch = "evaluator.batch_size"
-        check(config.batch_size <= size, batch, config.batch_size, f"at most {size}")
+        batch, images = config.batch_size, len(data.train.labels)
+        check(batch <= images, "evaluator.batch_size", batch, f"at most {images}")
         self._config, self._space, self._data, self._store = config, space, data, store
         self._on_result: Callable[[], None] = lambda: None
         self._results: dict[bytes, Result] = {}
@@ -74,17 +73,12 @@ class TrainedEvaluator:
     def evaluate(self, seed_key: jax.Array, proposal: Proposal) -> Outcome:
         """Trains the rows that have no result yet. See `nasjax.types.Evaluator`."""
         architectures = np.asarray(proposal.architecture)
-        rows = np.flatnonzero(np.asarray(proposal.mask))
-        valid = np.zeros(len(architectures), bool)
-        for row in rows:
-            valid[row] = self._is_valid(architectures[row])
-        wanted: dict[bytes, np.ndarray] = {}
-        for row in rows:
-            if valid[row]:
-                wanted.setdefault(architectures[row].tobytes(), architectures[row])
+        asked = np.flatnonzero(np.asarray(proposal.mask)).tolist()
+        valid = [row for row in asked if self._is_valid(architectures[row])]
+        distinct = {architectures[row].tobytes(): architectures[row] for row in valid}
         self._provenance.clear()
-        self._look_up_or_train(seed_key, list(wanted.values()))
-        return self._outcome(architectures, rows, valid)
+        self._look_up_or_train(seed_key, list(distinct.values()))
+        return self._outcome(architectures, valid)
 
     def measure(self, seed_key: jax.Array, architecture: np.ndarray) -> Result:
         """The result of one valid architecture [L, 4]."""
@@ -105,19 +99,18 @@ class TrainedEvaluator:
         known = "run" if name in self._results else "none"
         return self._provenance.pop(name, {"source": known, "seconds": 0.0, "compiled": False})
 
-    def _outcome(self, architectures: np.ndarray, rows: np.ndarray, valid: np.ndarray) -> Outcome:
+    def _outcome(self, architectures: np.ndarray, valid: list[int]) -> Outcome:
         count, images = len(architectures), len(self._data.validation.labels)
         accuracies = np.zeros((count, self._config.validation_batches), np.float32)
         accuracy = np.zeros(count, np.float32)
         status = np.full(count, INVALID, np.int32)
-        for row in rows:
-            if valid[row]:
-                result = self._results[architectures[row].tobytes()]
-                status[row] = result.status
-                if result.status in (OK, STOPPED):
-                    size = self._config.validation_batch_size
-                    accuracies[row] = result.counts.astype(np.float32) / np.float32(size)
-                    accuracy[row] = np.float32(result.correct) / np.float32(images)
+        for row in valid:
+            result = self._results[architectures[row].tobytes()]
+            status[row] = result.status
+            if result.status in (OK, STOPPED):
+                size = self._config.validation_batch_size
+                accuracies[row] = result.counts.astype(np.float32) / np.float32(size)
+                accuracy[row] = np.float32(result.correct) / np.float32(images)
         return Outcome(
             accuracies=jnp.asarray(accuracies),
             accuracy=jnp.asarray(accuracy),

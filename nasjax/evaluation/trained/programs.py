@@ -51,10 +51,8 @@ class Programs:
     """Trains lanes of plans; a program is compiled on first use. Threads may share an instance.
 
     Args:
-      recipe: the recipe of every candidate.
-      num_classes: classes of the data.
       quick: compile in half the time, on a CPU.
-      data: the search splits, on the host.
+      data: the search splits, on the host, with `num_classes` classes.
     """
 
     def __init__(self, recipe: Recipe, num_classes: int, quick: bool, data: DeviceData):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -39,13 +40,9 @@ class _Candidate:
 
 
 class Trainer:
-    """Trains cohorts with one seed; threads may share it.
+    """Trains cohorts on the search splits; all random numbers come from the seed's key.
 
-    Args:
-      config: how candidates are trained and share programs.
-      space: the space of the candidates.
-      data: the search splits.
-      seed_key: the source of all random numbers.
+    Threads may share it.
     """
 
     def __init__(
@@ -132,7 +129,7 @@ class Trainer:
         limits = self._config.stop_below
         limit = limits[epoch] if epoch < len(limits) else 0.0
         for i, candidate in enumerate(going):
-            candidate.progress, candidate.correct = _lane(ran.found, i)
+            candidate.progress, candidate.correct = jax.tree.map(operator.itemgetter(i), ran.found)
             candidate.seconds += ran.seconds / len(going)
             hopeless = candidate.correct.sum() < limit * self._images
             candidate.stopped = bool(hopeless or not candidate.progress.finite)
@@ -151,7 +148,7 @@ class Trainer:
     def _trained(
         self, architecture: np.ndarray, status: int, correct: Any, seconds: float, compiled: bool
     ) -> Trained:
-        """The result of one lane; correct: [images] bool."""
+        """A lane's result; correct: [images] bool."""
         batches = self._config.validation_batches
         fixed = correct[: batches * self._config.validation_batch_size]
         counts = fixed.reshape(batches, -1).sum(-1, dtype=np.uint8)
@@ -175,7 +172,3 @@ def _stack(items: Sequence[Any], lanes: int) -> Any:
     """The trees stacked along a leading axis of lanes; unused lanes repeat the last item."""
     padded = [*items, *[items[-1]] * (lanes - len(items))]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
-
-
-def _lane(tree: Any, lane: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[lane], tree)
