@@ -106,8 +106,6 @@ def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
 def load_test(config: DataConfig, cache_dir: pathlib.Path) -> Split:
     """Loads the whole test split. Called by `runs/final_test` only, once, after the search.
 
-    It depends on the data set and its scaling alone, not on `split_seed` or the sizes.
-
     Raises:
         UserError: as `load_search`, or the data set has no test split.
     """

@@ -165,8 +165,7 @@ def make_surrogate(
 def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) -> Evaluation:
     """Reads the predictors; the final test asks the one to report, `rows` are of `drawn_from`.
 
-    Raises:
-      UserError: a predictor is missing, damaged, or of another space or data set.
+    Raises as `load`.
     """
     space = request.space
     surrogates = load(config, space, request.predictor_of)

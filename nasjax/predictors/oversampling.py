@@ -4,8 +4,6 @@ A new row is interpolated between a row and one of its nearest neighbours in the
 inputs, and with them the logarithm of its cost.
 """
 
-from typing import Any
-
 import numpy as np
 
 from nasjax.errors import UserError
@@ -31,7 +29,14 @@ def oversample(
     kept = np.isin(groups, names)
     if len(names) < 2:
         return inputs, values
-    sampler = _smote()(
+    try:
+        from imblearn.over_sampling import SMOTE
+    except ImportError as error:
+        raise UserError(
+            "over-sampling needs imbalanced-learn, which is not installed; "
+            "pip install 'nasjax[predictors]'"
+        ) from error
+    sampler = SMOTE(
         sampling_strategy=dict.fromkeys(names.tolist(), int(counts.max())),
         k_neighbors=int(min(_NEIGHBOURS, counts.min() - 1)),
         random_state=seed,
@@ -48,14 +53,3 @@ def oversample(
         np.concatenate([features, inputs[~kept]]).astype(np.float32),
         np.concatenate([np.exp(found[:, -1]), values[~kept]]),
     )
-
-
-def _smote() -> Any:
-    try:
-        from imblearn.over_sampling import SMOTE
-    except ImportError as error:
-        raise UserError(
-            "over-sampling needs imbalanced-learn, which is not installed; "
-            "pip install 'nasjax[predictors]'"
-        ) from error
-    return SMOTE

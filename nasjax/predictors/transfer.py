@@ -50,17 +50,13 @@ class TransferConfig:
 
 
 def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """Likeness of known devices to a new one: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
+    """Likeness of K known devices to a new one: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
 
     d^2 is the mean squared difference over the parts of a description. It is 2 for another kind of
     device. For a number it is that of logarithms, in deviations among the devices, or 2 (the mean
     for two random devices) if one is unknown. Constant parts are left out.
 
-    Args:
-      contexts: [K, C], descriptions of the known devices; context: [C], of the new one.
-
-    Returns:
-      [K + 1], summing to 1; the last one is the ideal device.
+    From descriptions [K, C] and [C] it gives [K + 1], summing to 1; the last is the ideal device's.
     """
     everyone = np.concatenate([contexts, context[None]])
     numeric = np.array([not name.startswith("is_") for name in CONTEXT])

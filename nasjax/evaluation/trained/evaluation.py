@@ -88,9 +88,7 @@ def train_once(
     data = SearchData(train, test, space.num_classes, fingerprint="final test")
     evaluator = TrainedEvaluator(alone, space, data)
     result = evaluator.measure(key, np.asarray(architecture, np.int32))
-    if STATUSES[result.status] != "ok":
-        raise UserError(
-            f"the final training of {space.to_text(architecture)} ended as "
-            f"{STATUSES[result.status]}; try another seed"
-        )
+    if (status := STATUSES[result.status]) != "ok":
+        trained = space.to_text(architecture)
+        raise UserError(f"the final training of {trained} ended as {status}; try another seed")
     return result.correct / len(test.labels)

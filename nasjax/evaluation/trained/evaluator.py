@@ -27,11 +27,7 @@ ENGINE_VERSION = 7
 class TrainedEvaluator:
     """Trains architectures that have no result yet; `evaluator()` is its interface to the search.
 
-    Args:
-      config: how candidates are trained and share programs.
-      space: the space of the architectures.
-      data: the search splits.
-      store: the results of all runs; None: nothing is stored.
+    It trains on the search splits. `store` has the results of all runs; None: nothing is stored.
     """
 
     def __init__(

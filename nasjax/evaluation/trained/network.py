@@ -176,10 +176,8 @@ def pack(params: Params, concatenate: Callable[..., Any] = jnp.concatenate) -> P
     """Packs parameters for a training loop: small leaves in one vector, large leaves apart.
 
     Every array costs three kernels of Adam to compile, so small leaves share a vector. To copy a
-    large leaf into a vector and out again at every step would cost more.
-
-    Args:
-      concatenate: NumPy's, for arrays on the host.
+    large leaf into a vector and out again at every step would cost more. `concatenate` is NumPy's
+    for arrays on the host.
     """
     leaves = [layer[name] for layer in params if layer for name in ("w", "b")]
     small = [leaf.ravel() for leaf in leaves if leaf.size < LARGE]
@@ -210,11 +208,7 @@ def unpack(
 
 
 def apply(
-    params: Params,
-    images: jax.Array,
-    plan: Plan,
-    traits: Traits,
-    precision: Precision = "float32",
+    params: Params, images: jax.Array, plan: Plan, traits: Traits, precision: Precision = "float32"
 ) -> jax.Array:
     """Logits [N, classes] of images [N, H, W, C], computed in the given precision."""
     if precision != "float32":
