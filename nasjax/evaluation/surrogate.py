@@ -169,6 +169,7 @@ def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) 
     """
     space = request.space
     surrogates = load(config, space, request.predictor_of)
+    predictors = tuple(each.predictor for each in surrogates.seen)
     rows = predict_rows(surrogates, space, drawn_from(space)).in_units(request.unit)
 
     def test(architecture: np.ndarray) -> dict[str, Any]:
@@ -177,10 +178,7 @@ def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) 
 
     return Evaluation(
         evaluator_of=functools.partial(
-            make_surrogate,
-            predictors=tuple(each.predictor for each in surrogates.seen),
-            space=space,
-            config=config,
+            make_surrogate, predictors=predictors, space=space, config=config
         ),
         source=seen_of(surrogates, request.unit),
         test=test,

@@ -71,7 +71,7 @@ class Convolution(NamedTuple):
         return dx
 
     def _spread(self, found: jax.Array, tap: int) -> jax.Array:
-        """Gradients of one column of the windows at their places in an image row, else zeros."""
+        """Gradients of a column of the windows at their places in an image row, else zeros."""
         after = self.width - tap - self.stride * (self.columns - 1) - 1
         padding = ((0, 0, 0), (0, 0, 0), (tap, after, self.stride - 1), (0, 0, 0))
         return jax.lax.pad(found, jnp.zeros((), found.dtype), padding)
@@ -87,28 +87,28 @@ def conv2d(
     """
     _, height, width, channels = shape = x.shape
     sizes = Convolution(height, width, channels, w.shape[1], kernel, stride)
-    in_place = native.fits(channels, w.shape[1], constant, x, w, b)
+    by_kernels = native.fits(channels, w.shape[1], constant, x, w, b)
 
     @jax.custom_vjp
     def conv(x: jax.Array, w: jax.Array, b: jax.Array) -> jax.Array:
         return forward(x, w, b)[0]
 
     def forward(x: jax.Array, w: jax.Array, b: jax.Array) -> tuple[jax.Array, _Residuals]:
-        if in_place:
+        if by_kernels:
             return native.convolution(x, w, b, kernel, stride), (x, w)
         gathered = sizes.gather(x)
         return sizes.outputs(gathered, w, b), (gathered, w)
 
     def backward(residuals: _Residuals, dy: jax.Array) -> _Gradients:
-        read, w = residuals
-        if in_place:
-            dw, db = native.convolution_weight_gradient(read, dy, kernel, stride)
+        saved, w = residuals  # the images, or their gathered windows
+        if by_kernels:
+            dw, db = native.convolution_weight_gradient(saved, dy, kernel, stride)
             if constant:
                 return None, dw, db
             return native.convolution_input_gradient(w, dy, shape, kernel, stride), dw, db
         dx = None if constant else sizes.input_gradient(w, dy)
         flat = dy.reshape(-1, sizes.filters)
-        return dx, linear.weight_gradient(read, flat), flat.sum(0)
+        return dx, linear.weight_gradient(saved, flat), flat.sum(0)
 
     conv.defvjp(forward, backward)
     return conv(x, w, b)

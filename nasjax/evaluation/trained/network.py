@@ -98,17 +98,18 @@ def _rung(width: int, rungs: tuple[int, ...]) -> int:
     return min((rung for rung in rungs if rung >= width), default=width)
 
 
-def layer_shapes(plan: Plan, input_shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+def layer_shapes(plan: Plan, input_shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
     """The (height, width, channels) before every layer and after the last one, padded."""
-    shapes = [input_shape]
+    height, width, channels = input_shape
+    shapes = [(height, width, channels)]
     for layer in plan:
-        height, width, _ = shapes[-1]
-        shapes.append((layer.output_side(height), layer.output_side(width), layer.width))
+        height, width = layer.output_side(height), layer.output_side(width)
+        shapes.append((height, width, layer.width))
     return shapes
 
 
 def weight_shapes(
-    plan: Plan, input_shape: tuple[int, int, int], num_classes: int
+    plan: Plan, input_shape: tuple[int, ...], num_classes: int
 ) -> list[tuple[int, int] | None]:
     """The padded (inputs, outputs) of every layer and of the closing one; None for a pool."""
     shapes: list[tuple[int, int] | None] = []
@@ -120,7 +121,7 @@ def weight_shapes(
     return shapes
 
 
-def num_products(plan: Plan, input_shape: tuple[int, int, int], num_classes: int) -> int:
+def num_products(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
     """The number of multiplications in a lane's forward pass of one image, padding included."""
     left = [*layer_shapes(plan, input_shape)[1:], (1, 1, num_classes)]
     weights = weight_shapes(plan, input_shape, num_classes)
@@ -131,7 +132,7 @@ def num_products(plan: Plan, input_shape: tuple[int, int, int], num_classes: int
     )
 
 
-def num_params(plan: Plan, input_shape: tuple[int, int, int], num_classes: int) -> int:
+def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
     """The number of a lane's padded parameters, and of the draws that `init` needs."""
     shapes = weight_shapes(plan, input_shape, num_classes)
     return sum((shape[0] + 1) * shape[1] for shape in shapes if shape)
@@ -141,7 +142,7 @@ def init(
     draws: np.ndarray,
     plan: Plan,
     traits: Traits,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     num_classes: int,
 ) -> Params:
     """Weights and biases from U(+-1/sqrt(fan_in)) with fan_in of the true widths, on the host.
@@ -150,9 +151,8 @@ def init(
       draws: [num_params] float32, uniform in [-1, 1).
 
     Returns:
-      A dict per layer and one for the closing linear layer: "w" [inputs, outputs], "b" [outputs].
-      The inputs of a convolution are (row, column, channel) of its kernel. The dict of a pool is
-      empty.
+      A dict per layer and one for the closing linear layer: "w" [inputs, outputs], "b" [outputs];
+      empty for a pool. The inputs of a convolution are (row, column, channel) of its kernel.
     """
     widths = [layer.width for layer in plan]
     padded = [input_shape[2], *widths]
@@ -187,7 +187,7 @@ def pack(params: Params, concatenate: Callable[..., Any] = jnp.concatenate) -> P
 def unpack(
     packed: Packed,
     plan: Plan,
-    input_shape: tuple[int, int, int],
+    input_shape: tuple[int, ...],
     num_classes: int,
     large: float = LARGE,
 ) -> Params:

@@ -123,7 +123,7 @@ def _digest(path: str) -> str:
 
 
 def _processor() -> str:
-    """The properties of the processor that -march=native depends on."""
+    """The properties that -march=native depends on."""
     info = pathlib.Path("/proc/cpuinfo")
     if not info.exists():
         return f"{platform.machine()} {platform.processor()}"
