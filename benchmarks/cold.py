@@ -20,7 +20,8 @@ import numpy as np
 
 from nasjax import compile_cache
 from nasjax.data.datasets import DataConfig, SearchData, Split, load_search
-from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.cohorts import TrainedConfig
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.training import batch_order
 from nasjax.progress import Progress
 from nasjax.spaces.layer_chain import LayerChain
@@ -77,7 +78,8 @@ def run_engine(task: str) -> dict[str, Any]:
     with Progress(count, "nets") as progress:
         progress.describe(f"{task} engine")
         start = time.perf_counter()
-        evaluator = TrainedEvaluator(config, space, data, on_result=progress.update)
+        evaluator = TrainedEvaluator(config, space, data)
+        evaluator.watch(progress.update)
         proposal = Proposal(
             jnp.asarray(architectures),
             mask=jnp.ones(count, bool),

@@ -10,8 +10,7 @@ from nasjax import build
 from nasjax.data.datasets import load_search
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import cohorts
-from nasjax.evaluation.trained.cohorts import COMPILE_SECONDS, Cohort
-from nasjax.evaluation.trained.evaluator import TrainedConfig
+from nasjax.evaluation.trained.cohorts import COMPILE_SECONDS, Cohort, TrainedConfig
 from nasjax.spaces.layer_chain import FIELDS, KINDS, LayerChain
 
 
@@ -50,7 +49,7 @@ def read_config(
 
 def form(job: Job, architectures: Sequence[np.ndarray]) -> list[Cohort]:
     """The cohorts, as the evaluator forms them."""
-    return cohorts.form(architectures, job.space, job.evaluator.sharing(), job.evaluator)
+    return cohorts.form(architectures, job.space, job.evaluator)
 
 
 def summary(job: Job, formed: Sequence[Cohort], gemm_gflops: float) -> dict[str, Any]:

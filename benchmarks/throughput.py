@@ -19,8 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.evaluation.trained import network, training
-from nasjax.evaluation.trained.cohorts import SOLITARY
-from nasjax.evaluation.trained.evaluator import TrainedConfig
+from nasjax.evaluation.trained.cohorts import SOLITARY, TrainedConfig
 from nasjax.spaces.layer_chain import LayerChain
 
 from .machine import Machine, at_once, seconds

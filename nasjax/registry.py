@@ -38,8 +38,8 @@ from nasjax.entries import (
 from nasjax.errors import UserError
 from nasjax.evaluation import surrogate, table
 from nasjax.evaluation.evaluation import Rows, Tables
+from nasjax.evaluation.trained.cohorts import TrainedConfig
 from nasjax.evaluation.trained.evaluation import evaluate_by_training
-from nasjax.evaluation.trained.evaluator import TrainedConfig
 from nasjax.predictors.bag_of_boosted_mlps import (
     BagOfBoostedMlpsConfig,
     make_bag_of_boosted_mlps,

@@ -34,10 +34,8 @@ def load(
     never the run.
 
     Args:
-        cache_dir: the run's cache folder; made if missing.
         name: shown in the folder's name; any text.
         source_stamp: JSON data that changes when the source does, see `file_stamps`.
-        decode: called without arguments when nothing usable is cached.
     """
     key = digest(json.dumps([_FORMAT, name, source_stamp]).encode())
     safe_name = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80]

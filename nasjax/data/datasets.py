@@ -25,11 +25,7 @@ from nasjax.files import digest
 
 @settings("data")
 class DataConfig:
-    """Section `data` of a config: which images, how many of them, and how they are scaled.
-
-    Raises:
-        UserError: a value is outside its range; the message names the key.
-    """
+    """Section `data` of a config: which images, how many of them, and how they are scaled."""
 
     name: str  # digits | idx:DIR | tfds:NAME
     train_size: PositiveInt  # images of search-train
@@ -80,11 +76,7 @@ def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
 
     Both are drawn from the source's training images: disjoint, stratified by class, shuffled, and
     the same on every machine for the same (data set, split_seed, sizes). The validation images
-    and their order do not depend on `train_size`.
-
-    Args:
-        config: section `data`.
-        cache_dir: decoded images are kept below it, in `data/`.
+    and their order do not depend on `train_size`. Decoded images are kept in `cache_dir`/data.
 
     Raises:
         UserError: the data cannot be loaded as configured; one line says what to change or type.
@@ -114,8 +106,6 @@ def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
 def load_test(config: DataConfig, cache_dir: pathlib.Path) -> Split:
     """Loads the whole test split. Called by `runs/final_test` only, once, after the search.
 
-    It depends on the data set and its scaling alone, not on `split_seed` or the sizes.
-
     Raises:
         UserError: as `load_search`, or the data set has no test split.
     """
@@ -125,19 +115,17 @@ def load_test(config: DataConfig, cache_dir: pathlib.Path) -> Split:
 
 def _kind_and_address(config: DataConfig) -> tuple[str, str]:
     """The key of SOURCES that `name` matches, and the address after its colon."""
-    name = config.name
     kinds = {pattern.partition(":")[0]: pattern for pattern in SOURCES}
-    kind, colon, address = str(name).partition(":")
+    kind, colon, address = config.name.partition(":")
     pattern = kinds.get(kind)
     if pattern is None or bool(colon) != (":" in pattern):
         near = difflib.get_close_matches(kind, kinds, n=1)
         hint = f"; did you mean {kinds[near[0]]}?" if near else ""
-        raise UserError(f"config.data.name={name!r}; known: {', '.join(SOURCES)}{hint}")
+        raise UserError(f"config.data.name={config.name!r}; known: {', '.join(SOURCES)}{hint}")
     return pattern, address
 
 
 def _open(config: DataConfig, cache_dir: pathlib.Path) -> Source:
-    """The source that `config.name` names."""
     pattern, address = _kind_and_address(config)
     return SOURCES[pattern](address, config, pathlib.Path(cache_dir))
 

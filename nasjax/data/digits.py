@@ -4,11 +4,9 @@ import numpy as np
 
 from nasjax.data.pixels import Pixels, Source
 from nasjax.data.splits import stratified_split
-from nasjax.errors import UserError
 
 TEST_SIZE = 357
 _TEST_SEED = 0  # fixed: the test images are the same whatever a config says
-_NUM_CLASSES = 10
 
 
 def open_digits() -> Source:
@@ -20,13 +18,8 @@ def open_digits() -> Source:
 
 def _read(part: str) -> Pixels:
     """One side of the fixed division, in the order of scikit-learn's file."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise UserError(
-            "config.data.name='digits' needs scikit-learn, which is not installed; "
-            "type: pip install scikit-learn"
-        ) from error
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     labels = np.asarray(bunch.target, np.int32)
     (test,) = stratified_split(labels, (TEST_SIZE,), _TEST_SEED)
@@ -34,4 +27,4 @@ def _read(part: str) -> Pixels:
     is_test[test] = True
     chosen = is_test if part == "test" else ~is_test
     images = np.asarray(bunch.images, np.uint8)[chosen]
-    return Pixels(images[..., np.newaxis], labels[chosen], _NUM_CLASSES)
+    return Pixels(images[..., np.newaxis], labels[chosen], num_classes=10)

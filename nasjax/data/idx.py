@@ -49,8 +49,7 @@ def read_idx(path: pathlib.Path, *, dimensions: int) -> np.ndarray:
     """Decodes one idx file of unsigned bytes into a uint8 array of `dimensions` axes.
 
     Raises:
-        UserError: the file cannot be read, is not gzip where it says so, has another magic number,
-            or is longer or shorter than its header says.
+        UserError: the file cannot be read or is not as its name and its header say.
     """
     content = _read_bytes(path)
     magic = (_UNSIGNED_BYTE << 8) | dimensions
@@ -78,7 +77,6 @@ def read_idx(path: pathlib.Path, *, dimensions: int) -> np.ndarray:
 
 
 def _read_bytes(path: pathlib.Path) -> bytes:
-    """The file's bytes, unpacked if its name ends in .gz."""
     try:
         if path.suffix == ".gz":
             with gzip.open(path) as stream:

@@ -12,20 +12,15 @@ def stratified_split(labels: np.ndarray, sizes: Sequence[int], seed: int) -> tup
     depends on nothing but (labels, sizes[0], seed): a larger later part does not change it.
 
     Args:
-        labels: [N] integers.
-        sizes: number of images of each part; their sum is at most N.
-        seed: not negative. Only PCG64's raw 64-bit outputs are used, which NumPy keeps stable
-            (the methods of `Generator` may change between versions).
+        labels: [N] integers; sizes: images of each part, at most N in all; seed: not negative.
 
     Returns:
         One [size] int64 array of indices into `labels` per part, in random order.
-
-    Raises:
-        ValueError: a size is negative, the seed is negative, or the sizes exceed N.
     """
     num_images = len(labels)
     if seed < 0 or min(sizes, default=0) < 0 or sum(sizes) > num_images:
         raise ValueError(f"cannot split {num_images} images into {tuple(sizes)} with seed {seed}")
+    # NumPy keeps raw outputs stable; the methods of `Generator` may change between versions.
     raw = np.random.PCG64(seed)
     membership_key, order_key = raw.random_raw(num_images), raw.random_raw(num_images)
 
@@ -45,17 +40,10 @@ def stratified_split(labels: np.ndarray, sizes: Sequence[int], seed: int) -> tup
 
 
 def largest_remainder(counts: np.ndarray, size: int) -> np.ndarray:
-    """Apportions `size` to classes in proportion to `counts`, in exact integers.
+    """Apportions `size` to classes in proportion to `counts` [K]: [K] int64, summing to `size`.
 
     Hamilton's method: floor(size * counts / total) each, then one more to the largest remainders;
     ties go to the lower class. No class is given more than its count if size <= total.
-
-    Args:
-        counts: [K] images available per class.
-        size: images wanted.
-
-    Returns:
-        [K] int64, summing to `size`.
     """
     total = int(counts.sum())
     if size == 0 or total == 0:

@@ -54,7 +54,6 @@ _COSTS = {
     ("nas_bench_201", "imagenet16"): {"hw_nas_bench": ("hw_nas_bench", "imagenet16")},
 }
 
-
 # Name -> (folder, prefix of its arrays' names).
 _NETWORKS = {
     "accel_nasbench": ("accel_nasbench", ""),
@@ -90,11 +89,7 @@ class Networks(NamedTuple):
 
 
 def data_sets(name: str) -> tuple[str, ...]:
-    """The data sets of a table, "nas_bench_201" or "nas_bench_macro".
-
-    Raises:
-        UserError: the table is unknown.
-    """
+    """The data sets of a table, "nas_bench_201" or "nas_bench_macro", else a UserError."""
     if name not in _DATA_SETS:
         raise UserError(unknown(f"table config.space.name={name!r}", name, list(_DATA_SETS)))
     return _DATA_SETS[name]
@@ -104,10 +99,7 @@ def cost_names(name: str, data_set: str) -> tuple[str, ...]:
     """The names of the costs that `load_table` can load.
 
     They are device costs (none for NAS-Bench-Macro) and "network/params_m" and "network/macs_m",
-    the benchmark's counts in millions (see `Table`).
-
-    Raises:
-        UserError: table or data set are unknown, or a file is missing or not as published.
+    the benchmark's counts in millions (see `Table`). Raises as `load_table`.
     """
     return tuple(_cost_columns(name, data_set))
 
@@ -121,13 +113,10 @@ def load_table(name: str, data_set: str, costs: Sequence[str] = ()) -> Table:
     the first, and the mean of the other two is reported.
 
     Args:
-        name: "nas_bench_201" or "nas_bench_macro".
-        data_set: one of `data_sets(name)`.
-        costs: any of `cost_names(name, data_set)`, in the order wanted.
+        data_set: one of `data_sets(name)`; costs: any of `cost_names(name, data_set)`.
 
     Raises:
-        UserError: a name is unknown, or a file is missing, damaged or of another version; one
-            line names the key or the file, its value and what is allowed.
+        UserError: a name is unknown, or a file is missing, damaged or of another version.
     """
     available = _cost_columns(name, data_set)
     for cost in costs:
@@ -201,7 +190,6 @@ def _cost_columns(name: str, data_set: str) -> dict[str, np.ndarray]:
 
 
 def _read(folder: str) -> dict[str, np.ndarray]:
-    """The arrays of a table; a UserError if the file is not the one that this code expects."""
     path = _THIRD_PARTY / folder / "table.npz"
     try:
         content = path.read_bytes()

@@ -32,10 +32,7 @@ def open_tfds(
 
     Args:
         name: as tfds writes it, `mnist` or `emnist/letters` or `mnist:3.0.1`.
-        cache_dir: where decoded images are kept.
-        data_dir: where tfds keeps prepared data sets; "" is tfds's default.
-        manual_dir: folder with the data set's own files under their original names, or "".
-        download: tfds may fetch missing files.
+        data_dir, manual_dir, download: see `DataConfig`.
 
     Raises:
         UserError: the name is unknown, the data set is not prepared and cannot be, or it holds
@@ -48,7 +45,7 @@ def open_tfds(
     _check_features(builder, key)
 
     def read(split: str) -> Pixels:
-        files = sorted(path for path in pathlib.Path(builder.data_path).iterdir())
+        files = sorted(pathlib.Path(builder.data_path).iterdir())
         stamp = [str(builder.version), *cache.file_stamps(files)]
         label = f"tfds-{name}-{split}"
         return cache.load(cache_dir, label, stamp, lambda: _decode(builder, split, key))
@@ -82,7 +79,6 @@ def _make_builder(name: str, key: str, data_dir: str) -> Any:
 
 
 def _close_names(name: str, known: Sequence[str]) -> str:
-    """A hint that ends an error message, or nothing."""
     near = difflib.get_close_matches(name.partition("/")[0].partition(":")[0], known, n=3)
     return f"; did you mean {' or '.join('tfds:' + other for other in near)}?" if near else ""
 

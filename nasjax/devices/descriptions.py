@@ -39,17 +39,12 @@ _PUBLISHED = files.shipped("third_party") / "devices.json"
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """The way in which networks were run on a device; None: unknown.
+    """The way in which networks were run on a device; None: unknown."""
 
-    Attributes:
-      device: name of its description.
-      batch: images per call; threads: used of a CPU; precision_bits: of the weights, 32, 16 or 8.
-    """
-
-    device: str
-    batch: int | None = 1
-    threads: int | None = None
-    precision_bits: int | None = None
+    device: str  # name of its description
+    batch: int | None = 1  # images per call
+    threads: int | None = None  # used of a CPU
+    precision_bits: int | None = None  # of the weights: 32, 16 or 8
 
 
 def published() -> dict[str, dict[str, Any]]:
@@ -63,11 +58,7 @@ def published_settings() -> dict[str, Setting]:
 
 
 def read(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a file {"devices": {name: description}}, which may have other keys.
-
-    Raises:
-      UserError: it cannot be read, is no such file, or a description is not allowed.
-    """
+    """Reads a file {"devices": {name: description}}, which may have other keys; or a UserError."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -106,7 +97,6 @@ def context(
     """The context features CONTEXT, float32 [len(CONTEXT)]; NaN is missing.
 
     Args:
-      description: of the device; setting: the way in which networks run on it.
       image_size: side of the images in pixels; classes: outputs of the networks.
 
     Raises:
@@ -115,7 +105,7 @@ def context(
     if (kind := description.get("kind")) not in KINDS:
         raise UserError(f"kind={kind!r} of a device; it must be one of {', '.join(KINDS)}")
     values = [
-        *(description["kind"] == kind for kind in KINDS),
+        *(kind == one for one in KINDS),
         *(description.get(name) for name in NUMBERS),
         *(getattr(setting, name) for name in SETTINGS),
         image_size,

@@ -50,37 +50,24 @@ _TEXT = dict.fromkeys(("network", "device", "target", "unit"), str)  # "007" sta
 
 
 class Measurements(NamedTuple):
-    """R measurements of N networks in S settings.
+    """R measurements of N networks in S settings."""
 
-    Attributes:
-      networks: [N] names; features: [N, F] float32, NaN missing; feature_names: [F].
-      settings: [S] devices and the way they were used; contexts: [S, len(descriptions.CONTEXT)]
-        float32, the settings as numbers.
-      network, setting: [R] int, rows of `features` and of `contexts`.
-      target: [R] str, measured quantity and unit: "latency_ms".
-      values: [R] float64, infinite where the device cannot run the network.
-    """
-
-    networks: tuple[str, ...]
-    features: np.ndarray
-    feature_names: tuple[str, ...]
-    settings: tuple[Setting, ...]
-    contexts: np.ndarray
-    network: np.ndarray
-    setting: np.ndarray
-    target: np.ndarray
-    values: np.ndarray
+    networks: tuple[str, ...]  # [N] names
+    features: np.ndarray  # [N, F] float32, NaN missing
+    feature_names: tuple[str, ...]  # [F]
+    settings: tuple[Setting, ...]  # [S] devices and the way they were used
+    contexts: np.ndarray  # [S, len(descriptions.CONTEXT)] float32, the settings as numbers
+    network: np.ndarray  # [R] int, rows of `features`
+    setting: np.ndarray  # [R] int, rows of `contexts`
+    target: np.ndarray  # [R] str, measured quantity and unit: "latency_ms"
+    values: np.ndarray  # [R] float64, infinite where the device cannot run the network
 
     def inputs(self) -> np.ndarray:
         """Inputs of a predictor, [R, F + C] float32: the network's features, then the context."""
         return np.concatenate([self.features[self.network], self.contexts[self.setting]], axis=1)
 
     def select(self, target: str) -> "Measurements":
-        """The rows of one target, e.g. "latency_ms".
-
-        Raises:
-          UserError: there are none.
-        """
+        """The rows of one target, e.g. "latency_ms"; a UserError if there are none."""
         rows = self.target == target
         if not rows.any():
             targets = ", ".join(sorted(set(self.target.tolist())))
@@ -99,13 +86,10 @@ def write(
     descriptions: Mapping[str, Mapping[str, Any]],
     rows: pd.DataFrame,
 ) -> None:
-    """Writes a folder of measurements.
+    """Writes a folder of measurements; a UserError if columns are missing.
 
     Args:
       networks: networks.csv; descriptions: devices by name; rows: measurements.csv.
-
-    Raises:
-      UserError: columns are missing, or a file cannot be written.
     """
     _check_columns(networks, ("network",), "networks")
     _check_columns(rows, COLUMNS, "measurements")
@@ -116,10 +100,7 @@ def write(
 
 
 def read(folder: pathlib.Path, **task: int) -> Measurements:
-    """Reads a folder of measurements.
-
-    Args:
-      task: `image_size` and `classes` of all networks, for their contexts; unknown if left out.
+    """Reads a folder of measurements; task: `image_size` and `classes` of its networks, if known.
 
     Raises:
       UserError: a file is missing or damaged, a row names a network or a device that is in no
@@ -156,11 +137,7 @@ def read(folder: pathlib.Path, **task: int) -> Measurements:
 
 
 def digest(folder: pathlib.Path) -> str:
-    """SHA-256 of a folder's three files; a study keeps it, as a study of others is another study.
-
-    Raises:
-      UserError: a file cannot be read.
-    """
+    """SHA-256 of a folder's three files; a study of others is another study."""
     paths = (folder / NETWORKS, folder / DEVICES, _rows_path(folder))
     try:
         return files.digest(*(path.read_bytes() for path in paths))
@@ -170,8 +147,7 @@ def digest(folder: pathlib.Path) -> str:
 
 
 def _rows_path(folder: pathlib.Path) -> pathlib.Path:
-    """The file with the rows; the plain one where there are both, because `write` writes it."""
-    plain, gzipped = folder / ROWS, folder / f"{ROWS}.gz"
+    plain, gzipped = folder / ROWS, folder / f"{ROWS}.gz"  # `write` writes the plain one
     return gzipped if gzipped.is_file() and not plain.exists() else plain
 
 
@@ -217,11 +193,7 @@ def _numbers(path: pathlib.Path, frame: pd.DataFrame) -> np.ndarray:
 
 
 def read_table(path: pathlib.Path) -> pd.DataFrame:
-    """Reads networks.csv or measurements.csv, with names as text.
-
-    Raises:
-      UserError: the file cannot be read, or is no table of comma-separated values.
-    """
+    """Reads networks.csv or measurements.csv, with names as text, or raises a UserError."""
     try:
         return pd.read_csv(path, dtype=_TEXT)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What an evaluator is made from, and what comes with it: see `entries.EvaluatorEntry`."""
+"""The request for an evaluator and the evaluation that answers it; see `entries.EvaluatorEntry`."""
 
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
@@ -19,17 +19,11 @@ TestFn = Callable[[np.ndarray], dict[str, Any]]
 
 
 class Rows(NamedTuple):
-    """Results in the order of `SlotSpace.index`, on the host; NaN where there is none.
+    """Results in the order of `SlotSpace.index`, on the host; NaN where there is none."""
 
-    Attributes:
-      search_accuracy: [size] float32 in [0, 1], what a search sees.
-      reported_accuracy: [size] float32 in [0, 1], what the final test reads.
-      costs: [size, S] float32, infinite where a device cannot run the architecture.
-    """
-
-    search_accuracy: np.ndarray
-    reported_accuracy: np.ndarray
-    costs: np.ndarray
+    search_accuracy: np.ndarray  # [size] float32 in [0, 1], seen by a search
+    reported_accuracy: np.ndarray  # [size] float32 in [0, 1], read by the final test
+    costs: np.ndarray  # [size, S] float32, infinite where a device cannot run the architecture
 
     def in_units(self, unit: float) -> "Rows":
         """The same rows, the first cost counted in multiples of `unit`."""
@@ -47,72 +41,48 @@ NO_ROWS = Rows(np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros((0, 0)
 
 
 class Tables(NamedTuple):
-    """The tables of results of a space, one for each data set.
+    """The tables of results of a space, one for each data set."""
 
-    Attributes:
-      data_sets: their names, the values of `evaluator.data_set`.
-      cost_names: (data_set) -> the costs that `load` knows, the unit at the end of each.
-      load: (data_set, costs) -> Rows with a column for each of these costs.
-    """
-
-    data_sets: tuple[str, ...]
-    cost_names: Callable[[str], tuple[str, ...]]
-    load: Callable[[str, Sequence[str]], Rows]
+    data_sets: tuple[str, ...]  # the values of `evaluator.data_set`
+    cost_names: Callable[[str], tuple[str, ...]]  # (data_set) -> the costs that `load` knows
+    load: Callable[[str, Sequence[str]], Rows]  # (data_set, costs) -> Rows with these columns
 
 
 class EvaluationRequest(NamedTuple):
-    """What an evaluator may need to know of the other parts of a search.
-
-    Attributes:
-      space: the space; tables: its entry's, None where it has none.
-      root_key: of the search.
-      unit: the first cost is counted in multiples of it, so that searches that differ in their
-        bound alone share a program.
-      predictor_of: finds the method of a saved predictor.
-      data: images to train on, None for an evaluator that does not train; load_test: reads the
-        test split.
-      store: file with the results of all runs, None to do without.
-    """
+    """The other parts of a search, as far as an evaluator may need them."""
 
     space: Any
-    tables: Tables | None
-    root_key: jax.Array
+    tables: Tables | None  # the space's, if it has any
+    root_key: jax.Array  # of the search
+    # The first cost is counted in multiples of it, so that searches that differ in their bound
+    # alone share a program.
     unit: float
     predictor_of: PredictorFn
-    data: SearchData | None = None
-    load_test: Callable[[], Split] | None = None
-    store: pathlib.Path | None = None
+    data: SearchData | None = None  # images to train on; None for evaluators that do not train
+    load_test: Callable[[], Split] | None = None  # reads the test split
+    store: pathlib.Path | None = None  # file with the results of all runs; None: do without
 
 
 def _nothing(given: Any) -> None:
-    """For evaluators with nothing to remember, and nobody to tell."""
+    """Does nothing: an evaluator that trains nothing remembers nothing and reports nothing."""
 
 
 class Evaluation(NamedTuple):
-    """An evaluator and all that a search needs to know of it.
+    """An evaluator and all that a search needs to know of it."""
 
-    Attributes:
-      evaluator_of: (source) -> the evaluator that reads it. May be traced where the evaluator is
-        pure, so that searches on several tables of one shape share a program.
-      source: arrays that `evaluator_of` reads; () where there are none.
-      test: the final test of an architecture.
-      validation_batches: P; counts_of: images of each, None if accuracies are no counts.
-      costs: of the outcomes.
-      best_accuracy: the best that a search can see, None if nobody knows.
-      rows: every architecture's results, or those of a fixed random sample of the space; NO_ROWS
-        where candidates are trained.
-      remember: takes a run's own records (rows of events.jsonl), so that nothing is trained twice
-        when the run goes on.
-      watch: takes a function to call after every trained candidate.
-    """
-
+    # (source) -> the evaluator that reads it. May be traced where the evaluator is pure, so that
+    # searches on several tables of one shape share a program.
     evaluator_of: Callable[[Any], Evaluator]
-    source: Any
-    test: TestFn
-    validation_batches: int
-    counts_of: int | None
-    costs: Costs = Costs()
-    best_accuracy: float | None = None
+    source: Any  # arrays; () where there are none
+    test: TestFn  # the final test
+    validation_batches: int  # P
+    counts_of: int | None  # images of a batch, None if accuracies are no counts
+    costs: Costs = Costs()  # of the outcomes
+    best_accuracy: float | None = None  # that a search can see, None if nobody knows
+    # Every architecture's results, or those of a fixed random sample of the space; NO_ROWS where
+    # candidates are trained.
     rows: Rows = NO_ROWS
+    # Takes a run's own records (rows of events.jsonl): nothing is trained twice when it goes on.
     remember: Callable[[Iterable[Any]], None] = _nothing
+    # Takes a function to call after every trained candidate.
     watch: Callable[[Callable[[], None]], None] = _nothing

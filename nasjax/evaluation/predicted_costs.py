@@ -35,22 +35,9 @@ def append(
     return rows._replace(costs=np.concatenate(columns, axis=1))
 
 
-def fingerprints(directories: Iterable[str]) -> dict[str, str]:
-    """The fingerprint of every saved predictor, by directory.
-
-    Raises:
-      UserError: one is missing or damaged.
-    """
-    return {path: saved.fingerprint(pathlib.Path(path)) for path in directories}
-
-
 def digest(directories: Iterable[str], others: dict[str, str] | None = None) -> str | None:
-    """A digest of saved predictors and of other fingerprints; None if there are neither.
-
-    Raises:
-      UserError: a predictor is missing or damaged.
-    """
-    found = fingerprints(directories) | (others or {})
+    """A digest of saved predictors and of other fingerprints; None if there are neither."""
+    found = {path: saved.fingerprint(pathlib.Path(path)) for path in directories} | (others or {})
     return files.digest_of_json(found)[:16] if found else None
 
 
@@ -58,11 +45,8 @@ def digest(directories: Iterable[str], others: dict[str, str] | None = None) -> 
 def _predicted(
     directory: str, content: str, space: SlotSpace, data_set: str, predictor_of: PredictorFn
 ) -> np.ndarray:
-    """[size] float32, in the order of the space's index; content: the predictor's fingerprint.
-
-    The searches of a study ask for the same predictors again and again.
-    """
-    del content
+    """[size] float32, in the order of the space's index."""
+    del content  # the predictor's fingerprint: another one is read again
     read = saved.load(pathlib.Path(directory), space.feature_names)
     known = read.facts.get("data_set")
     allowed = f"predictors of {data_set!r}, evaluator.data_set; it is of {known!r}"

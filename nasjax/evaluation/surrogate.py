@@ -18,7 +18,7 @@ import numpy as np
 from nasjax import files
 from nasjax.config import PositiveInt, check, settings
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, PredictorFn, Rows
-from nasjax.evaluation.table import BatchSize, images_of_counts, make_outcome
+from nasjax.evaluation.table import BatchSize, make_outcome
 from nasjax.predictors import saved
 from nasjax.predictors.predictor import Params, Prediction, Predictor
 from nasjax.spaces.slots import SlotSpace
@@ -47,6 +47,11 @@ class SurrogateConfig:
     validation_batches: PositiveInt = 32
     validation_batch_size: BatchSize = 16
 
+    @property
+    def counts_of(self) -> int | None:
+        """Images of a batch if its accuracies are counts of them, else None."""
+        return self.validation_batch_size if self.noise else None
+
 
 class Surrogate(NamedTuple):
     """A saved predictor: its method and its fitted parameters."""
@@ -56,18 +61,20 @@ class Surrogate(NamedTuple):
 
 
 class Surrogates(NamedTuple):
-    """The surrogates of a search, see `SurrogateConfig`."""
+    """The surrogates that the fields of the same names of `SurrogateConfig` name."""
 
     accuracy: Surrogate
     reported: Surrogate
     costs: tuple[Surrogate, ...]
 
+    @property
+    def seen(self) -> tuple[Surrogate, ...]:
+        """Those that a search reads: all but the one for the report."""
+        return (self.accuracy, *self.costs)
+
 
 def load(config: SurrogateConfig, space: SlotSpace, method: PredictorFn) -> Surrogates:
-    """Reads the predictors.
-
-    Args:
-      method: (saved, space) -> the predictor whose parameters were saved.
+    """Reads the predictors; method: (saved, space) -> the one whose parameters were saved.
 
     Raises:
       UserError: a predictor is missing, damaged, or of another space or data set.
@@ -88,13 +95,12 @@ def load(config: SurrogateConfig, space: SlotSpace, method: PredictorFn) -> Surr
 def _read(
     path: pathlib.Path, fingerprint: str, space: SlotSpace, method: PredictorFn
 ) -> tuple[Surrogate, Any]:
-    """A predictor and the data set that it predicts."""
     read = saved.load(path, space.feature_names)
     return Surrogate(method(read, space), read.params), read.facts.get("data_set")
 
 
 def with_digest(config: SurrogateConfig, costs: Sequence[str]) -> SurrogateConfig:
-    """The config, its digest that of its predictors and of those of more costs.
+    """The config with the digest of its predictors and of those of more costs.
 
     Raises:
       UserError: a predictor is missing, or the config has another digest.
@@ -112,21 +118,15 @@ def _path(config: SurrogateConfig, name: str) -> pathlib.Path:
 
 
 class Seen(NamedTuple):
-    """The arrays that a search's evaluator reads; they may be traced.
+    """The arrays that a search's evaluator reads; they may be traced."""
 
-    Attributes:
-      params: parameters of the accuracy's predictor, then of the costs'.
-      unit: [] the first cost is divided by it.
-    """
-
-    params: tuple[Params, ...]
-    unit: np.ndarray
+    params: tuple[Params, ...]  # of the predictors in `Surrogates.seen`
+    unit: np.ndarray  # [], the first cost is divided by it
 
 
 def seen_of(surrogates: Surrogates, unit: float = 1.0) -> Seen:
-    """The surrogates that a search reads: all but the one for the report."""
-    shown = (surrogates.accuracy, *surrogates.costs)
-    return Seen(tuple(each.params for each in shown), np.array(unit, np.float32))
+    """The arrays of the surrogates that a search reads."""
+    return Seen(tuple(each.params for each in surrogates.seen), np.array(unit, np.float32))
 
 
 def make_surrogate(
@@ -135,9 +135,7 @@ def make_surrogate(
     """The evaluator. Where a device cannot run an architecture it is infeasible, of accuracy 0.
 
     All architectures of an exchange are predicted together; under `vmap`, those of all seeds.
-
-    Args:
-      seen: see `Seen`; predictors: the predictors of `seen.params`, in their order.
+    `predictors` are those of `seen.params`.
     """
 
     def one(
@@ -146,7 +144,9 @@ def make_surrogate(
         high, low = space.index_words(architecture)
         key = stream(seed_key, f"surrogate/{config.data_set}")
         key = jax.random.fold_in(jax.random.fold_in(key, high), low)
-        return make_outcome(config, key, space.is_valid(architecture), accuracy, costs)
+        is_known = space.is_valid(architecture)
+        batches, counts_of = config.validation_batches, config.counts_of
+        return make_outcome(key, is_known, accuracy, costs, batches, counts_of)
 
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
         features = jax.vmap(space.features)(proposal.architecture)
@@ -163,17 +163,14 @@ def make_surrogate(
 
 
 def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) -> Evaluation:
-    """Reads the saved predictors and makes their evaluator.
+    """Reads the predictors; the final test asks the one to report, `rows` are of `drawn_from`.
 
-    The final test asks the predictor to report. `rows` are those of the sample, see `drawn_from`.
-
-    Raises:
-      UserError: a predictor is missing, damaged, or of another space or data set.
+    Raises as `load`.
     """
     space = request.space
     surrogates = load(config, space, request.predictor_of)
+    predictors = tuple(each.predictor for each in surrogates.seen)
     rows = predict_rows(surrogates, space, drawn_from(space)).in_units(request.unit)
-    shown = (surrogates.accuracy, *surrogates.costs)
 
     def test(architecture: np.ndarray) -> dict[str, Any]:
         found = predict_rows(surrogates, space, architecture[None])
@@ -181,15 +178,12 @@ def evaluate_by_surrogates(config: SurrogateConfig, request: EvaluationRequest) 
 
     return Evaluation(
         evaluator_of=functools.partial(
-            make_surrogate,
-            predictors=tuple(each.predictor for each in shown),
-            space=space,
-            config=config,
+            make_surrogate, predictors=predictors, space=space, config=config
         ),
         source=seen_of(surrogates, request.unit),
         test=test,
         validation_batches=config.validation_batches,
-        counts_of=images_of_counts(config),
+        counts_of=config.counts_of,
         costs=rows.named_costs(config.costs),
         rows=rows,
     )
@@ -227,7 +221,6 @@ def _features(space: SlotSpace) -> Any:
     return jax.jit(jax.vmap(space.features))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=64)  # fits of the same shapes share a program
 def _program(predict: Callable[[Params, jax.Array], Prediction]) -> Any:
-    """Jitted once, so that fits of the same shapes share a program."""
     return jax.jit(predict)

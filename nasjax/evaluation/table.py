@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -24,26 +24,6 @@ from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import INFEASIBLE, INVALID, OK, Evaluator, Outcome, Proposal
-
-
-class Batches(Protocol):
-    """The settings of the small validation batches, as in several configs."""
-
-    @property
-    def noise(self) -> bool:
-        """Whether their accuracies are drawn."""
-        ...
-
-    @property
-    def validation_batches(self) -> int:
-        """P."""
-        ...
-
-    @property
-    def validation_batch_size(self) -> int:
-        """Images of a batch."""
-        ...
-
 
 # Correct images of a batch are counted in one byte.
 BatchSize = Annotated[int, Field(ge=1, le=255)]
@@ -61,6 +41,11 @@ class TableConfig:
     validation_batch_size: BatchSize = 16  # images of a batch
     # Of the predictors in `predicted`, filled in when a run begins; a run resumes with these only.
     digest: str | None = None
+
+    @property
+    def counts_of(self) -> int | None:
+        """Images of a batch if its accuracies are counts of them, else None."""
+        return self.validation_batch_size if self.noise else None
 
 
 def in_order(table: Table, space: SlotSpace) -> Rows:
@@ -82,10 +67,7 @@ def in_order(table: Table, space: SlotSpace) -> Rows:
 
 
 def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
-    """The evaluator. An architecture without an entry is invalid, one of infinite cost infeasible.
-
-    The accuracy of both is 0 in a search.
-    """
+    """The evaluator; without an entry an architecture is invalid, of infinite cost infeasible."""
     accuracies, costs = jnp.asarray(rows.search_accuracy), jnp.asarray(rows.costs)
 
     def one(seed_key: jax.Array, architecture: jax.Array) -> Outcome:
@@ -93,7 +75,9 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
         found = accuracies[index]
         is_known = space.is_valid(architecture) & ~jnp.isnan(found)
         key = jax.random.fold_in(stream(seed_key, f"table/{config.data_set}"), index)
-        return make_outcome(config, key, is_known, found, costs[index])
+        return make_outcome(
+            key, is_known, found, costs[index], config.validation_batches, config.counts_of
+        )
 
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
         return jax.vmap(one, in_axes=(None, 0))(seed_key, proposal.architecture)
@@ -102,9 +86,7 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
 
 
 def evaluate_from_table(config: TableConfig, request: EvaluationRequest) -> Evaluation:
-    """Reads the table, the predicted costs beside it, and makes their evaluator.
-
-    The final test reads the accuracy to report.
+    """Reads the table and predicted costs; the final test reads the accuracy to report.
 
     Raises:
       UserError: the space has no such table, the table no such cost, a predictor cannot be used.
@@ -127,7 +109,7 @@ def evaluate_from_table(config: TableConfig, request: EvaluationRequest) -> Eval
         source=rows,
         test=test,
         validation_batches=config.validation_batches,
-        counts_of=images_of_counts(config),
+        counts_of=config.counts_of,
         costs=rows.named_costs((*config.costs, *config.predicted)),
         best_accuracy=float(np.nanmax(rows.search_accuracy)),
         rows=rows,
@@ -135,10 +117,10 @@ def evaluate_from_table(config: TableConfig, request: EvaluationRequest) -> Eval
 
 
 def with_digest(config: TableConfig, costs: Sequence[str]) -> TableConfig:
-    """The config, its digest that of the predictors it names; all of `costs` are among these.
+    """The config with the digest of its predictors; `costs` adds none.
 
     Raises:
-      UserError: a predictor is missing or damaged, or they are not those that the config names.
+      UserError: a predictor is missing or damaged, or the config has another digest.
     """
     found = predicted_costs.digest(config.predicted)
     allowed = f"{found!r}, as what is predicted is now, or left out"
@@ -146,22 +128,25 @@ def with_digest(config: TableConfig, costs: Sequence[str]) -> TableConfig:
     return dataclasses.replace(config, digest=found)
 
 
-def images_of_counts(config: Batches) -> int | None:
-    """Images of a batch if its accuracies are counts of them, else None."""
-    return config.validation_batch_size if config.noise else None
-
-
 def make_outcome(
-    config: Batches, key: jax.Array, is_known: jax.Array, accuracy: jax.Array, costs: jax.Array
+    key: jax.Array,
+    is_known: jax.Array,
+    accuracy: jax.Array,
+    costs: jax.Array,
+    batches: int,
+    counts_of: int | None,
 ) -> Outcome:
-    """The outcome of one architecture from its accuracy [] and costs [S]; the key is consumed."""
+    """The outcome of one architecture from its accuracy [] and costs [S]; the key is consumed.
+
+    Args:
+      batches: P; counts_of: images of each, None: every batch has the accuracy itself.
+    """
     ok = is_known & jnp.isfinite(costs).all()
     seen = jnp.where(ok, accuracy, 0)
-    batches, size = config.validation_batches, config.validation_batch_size
-    if config.noise:
-        accuracies = draw_counts(key, seen, batches, size) / jnp.float32(size)
-    else:
+    if counts_of is None:
         accuracies = jnp.full(batches, seen)
+    else:
+        accuracies = draw_counts(key, seen, batches, counts_of) / jnp.float32(counts_of)
     return Outcome(
         accuracies=accuracies,
         accuracy=seen,

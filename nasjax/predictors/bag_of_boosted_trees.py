@@ -13,6 +13,7 @@ Members alternate between two forms of a function of the features x, because cos
 A single form can be set, also "trees", trees_m(x) alone: with one member, that is XGBoost itself.
 """
 
+import functools
 from typing import Annotated, Literal
 
 import jax
@@ -50,11 +51,7 @@ def make_bag_of_boosted_trees(config: BagOfBoostedTreesConfig) -> Predictor:
 
     `noise` is relative to the value, or absolute (`is_absolute`) if not all values are above 0.
     """
-
-    def fit(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
-        return _fit(config, seed, features, values)
-
-    return Predictor(fit, predict)
+    return Predictor(functools.partial(_fit, config), predict)
 
 
 def predict(params: Params, features: jax.Array) -> Prediction:
@@ -77,7 +74,8 @@ def predict_members(params: Params, features: jax.Array) -> jax.Array:
 def _fit(
     config: BagOfBoostedTreesConfig, seed: int, features: np.ndarray, values: np.ndarray
 ) -> Params:
-    xgboost = trees.xgboost()
+    import xgboost
+
     features = np.asarray(features, np.float32)
     values = np.asarray(values, np.float64)
     positive = config.form in ("sum", "trees") or bool((values > 0).all())

@@ -21,11 +21,8 @@ def fit_network(
     """Fits params by Adam on the mean squared error; the learning rate falls to 0 as a cosine.
 
     Args:
-      apply: (params, [N, F]) -> [N].
-      params: the initial ones.
-      orders: [epochs, N] int32, order of the rows in each epoch; an incomplete last batch is left
-        out.
-      x: [N, F]; y: [N].
+      apply: (params, [N, F]) -> [N]; params: the initial ones; x: [N, F]; y: [N].
+      orders: [epochs, N] int32, the rows of each epoch; an incomplete last batch is left out.
     """
     size = min(batch_size, len(y))
     steps = len(y) // size

@@ -57,10 +57,8 @@ def make_graph_convolution(
     """The predictor of a cell space.
 
     Args:
-      edges: the edges of a cell, (source, target) each. State 0 is the cell's input, the last state
-        its output. Every edge holds an operation.
-      num_operations: operations that an edge may hold. The first features are the operations of
-        the edges, one-hot.
+      edges: (source, target) each; state 0 is the cell's input, the last state its output.
+      num_operations: operations of an edge; one-hot, those of all edges are the first features.
     """
     net = _Net(config.layers, config.width, adjacency_matrix(edges))
 

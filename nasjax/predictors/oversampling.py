@@ -4,8 +4,6 @@ A new row is interpolated between a row and one of its nearest neighbours in the
 inputs, and with them the logarithm of its cost.
 """
 
-from typing import Any
-
 import numpy as np
 
 from nasjax.errors import UserError
@@ -21,38 +19,16 @@ def oversample(
 
     Args:
       inputs: [R, F]; values: [R], above 0.
-      groups: [R] whole numbers, e.g. of a row's device and how it was used. A group of a single row
-        has no neighbours and stays as it is.
+      groups: [R] integers, the contexts. A single row has no neighbours and stays as it is.
 
     Raises:
       UserError: imbalanced-learn is not installed.
     """
     names, counts = np.unique(groups, return_counts=True)
-    wanted = {int(name): int(counts.max()) for name, count in zip(names, counts, strict=True)}
-    lone = names[counts == 1]
-    kept = ~np.isin(groups, lone)
-    if len(names) - len(lone) < 2:
+    names, counts = names[counts > 1], counts[counts > 1]
+    kept = np.isin(groups, names)
+    if len(names) < 2:
         return inputs, values
-    sampler = _smote()(
-        sampling_strategy={name: count for name, count in wanted.items() if name not in lone},
-        k_neighbors=int(min(_NEIGHBOURS, counts[counts > 1].min() - 1)),
-        random_state=seed,
-    )
-    center, scale = scaling.center_and_scale(inputs)
-    rows = np.column_stack([np.asarray(scaling.apply(inputs, center, scale)), np.log(values)])
-    found, found_groups = sampler.fit_resample(rows[kept], groups[kept])
-    features = found[:, :-1] * scale + center
-    features[: kept.sum()] = inputs[kept]
-    for name in names[counts > 1]:  # features that are missing in a context stay missing
-        missing = np.isnan(inputs[groups == name]).any(0)
-        features[np.ix_(found_groups == name, missing)] = np.nan
-    return (
-        np.concatenate([features, inputs[~kept]]).astype(np.float32),
-        np.concatenate([np.exp(found[:, -1]), values[~kept]]),
-    )
-
-
-def _smote() -> Any:
     try:
         from imblearn.over_sampling import SMOTE
     except ImportError as error:
@@ -60,4 +36,20 @@ def _smote() -> Any:
             "over-sampling needs imbalanced-learn, which is not installed; "
             "pip install 'nasjax[predictors]'"
         ) from error
-    return SMOTE
+    sampler = SMOTE(
+        sampling_strategy=dict.fromkeys(names.tolist(), int(counts.max())),
+        k_neighbors=int(min(_NEIGHBOURS, counts.min() - 1)),
+        random_state=seed,
+    )
+    center, scale = scaling.center_and_scale(inputs)
+    rows = np.column_stack([np.asarray(scaling.apply(inputs, center, scale)), np.log(values)])
+    found, found_groups = sampler.fit_resample(rows[kept], groups[kept])
+    features = found[:, :-1] * scale + center
+    features[: kept.sum()] = inputs[kept]
+    for name in names:  # features that are missing in a context stay missing
+        missing = np.isnan(inputs[groups == name]).any(0)
+        features[np.ix_(found_groups == name, missing)] = np.nan
+    return (
+        np.concatenate([features, inputs[~kept]]).astype(np.float32),
+        np.concatenate([np.exp(found[:, -1]), values[~kept]]),
+    )

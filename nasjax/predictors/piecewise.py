@@ -34,11 +34,8 @@ class ExecutabilityConfig:
 def make_piecewise(predictor: Predictor, config: ExecutabilityConfig | None = None) -> Predictor:
     """The predictor, extended by infinite costs where a device cannot run an architecture.
 
-    The values to fit are infinite there. Its params: `cost`, those of the predictor, and `can_run`,
-    trees, if any fitted architecture cannot run.
-
-    Raises:
-      UserError: no architecture can run.
+    The values to fit are infinite there. `fit` raises a UserError if all of them are. Its params:
+    `cost`, the predictor's, and `can_run`, trees, if any fitted architecture cannot run.
     """
     settings = config or ExecutabilityConfig()
 
@@ -65,7 +62,8 @@ def fit_executability(
     config: ExecutabilityConfig, seed: int, features: np.ndarray, can_run: np.ndarray
 ) -> Params:
     """Fits boosted trees to features [N, F] and can_run [N] bool; both classes weigh the same."""
-    xgboost = trees.xgboost()
+    import xgboost
+
     weights = np.where(can_run, 1 / max(can_run.sum(), 1), 1 / max((~can_run).sum(), 1))
     data = xgboost.DMatrix(features, can_run, weight=weights * len(can_run) / 2)
     settings = {

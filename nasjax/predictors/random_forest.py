@@ -60,24 +60,18 @@ def _nodes(forest: list[Any]) -> Params:
             row[: tree.node_count] = read(tree)
         return padded
 
-    def child(name: str) -> np.ndarray:
-        def read(tree: Any) -> np.ndarray:
-            children = getattr(tree, name)
-            return np.where(children < 0, np.arange(tree.node_count), children)
+    def or_itself(children: np.ndarray) -> np.ndarray:
+        return np.where(children < 0, np.arange(len(children)), children)
 
-        return stacked(read, np.int32)
-
-    def threshold(tree: Any) -> np.ndarray:
-        rounded = tree.threshold.astype(np.float32)
-        return np.where(
-            rounded > tree.threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded
-        )
+    def rounded_down(values: np.ndarray) -> np.ndarray:
+        rounded = values.astype(np.float32)
+        return np.where(rounded > values, np.nextafter(rounded, np.float32(-np.inf)), rounded)
 
     return {
         "feature": stacked(lambda tree: np.maximum(tree.feature, 0), np.int32),
-        "threshold": stacked(threshold, np.float32),
-        "left": child("children_left"),
-        "right": child("children_right"),
+        "threshold": stacked(lambda tree: rounded_down(tree.threshold), np.float32),
+        "left": stacked(lambda tree: or_itself(tree.children_left), np.int32),
+        "right": stacked(lambda tree: or_itself(tree.children_right), np.int32),
         "value": stacked(lambda tree: tree.value[:, 0, 0], np.float32),
         "depth": np.int32(max(tree.max_depth for tree in forest)),
     }

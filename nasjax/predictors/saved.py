@@ -18,29 +18,18 @@ ARRAYS, HEADER = "params.npz", "predictor.json"
 
 
 class Saved(NamedTuple):
-    """A fitted predictor and its description.
+    """A fitted predictor and its description."""
 
-    Attributes:
-      method: a name of `registry.PREDICTORS`; settings: its config, plain data.
-      target: the predicted quantity, its unit at the end: "edgegpu_latency_ms".
-      feature_names: names of its features, in order.
-      facts: its origin: data, seed, scores; plain data, for people.
-    """
-
-    method: str
-    settings: dict[str, Any]
-    target: str
-    feature_names: tuple[str, ...]
+    method: str  # a name of `registry.PREDICTORS`
+    settings: dict[str, Any]  # its config, plain data
+    target: str  # the predicted quantity, its unit at the end: "edgegpu_latency_ms"
+    feature_names: tuple[str, ...]  # in order
     params: Params
-    facts: dict[str, Any]
+    facts: dict[str, Any]  # its origin: data, seed, scores; plain data, for people
 
 
 def save(directory: pathlib.Path, saved: Saved) -> None:
-    """Writes a predictor to a directory, new or over another predictor.
-
-    Raises:
-      UserError: it cannot be written.
-    """
+    """Writes a predictor to a directory, new or over another predictor."""
     content = io.BytesIO()
     arrays = {name: np.asarray(leaf) for name, leaf in flatten_dict(saved.params, sep="/").items()}
     np.savez_compressed(content, allow_pickle=False, **arrays)
@@ -51,10 +40,7 @@ def save(directory: pathlib.Path, saved: Saved) -> None:
 
 
 def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) -> Saved:
-    """Reads what `save` wrote.
-
-    Args:
-      feature_names: the features that the caller will give; None: any.
+    """Reads a predictor that `save` wrote; feature_names: the caller's features, None: any.
 
     Raises:
       UserError: it is missing or damaged, or has another version or other features.
@@ -91,11 +77,7 @@ def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) ->
 
 
 def fingerprint(directory: pathlib.Path) -> str:
-    """The digest of a saved predictor's arrays.
-
-    Raises:
-      UserError: it is missing, or damaged.
-    """
+    """The digest of a saved predictor's arrays; a UserError if it is missing or damaged."""
     try:
         return str(json.loads((directory / HEADER).read_text(encoding="utf-8"))["sha256"])
     except OSError as error:

@@ -7,9 +7,9 @@ import scipy.stats
 def all_scores(values: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Scores, by name, of predictions [N] of the measured values [N].
 
-    r2: share of the variance explained (1 - SSE / SST). rmse: root mean squared error, in the unit
-    of the values. mape: mean absolute error relative to the value. within_5, within_10: share of
-    errors of at most 5 and 10 %. spearman, kendall: rank correlations, 0 for constant predictions.
+    r2: 1 - SSE / SST. rmse: root mean squared error, in the unit of the values. mape: mean absolute
+    error relative to the value. within_5, within_10: share of errors of at most 5 and 10 %.
+    spearman, kendall: rank correlations, 0 for constant predictions.
     """
     error = predicted - values
     relative = np.abs(error) / np.abs(values)
@@ -31,11 +31,7 @@ def balanced_accuracy(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def calibration(values: np.ndarray, predicted: np.ndarray, spread: np.ndarray) -> dict[str, float]:
-    """Scores, by name, of a spread [N] as the standard deviation of the errors.
-
-    within_1_spread, within_2_spreads: shares of errors up to 1 and 2 spreads; 0.683 and 0.954 for
-    normal errors.
-    """
+    """Shares of errors [N] up to 1 and 2 spreads [N]; 0.683 and 0.954 for normal errors."""
     error = np.abs(predicted - values)
     return {
         "within_1_spread": float((error <= spread).mean()),

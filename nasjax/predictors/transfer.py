@@ -40,31 +40,23 @@ Grid = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
 
 @settings("transfer")
 class TransferConfig:
-    """Settings of the prior, before the first sample.
-
-    The grids are deviations of w, v and the noise, in units of the deviation of a device's log
-    costs.
-    """
+    """Settings of the prior; the grids are in deviations of a device's log costs."""
 
     bandwidth: PositiveFloat = 0.5  # distance between descriptions at which likeness is 0.6
     floor: PositiveFloat = 0.1  # likeness of an unlike device; large: descriptions do not count
     known_spread: Grid = (0.25, 0.5, 1.0, 2.0)  # of w
     feature_spread: Grid = (0.1, 0.3, 1.0)  # of v
-    noise: Grid = (0.05, 0.1, 0.2, 0.4, 0.8)
+    noise: Grid = (0.05, 0.1, 0.2, 0.4, 0.8)  # of the device
 
 
 def likeness(contexts: np.ndarray, context: np.ndarray, config: TransferConfig) -> np.ndarray:
-    """Likeness of known devices to a new one: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
+    """Likeness of K known devices to a new one: exp(-d^2 / 2 bandwidth^2) + floor, normalised.
 
     d^2 is the mean squared difference over the parts of a description. It is 2 for another kind of
     device. For a number it is that of logarithms, in deviations among the devices, or 2 (the mean
     for two random devices) if one is unknown. Constant parts are left out.
 
-    Args:
-      contexts: [K, C], descriptions of the known devices; context: [C], of the new one.
-
-    Returns:
-      [K + 1], summing to 1; the last one is the ideal device.
+    From descriptions [K, C] and [C] it gives [K + 1], summing to 1; the last is the ideal device's.
     """
     everyone = np.concatenate([contexts, context[None]])
     numeric = np.array([not name.startswith("is_") for name in CONTEXT])
@@ -142,18 +134,12 @@ def fit(
 
 
 def predict(known: Predictor, params: Params, features: jax.Array) -> Prediction:
-    """Predicts costs from features [N, F], in the unit of the samples; may be traced.
-
-    The spread is that of a measurement: the uncertainty of the weights, and the noise.
-    """
+    """Predicts costs from features [N, F]; the spread is that of a measurement, noise included."""
     return predict_from_design(params, design(known, params, features))
 
 
 def make_transfer(known: Predictor) -> Predictor:
-    """A predictor of params from this module's `fit`; its own `fit` raises a UserError.
-
-    Transfer is fitted to more than features and values.
-    """
+    """A predictor of params from this module's `fit`; its own `fit` raises a UserError."""
 
     def refused(seed: int, features: np.ndarray, values: np.ndarray) -> Params:
         raise UserError("transfer is fitted by a study of unseen devices, which knows the others")
@@ -188,8 +174,7 @@ def design(known: Predictor, prepared: Params, features: jax.Array) -> jax.Array
 def choose(config: TransferConfig, prepared: Params, rows: np.ndarray, count: int) -> np.ndarray:
     """Chooses samples: [count] indices of the rows [N, D] of `design`, the first to measure first.
 
-    Each is the row whose cost has the largest variance given those before it, at the middle of the
-    grid. No cost of the new device is needed.
+    Each has the largest variance given those before it, at the middle of the grid.
     """
     spreads = (config.known_spread, config.feature_spread, config.noise)
     on_known, on_features, noise = (float(np.median(grid)) for grid in spreads)

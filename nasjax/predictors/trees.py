@@ -14,8 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.errors import UserError
-
 _WORD = 32  # rows in a word
 _WORDS = 128  # words per step: enough to be worth it, few enough for a core's cache
 _DECIDED = 2**20  # largest number of splits times words; a decision takes 4 bytes
@@ -26,21 +24,14 @@ class Trees(NamedTuple):
     """M members of T trees of depth D, with S splits.
 
     Node i of a tree has the children 2 i + 1 (left) and 2 i + 2.
-
-    Attributes:
-      feature: [S] int32; threshold: [S] float32; a row goes left if its value is below.
-      missing_left: [S] bool, whether a row goes left whose value is missing (NaN).
-      split: [M, T, 2^D - 1] int32, the split of each node.
-      leaf: [M, T, 2^D] float32.
-      base: [M] float32, the constant that the leaves' values are added to.
     """
 
-    feature: Any
-    threshold: Any
-    missing_left: Any
-    split: Any
-    leaf: Any
-    base: Any
+    feature: Any  # [S] int32
+    threshold: Any  # [S] float32; a row goes left if its value is below
+    missing_left: Any  # [S] bool, whether a row goes left whose value is missing (NaN)
+    split: Any  # [M, T, 2^D - 1] int32, the split of each node
+    leaf: Any  # [M, T, 2^D] float32
+    base: Any  # [M] float32, the constant that the leaves' values are added to
 
 
 def evaluate(trees: Trees, features: jax.Array) -> jax.Array:
@@ -112,31 +103,14 @@ def _path(left: jax.Array) -> list[jax.Array]:
     return turns
 
 
-def xgboost() -> Any:
-    """The XGBoost library; only fitting needs it.
-
-    Raises:
-      UserError: it is not installed.
-    """
-    try:
-        import xgboost as library
-    except ImportError as error:
-        raise UserError(
-            "fitting boosted trees needs XGBoost, which is not installed; "
-            "pip install 'nasjax[predictors]'"
-        ) from error
-    return library
-
-
 def from_xgboost(boosters: Sequence[Any]) -> Trees:
     """The trees of fitted `xgboost.Booster`s, one per member.
 
-    Their prediction is the sum of the leaves: the value for a squared error, the log odds for a
-    logistic objective.
+    Their sum is the value for a squared error, the log odds for a logistic objective.
     """
     models = [json.loads(bytes(booster.save_raw("json")))["learner"] for booster in boosters]
     members = [model["gradient_booster"]["model"]["trees"] for model in models]
-    depth = max(_depth(tree) for trees in members for tree in trees)
+    depth = max(1, *(_depth(tree) for trees in members for tree in trees))
     shape = (len(boosters), max(map(len, members)))
     nodes = np.zeros((*shape, 2**depth - 1), _NODE)
     leaf = np.zeros((*shape, 2**depth), np.float32)
@@ -165,33 +139,24 @@ def _base(model: dict[str, Any]) -> float:
     return score if objective == "reg:squarederror" else float(np.log(score / (1 - score)))
 
 
-def _depth(tree: dict[str, Any]) -> int:
-    """The longest path from the root to a leaf, at least 1."""
-    below, level = [0], 0
-    while below:
-        children = [
-            child
-            for node in below
-            for child in (tree["left_children"][node], tree["right_children"][node])
-        ]
-        below = [child for child in children if child >= 0]
-        level += bool(below)
-    return max(level, 1)
+def _depth(tree: dict[str, Any], node: int = 0) -> int:
+    """The longest path from a node to a leaf."""
+    left, right = tree["left_children"][node], tree["right_children"][node]
+    return 0 if left < 0 else 1 + max(_depth(tree, left), _depth(tree, right))
 
 
-def _fill(tree: dict[str, Any], nodes: np.ndarray, leaf: np.ndarray) -> None:
-    """Writes a tree of XGBoost's JSON as a complete tree; all places below a leaf repeat it."""
-
-    def fill(place: int, node: int) -> None:
-        """Writes XGBoost's node and all nodes below it to a place of the complete tree."""
-        is_leaf = tree["left_children"][node] < 0
-        if place >= len(nodes):
-            leaf[place - len(nodes)] = tree["split_conditions"][node]
-            return
-        if not is_leaf:
-            names = ("split_indices", "split_conditions", "default_left")
-            nodes[place] = tuple(tree[name][node] for name in names)
-        fill(2 * place + 1, node if is_leaf else tree["left_children"][node])
-        fill(2 * place + 2, node if is_leaf else tree["right_children"][node])
-
-    fill(0, 0)
+def _fill(
+    tree: dict[str, Any], nodes: np.ndarray, leaf: np.ndarray, place: int = 0, node: int = 0
+) -> None:
+    """Writes XGBoost's node and all below it to a place of the complete tree; leaves repeat."""
+    if place >= len(nodes):
+        leaf[place - len(nodes)] = tree["split_conditions"][node]
+        return
+    left, right = tree["left_children"][node], tree["right_children"][node]
+    if left < 0:
+        left = right = node
+    else:
+        names = ("split_indices", "split_conditions", "default_left")
+        nodes[place] = tuple(tree[name][node] for name in names)
+    _fill(tree, nodes, leaf, 2 * place + 1, left)
+    _fill(tree, nodes, leaf, 2 * place + 2, right)

@@ -236,11 +236,6 @@ def test_scaling_must_be_numbers(key: str, value: object) -> None:
     assert text.startswith(f"config.data.{key}={value!r} is a ") and text.endswith("a float")
 
 
-def test_missing_scikit_learn_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    assert error_of().endswith("not installed; type: pip install scikit-learn")
-
-
 def test_a_new_kind_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     monkeypatch.setitem(SOURCES, "copies:N", lambda address, config, cache_dir: open_digits())
     data = load_search(dataclasses.replace(DIGITS, name="copies:1"), tmp_path)

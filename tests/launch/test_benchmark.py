@@ -11,7 +11,7 @@ from benchmarks import cold, machine, scaling, throughput
 from benchmarks.draw_architectures import PATH
 from launch import benchmark, command_line
 from nasjax.evaluation.trained import native
-from nasjax.evaluation.trained.evaluator import TrainedConfig
+from nasjax.evaluation.trained.cohorts import TrainedConfig
 
 
 def run(*arguments):

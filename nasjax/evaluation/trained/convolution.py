@@ -17,8 +17,7 @@ from nasjax.evaluation.trained.windows import output_side, taps
 class Convolution(NamedTuple):
     """The sizes of a convolution of images [N, height, width, channels].
 
-    Weights are [kernel * kernel * channels, filters], their rows (row, column, channel) of the
-    kernel.
+    Weights are [kernel * kernel * channels, filters], rows (row, column, channel) of the kernel.
     """
 
     height: int
@@ -48,11 +47,7 @@ class Convolution(NamedTuple):
         return found.reshape(-1, self.kernel**2 * self.channels)
 
     def gathered_values(self, constant: bool) -> int:
-        """Values per image that the forward pass holds besides its inputs and outputs.
-
-        Args:
-          constant: the gradient of the images is not needed.
-        """
+        """Values per image that the forward pass holds besides its inputs and outputs."""
         if native.fits(self.channels, self.filters, constant):
             return 0
         return self.kernel**2 * self.rows * self.columns * self.channels
@@ -62,10 +57,7 @@ class Convolution(NamedTuple):
         return (gathered @ w + b[None]).reshape(-1, self.rows, self.columns, self.filters)
 
     def input_gradient(self, w: jax.Array, dy: jax.Array) -> jax.Array:
-        """The images' gradient [N, height, width, channels] from the outputs' gradient dy.
-
-        It is a matrix product for each row of the kernel.
-        """
+        """The images' gradient from the outputs' gradient dy, a product per row of the kernel."""
         by_rows = w.reshape(self.kernel, -1, self.filters)
         flat = dy.reshape(-1, self.filters)
         dx = jnp.zeros((dy.shape[0], self.height, self.width, self.channels), w.dtype)
@@ -79,7 +71,7 @@ class Convolution(NamedTuple):
         return dx
 
     def _spread(self, found: jax.Array, tap: int) -> jax.Array:
-        """Gradients of one column of the windows at their places in an image row, else zeros."""
+        """Gradients of a column of the windows at their places in an image row, else zeros."""
         after = self.width - tap - self.stride * (self.columns - 1) - 1
         padding = ((0, 0, 0), (0, 0, 0), (tap, after, self.stride - 1), (0, 0, 0))
         return jax.lax.pad(found, jnp.zeros((), found.dtype), padding)
@@ -92,28 +84,31 @@ def conv2d(
 
     Args:
       constant: the gradient of x is not needed and not computed.
-
-    Returns:
-      [N, rows, columns, F].
     """
-    _, height, width, channels = x.shape
+    _, height, width, channels = shape = x.shape
     sizes = Convolution(height, width, channels, w.shape[1], kernel, stride)
-    if native.fits(channels, w.shape[1], constant, x, w, b):
-        return _with_kernels(x, w, b, kernel, stride, constant)
+    by_kernels = native.fits(channels, w.shape[1], constant, x, w, b)
 
     @jax.custom_vjp
     def conv(x: jax.Array, w: jax.Array, b: jax.Array) -> jax.Array:
-        return sizes.outputs(sizes.gather(x), w, b)
+        return forward(x, w, b)[0]
 
     def forward(x: jax.Array, w: jax.Array, b: jax.Array) -> tuple[jax.Array, _Residuals]:
+        if by_kernels:
+            return native.convolution(x, w, b, kernel, stride), (x, w)
         gathered = sizes.gather(x)
         return sizes.outputs(gathered, w, b), (gathered, w)
 
     def backward(residuals: _Residuals, dy: jax.Array) -> _Gradients:
-        gathered, w = residuals
+        saved, w = residuals  # the images, or their gathered windows
+        if by_kernels:
+            dw, db = native.convolution_weight_gradient(saved, dy, kernel, stride)
+            if constant:
+                return None, dw, db
+            return native.convolution_input_gradient(w, dy, shape, kernel, stride), dw, db
         dx = None if constant else sizes.input_gradient(w, dy)
         flat = dy.reshape(-1, sizes.filters)
-        return dx, linear.weight_gradient(gathered, flat), flat.sum(0)
+        return dx, linear.weight_gradient(saved, flat), flat.sum(0)
 
     conv.defvjp(forward, backward)
     return conv(x, w, b)
@@ -121,27 +116,3 @@ def conv2d(
 
 _Residuals = tuple[jax.Array, jax.Array]
 _Gradients = tuple[jax.Array | None, jax.Array, jax.Array]
-
-
-def _with_kernels(
-    x: jax.Array, w: jax.Array, b: jax.Array, kernel: int, stride: int, constant: bool
-) -> jax.Array:
-    """`conv2d` by the kernels of native/."""
-    shape = x.shape
-
-    @jax.custom_vjp
-    def conv(x: jax.Array, w: jax.Array, b: jax.Array) -> jax.Array:
-        return native.convolution(x, w, b, kernel, stride)
-
-    def forward(x: jax.Array, w: jax.Array, b: jax.Array) -> tuple[jax.Array, _Residuals]:
-        return native.convolution(x, w, b, kernel, stride), (x, w)
-
-    def backward(residuals: _Residuals, dy: jax.Array) -> _Gradients:
-        x, w = residuals
-        dw, db = native.convolution_weight_gradient(x, dy, kernel, stride)
-        if constant:
-            return None, dw, db
-        return native.convolution_input_gradient(w, dy, shape, kernel, stride), dw, db
-
-    conv.defvjp(forward, backward)
-    return conv(x, w, b)

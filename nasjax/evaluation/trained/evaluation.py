@@ -1,4 +1,4 @@
-"""How a search comes by the trained evaluator: its data, its memory, its final test."""
+"""Makes the trained evaluator of a search, with its memory and its final test."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -10,7 +10,8 @@ import numpy as np
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest
-from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.cohorts import TrainedConfig
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.streams import stream
@@ -53,12 +54,7 @@ def evaluate_by_training(config: TrainedConfig, request: EvaluationRequest) -> E
 
 
 def remember_records(evaluator: TrainedEvaluator, candidates: Iterable[Any], images: int) -> None:
-    """Takes the results of a run's recorded candidates.
-
-    Args:
-      candidates: `runs.records.Candidate`s.
-      images: number of images of the validation split.
-    """
+    """Takes the results of a run's `runs.records.Candidate`s; images: of the validation split."""
     for row in candidates:
         if row.status in (*MEASURED, "diverged"):
             counts = np.array(row.counts, np.uint8)
@@ -92,9 +88,7 @@ def train_once(
     data = SearchData(train, test, space.num_classes, fingerprint="final test")
     evaluator = TrainedEvaluator(alone, space, data)
     result = evaluator.measure(key, np.asarray(architecture, np.int32))
-    if STATUSES[result.status] != "ok":
-        raise UserError(
-            f"the final training of {space.to_text(architecture)} ended as "
-            f"{STATUSES[result.status]}; try another seed"
-        )
+    if (status := STATUSES[result.status]) != "ok":
+        trained = space.to_text(architecture)
+        raise UserError(f"the final training of {trained} ended as {status}; try another seed")
     return result.correct / len(test.labels)

@@ -3,20 +3,19 @@
 import concurrent.futures
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.config import PositiveFloat, PositiveInt, check, settings
+from nasjax.config import check
 from nasjax.data.datasets import SearchData
 from nasjax.evaluation.trained import cohorts, native
-from nasjax.evaluation.trained.cohorts import Cohort, Sharing
+from nasjax.evaluation.trained.cohorts import Cohort, TrainedConfig
 from nasjax.evaluation.trained.programs import agree
 from nasjax.evaluation.trained.store import Result, ResultStore
 from nasjax.evaluation.trained.trainer import Trained, Trainer
-from nasjax.evaluation.trained.training import Recipe
 from nasjax.files import digest_of_json
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import INVALID, OK, OVER_MEMORY, STOPPED, Evaluator, Outcome, Proposal
@@ -25,54 +24,10 @@ from nasjax.types import INVALID, OK, OVER_MEMORY, STOPPED, Evaluator, Outcome, 
 ENGINE_VERSION = 7
 
 
-@settings("evaluator")
-class TrainedConfig(Recipe):
-    """Section `evaluator` of a config: the recipe, and how candidates share programs."""
-
-    # Candidates that a program trains at a time on one device. An unused lane costs as much as a
-    # used one.
-    lanes: PositiveInt = 4
-    # Widths that filters and neurons are padded up to, so that more candidates share a program.
-    # Empty: exact widths. They change results in the last bits.
-    conv_widths: tuple[int, ...] = ()
-    fc_widths: tuple[int, ...] = ()
-    # A program gets fewer lanes to stay under it. A candidate that exceeds it with a single lane is
-    # an outcome of its own (over_memory).
-    memory_budget_gib: PositiveFloat = 8.0
-    # Programs compiled and run at a time, at least one per device. Candidates with millions of
-    # parameters (`cohorts.SOLITARY`) run one per device; on several processes one runs in all.
-    workers: PositiveInt = 2
-    # "thorough" takes XLA's defaults. "quick" halves the time to compile on a CPU: for short
-    # recipes, where compiling costs more than training.
-    compilation: Literal["thorough", "quick"] = "thorough"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("conv_widths", "fc_widths"):
-            widths = getattr(self, name)
-            rising = all(a < b for a, b in zip((0, *widths), widths, strict=False))
-            check(rising, f"evaluator.{name}", widths, "rising numbers above 0")
-
-    def recipe(self) -> Recipe:
-        """The part of the settings that a candidate's program depends on."""
-        return Recipe(
-            **{field.name: getattr(self, field.name) for field in dataclasses.fields(Recipe)}
-        )
-
-    def sharing(self) -> Sharing:
-        """The part of the settings for sharing programs."""
-        return Sharing(self.lanes, self.conv_widths, self.fc_widths, self.memory_budget_gib)
-
-
 class TrainedEvaluator:
     """Trains architectures that have no result yet; `evaluator()` is its interface to the search.
 
-    Args:
-      config: how candidates are trained and share programs.
-      space: the space of the architectures.
-      data: the search splits.
-      store: the results of all runs; None: nothing is stored.
-      on_result: called after every trained candidate, for a progress bar.
+    It trains on the search splits. `store` has the results of all runs; None: nothing is stored.
     """
 
     def __init__(
@@ -81,24 +36,21 @@ class TrainedEvaluator:
         space: LayerChain,
         data: SearchData,
         store: ResultStore | None = None,
-        on_result: Callable[[], None] = lambda: None,
     ):
         fixed = config.validation_batches * config.validation_batch_size
         images = len(data.validation.labels)
         where = "evaluator.validation_batches x evaluator.validation_batch_size"
         check(fixed <= images, where, fixed, f"at most data.validation_size={images}")
-        size = len(data.train.labels)
-        batch = "evaluator.batch_size"
-        check(config.batch_size <= size, batch, config.batch_size, f"at most {size}")
-        self._config, self._space, self._store = config, space, store
-        self._on_result = on_result
-        self._data = data
+        batch, images = config.batch_size, len(data.train.labels)
+        check(batch <= images, "evaluator.batch_size", batch, f"at most {images}")
+        self._config, self._space, self._data, self._store = config, space, data, store
+        self._on_result: Callable[[], None] = lambda: None
         self._results: dict[bytes, Result] = {}
         self._provenance: dict[bytes, dict[str, Any]] = {}
         self._trainer: tuple[bytes, Trainer] | None = None
         self._is_valid = jax.jit(space.is_valid)
         recipe = dataclasses.asdict(config)
-        del recipe["workers"]
+        del recipe["workers"]  # it changes no result
         self._key_base = {
             "engine": ENGINE_VERSION,
             "jax": jax.__version__,
@@ -117,17 +69,12 @@ class TrainedEvaluator:
     def evaluate(self, seed_key: jax.Array, proposal: Proposal) -> Outcome:
         """Trains the rows that have no result yet. See `nasjax.types.Evaluator`."""
         architectures = np.asarray(proposal.architecture)
-        rows = np.flatnonzero(np.asarray(proposal.mask))
-        valid = np.zeros(len(architectures), bool)
-        for row in rows:
-            valid[row] = self._is_valid(architectures[row])
-        wanted: dict[bytes, np.ndarray] = {}
-        for row in rows:
-            if valid[row]:
-                wanted.setdefault(architectures[row].tobytes(), architectures[row])
+        asked = np.flatnonzero(np.asarray(proposal.mask)).tolist()
+        valid = [row for row in asked if self._is_valid(architectures[row])]
+        distinct = {architectures[row].tobytes(): architectures[row] for row in valid}
         self._provenance.clear()
-        self._look_up_or_train(seed_key, list(wanted.values()))
-        return self._outcome(architectures, rows, valid)
+        self._look_up_or_train(seed_key, list(distinct.values()))
+        return self._outcome(architectures, valid)
 
     def measure(self, seed_key: jax.Array, architecture: np.ndarray) -> Result:
         """The result of one valid architecture [L, 4]."""
@@ -139,7 +86,7 @@ class TrainedEvaluator:
         self._results.setdefault(np.asarray(architecture, np.int32).tobytes(), result)
 
     def watch(self, on_result: Callable[[], None]) -> None:
-        """Takes the function to call after every trained candidate from here on."""
+        """Calls the function after every trained candidate from here on."""
         self._on_result = on_result
 
     def provenance(self, architecture: np.ndarray) -> dict[str, Any]:
@@ -148,24 +95,22 @@ class TrainedEvaluator:
         known = "run" if name in self._results else "none"
         return self._provenance.pop(name, {"source": known, "seconds": 0.0, "compiled": False})
 
-    def _outcome(self, architectures: np.ndarray, rows: np.ndarray, valid: np.ndarray) -> Outcome:
+    def _outcome(self, architectures: np.ndarray, valid: list[int]) -> Outcome:
         count, images = len(architectures), len(self._data.validation.labels)
         accuracies = np.zeros((count, self._config.validation_batches), np.float32)
         accuracy = np.zeros(count, np.float32)
         status = np.full(count, INVALID, np.int32)
-        for row in rows:
-            if valid[row]:
-                result = self._results[architectures[row].tobytes()]
-                status[row] = result.status
-                if result.status in (OK, STOPPED):
-                    size = self._config.validation_batch_size
-                    accuracies[row] = result.counts.astype(np.float32) / np.float32(size)
-                    accuracy[row] = np.float32(result.correct) / np.float32(images)
-        costs = np.zeros((count, 0), np.float32)
+        for row in valid:
+            result = self._results[architectures[row].tobytes()]
+            status[row] = result.status
+            if result.status in (OK, STOPPED):
+                size = self._config.validation_batch_size
+                accuracies[row] = result.counts.astype(np.float32) / np.float32(size)
+                accuracy[row] = np.float32(result.correct) / np.float32(images)
         return Outcome(
             accuracies=jnp.asarray(accuracies),
             accuracy=jnp.asarray(accuracy),
-            costs=jnp.asarray(costs),
+            costs=jnp.zeros((count, 0), jnp.float32),
             status=jnp.asarray(status),
         )
 
@@ -198,7 +143,7 @@ class TrainedEvaluator:
 
     def _train(self, seed_key: jax.Array, architectures: list[np.ndarray]) -> None:
         config, devices = self._config, jax.local_device_count()
-        formed = cohorts.form(architectures, self._space, config.sharing(), config)
+        formed = cohorts.form(architectures, self._space, config)
         solitary = [cohort for cohort in formed if cohort.is_solitary]
         sociable = [cohort for cohort in formed if not cohort.is_solitary]
         self._train_cohorts(seed_key, solitary, devices)
@@ -221,24 +166,15 @@ class TrainedEvaluator:
         """The trainer of a seed, made once; a run has one seed."""
         seed = np.asarray(jax.random.key_data(seed_key)).tobytes()
         if self._trainer is None or self._trainer[0] != seed:
-            config = self._config
-            trainer = Trainer(
-                config.recipe(),
-                config.sharing(),
-                config.compilation == "quick",
-                self._space,
-                self._data,
-                seed_key,
-            )
-            self._trainer = seed, trainer
+            self._trainer = seed, Trainer(self._config, self._space, self._data, seed_key)
         return self._trainer[1]
 
     def _keep(self, seed_key: jax.Array, trained: Trained) -> None:
         architecture, result, compiled = trained
         name = architecture.tobytes()
         self._results[name] = result
-        facts = {"source": "trained", "seconds": round(result.seconds, 4), "compiled": compiled}
-        self._provenance[name] = facts
+        seconds = round(result.seconds, 4)
+        self._provenance[name] = {"source": "trained", "seconds": seconds, "compiled": compiled}
         if self._store and result.status != OVER_MEMORY and jax.process_index() == 0:
             text = self._space.to_text(architecture)
             self._store.put(self._key(seed_key, architecture), text, result)
@@ -246,5 +182,6 @@ class TrainedEvaluator:
 
     def _key(self, seed_key: jax.Array, architecture: np.ndarray) -> str:
         seed = np.asarray(jax.random.key_data(seed_key)).tolist()
-        parts = {**self._key_base, "seed": seed, "architecture": architecture.tolist()}
-        return digest_of_json(parts)
+        return digest_of_json(
+            {**self._key_base, "seed": seed, "architecture": architecture.tolist()}
+        )

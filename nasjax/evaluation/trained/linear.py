@@ -12,11 +12,8 @@ def linear(x: jax.Array, w: jax.Array) -> jax.Array:
 
 
 def weight_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
-    """The product x.T @ gradient, [inputs, outputs].
-
-    On a CPU, XLA's product takes up to three times as long if its second factor is narrow. Then the
-    transpose is computed.
-    """
+    """The product x.T @ gradient, [inputs, outputs]."""
+    # On a CPU, XLA's product takes up to three times as long if its second factor is narrow.
     if gradient.shape[1] < min(NARROW, x.shape[1]):
         return (gradient.T @ x).T
     return x.T @ gradient

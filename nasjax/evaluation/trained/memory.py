@@ -1,5 +1,7 @@
 """Estimates the memory of a lane before anything is compiled."""
 
+import math
+
 from nasjax.evaluation.trained import native, network
 from nasjax.evaluation.trained.convolution import Convolution
 from nasjax.evaluation.trained.training import EVALUATION_CHUNK
@@ -24,19 +26,17 @@ def lane_bytes(
     """
     values = network.num_params(plan, input_shape, num_classes)
     activations, largest = [], 0
-    height, width, channels = input_shape
-    for i, layer in enumerate(plan):
-        before, entering = (height, width), height * width * channels
-        height, width = layer.output_side(height), layer.output_side(width)
+    shapes = network.layer_shapes(plan, input_shape)
+    for i, (layer, before, after) in enumerate(zip(plan, shapes, shapes[1:], strict=False)):
+        entering, leaving = math.prod(before), math.prod(after)
         if layer.kind == CONV:
-            sizes = Convolution(*before, channels, layer.width, layer.kernel, layer.stride)
+            sizes = Convolution(*before, layer.width, layer.kernel, layer.stride)
             patches = sizes.gathered_values(constant=i == 0)
         elif layer.kind == POOL:  # chosen elements, or all elements of the windows
-            patches = height * (width if native.load() else layer.kernel * before[1]) * channels
+            rows, columns, channels = after
+            patches = rows * (columns if native.load() else layer.kernel * before[1]) * channels
         else:
             patches = entering
-        channels = layer.width
-        leaving = height * width * channels
         activations.append(patches + leaving)
         largest = max(largest, entering + patches + leaving)
     given = 3 * values if by_epochs else 0

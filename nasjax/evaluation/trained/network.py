@@ -4,9 +4,6 @@ Candidates that share a plan (kinds, geometry, padded widths) run in one program
 `vmap`. Their other differences (activation, bias, true widths) are data, the traits. Padded
 channels and neurons start at zero and stay zero: their activations are zero, so the gradients of
 all weights that touch them are zero too.
-
-Convolutions and pools (convolution.py, pooling.py) are kernels of native/ on a CPU, gathers and
-products elsewhere. Both are faster there than what JAX derives.
 """
 
 import functools
@@ -22,7 +19,7 @@ from nasjax.evaluation.trained.convolution import conv2d
 from nasjax.evaluation.trained.linear import linear
 from nasjax.evaluation.trained.pooling import max_pool
 from nasjax.evaluation.trained.windows import output_side
-from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE
+from nasjax.spaces.layer_chain import ACTIVATIONS, CONV, FC, NONE, POOL
 
 Params = list[dict[str, Any]]  # arrays; NumPy arrays from `init`
 Precision = Literal["float32", "bfloat16"]
@@ -32,23 +29,15 @@ LARGE = 1 << 15  # leaves with this many values or more are not packed into the 
 
 
 class LayerPlan(NamedTuple):
-    """The static part of a layer.
+    """A layer's static part; padding is of a pool, bias and activation of a fully connected one."""
 
-    Attributes:
-      kind: CONV, FC or POOL.
-      width: padded number of filters or neurons; for a pool, of its input.
-      kernel, stride, padding: of a convolution or pool.
-      bias: 1 if a fully connected layer has a bias, else 0, or AS_DATA.
-      activation: of a fully connected layer, index of ACTIVATIONS, or AS_DATA.
-    """
-
-    kind: int
-    width: int
+    kind: int  # CONV, FC or POOL
+    width: int  # padded number of filters or neurons; for a pool, of its input
     kernel: int = 0
     stride: int = 0
     padding: int = 0
-    bias: int = 1
-    activation: int = 0
+    bias: int = 1  # 1 or 0, or AS_DATA
+    activation: int = 0  # index of ACTIVATIONS, or AS_DATA
 
     def output_side(self, side: int) -> int:
         """The height (or width) of the output for an input of that height (or width)."""
@@ -58,17 +47,11 @@ class LayerPlan(NamedTuple):
 
 
 class Traits(NamedTuple):
-    """The part of a net's L layers that is data.
+    """The part of a net's L layers that is data."""
 
-    Attributes:
-      width: [L] int32, the true number of filters or neurons; for a pool, of its input.
-      bias: [L] float32, 1 or 0.
-      activation: [L] int32, index of ACTIVATIONS.
-    """
-
-    width: jax.Array | np.ndarray
-    bias: jax.Array | np.ndarray
-    activation: jax.Array | np.ndarray
+    width: jax.Array | np.ndarray  # [L] int32, true number of filters or neurons; a pool's input's
+    bias: jax.Array | np.ndarray  # [L] float32, 1 or 0
+    activation: jax.Array | np.ndarray  # [L] int32, index of ACTIVATIONS
 
 
 Plan = tuple[LayerPlan, ...]
@@ -83,8 +66,7 @@ def make_plan(
     """Splits an architecture [L, 4] into its static plan and its traits.
 
     Args:
-      architecture: a valid chain of `LayerChain`.
-      channels: channels of the input image.
+      architecture: a valid chain of `LayerChain`; channels: of the input image.
       conv_widths: widths that filters are padded up to. Empty, or above the last one: exact widths.
       fc_widths: the same for neurons. If there are any, bias and activation are data too. Exact
         widths are hardly ever shared; then both are static, which compiles and runs faster.
@@ -113,45 +95,41 @@ def make_plan(
 
 
 def _rung(width: int, rungs: tuple[int, ...]) -> int:
-    """The padded width: the lowest rung that holds `width`, else `width`."""
     return min((rung for rung in rungs if rung >= width), default=width)
 
 
-def output_sides(plan: Plan, side: int) -> list[int]:
-    """The height (or width) after every layer of the plan; 1 after a fully connected one."""
-    sides = []
+def layer_shapes(plan: Plan, input_shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """The (height, width, channels) before every layer and after the last one, padded."""
+    height, width, channels = input_shape
+    shapes = [(height, width, channels)]
     for layer in plan:
-        side = layer.output_side(side)
-        sides.append(side)
-    return sides
+        height, width = layer.output_side(height), layer.output_side(width)
+        shapes.append((height, width, layer.width))
+    return shapes
 
 
 def weight_shapes(
     plan: Plan, input_shape: tuple[int, ...], num_classes: int
 ) -> list[tuple[int, int] | None]:
     """The padded (inputs, outputs) of every layer and of the closing one; None for a pool."""
-    height, width, channels = input_shape
     shapes: list[tuple[int, int] | None] = []
-    for layer in (*plan, LayerPlan(FC, num_classes)):
-        if layer.kind == FC:
-            shapes.append((height * width * channels, layer.width))
-        else:
-            conv = layer.kind == CONV
-            shapes.append((layer.kernel**2 * channels, layer.width) if conv else None)
-        height, width = layer.output_side(height), layer.output_side(width)
-        channels = layer.width
+    for layer, entering in zip(
+        (*plan, LayerPlan(FC, num_classes)), layer_shapes(plan, input_shape), strict=True
+    ):
+        inputs = math.prod(entering) if layer.kind == FC else layer.kernel**2 * entering[2]
+        shapes.append(None if layer.kind == POOL else (inputs, layer.width))
     return shapes
 
 
-def product_pixels(plan: Plan, input_shape: tuple[int, ...]) -> list[int]:
-    """The number of pixels that every weight of `weight_shapes` is applied at, without pools."""
-    height, width, _ = input_shape
-    pixels = []
-    for layer in plan:
-        height, width = layer.output_side(height), layer.output_side(width)
-        if layer.kind in (CONV, FC):
-            pixels.append(height * width)
-    return [*pixels, 1]
+def num_products(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
+    """The number of multiplications in a lane's forward pass of one image, padding included."""
+    left = [*layer_shapes(plan, input_shape)[1:], (1, 1, num_classes)]
+    weights = weight_shapes(plan, input_shape, num_classes)
+    return sum(
+        math.prod(shape) * height * width
+        for shape, (height, width, _) in zip(weights, left, strict=True)
+        if shape
+    )
 
 
 def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> int:
@@ -161,7 +139,11 @@ def num_params(plan: Plan, input_shape: tuple[int, ...], num_classes: int) -> in
 
 
 def init(
-    draws: np.ndarray, plan: Plan, traits: Traits, input_shape: tuple[int, ...], num_classes: int
+    draws: np.ndarray,
+    plan: Plan,
+    traits: Traits,
+    input_shape: tuple[int, ...],
+    num_classes: int,
 ) -> Params:
     """Weights and biases from U(+-1/sqrt(fan_in)) with fan_in of the true widths, on the host.
 
@@ -169,9 +151,8 @@ def init(
       draws: [num_params] float32, uniform in [-1, 1).
 
     Returns:
-      A dict per layer and one for the closing linear layer: "w" [inputs, outputs], "b" [outputs].
-      The inputs of a convolution are (row, column, channel) of its kernel. The dict of a pool is
-      empty.
+      A dict per layer and one for the closing linear layer: "w" [inputs, outputs], "b" [outputs];
+      empty for a pool. The inputs of a convolution are (row, column, channel) of its kernel.
     """
     widths = [layer.width for layer in plan]
     padded = [input_shape[2], *widths]
@@ -195,12 +176,10 @@ def pack(params: Params, concatenate: Callable[..., Any] = jnp.concatenate) -> P
     """Packs parameters for a training loop: small leaves in one vector, large leaves apart.
 
     Every array costs three kernels of Adam to compile, so small leaves share a vector. To copy a
-    large leaf into a vector and out again at every step would cost more.
-
-    Args:
-      concatenate: NumPy's, for arrays on the host.
+    large leaf into a vector and out again at every step would cost more. `concatenate` is NumPy's
+    for arrays on the host.
     """
-    leaves = [leaf for layer in params for leaf in _leaves(layer)]
+    leaves = [layer[name] for layer in params if layer for name in ("w", "b")]
     small = [leaf.ravel() for leaf in leaves if leaf.size < LARGE]
     return concatenate(small), [leaf for leaf in leaves if leaf.size >= LARGE]
 
@@ -228,16 +207,8 @@ def unpack(
     return params
 
 
-def _leaves(layer: dict[str, jax.Array]) -> list[jax.Array]:
-    return [layer["w"], layer["b"]] if layer else []
-
-
 def apply(
-    params: Params,
-    images: jax.Array,
-    plan: Plan,
-    traits: Traits,
-    precision: Precision = "float32",
+    params: Params, images: jax.Array, plan: Plan, traits: Traits, precision: Precision = "float32"
 ) -> jax.Array:
     """Logits [N, classes] of images [N, H, W, C], computed in the given precision."""
     if precision != "float32":

@@ -39,63 +39,34 @@ _QUICK: dict[str, str | bool] = {
 AXIS = "lanes"
 
 
-class Place(NamedTuple):
-    """The devices that run a program, as a mesh along the lanes. Equal devices compare equal."""
-
-    mesh: Mesh
-
-    @property
-    def size(self) -> int:
-        """The number of devices."""
-        return self.mesh.size
-
-    def put(self, tree: Any, lanes: bool) -> Any:
-        """Host arrays on the devices: lanes of the leading axis split over them, or replicated."""
-        sharding = NamedSharding(self.mesh, PartitionSpec(AXIS) if lanes else PartitionSpec())
-
-        def one(leaf: Any) -> jax.Array:
-            leaf = np.asarray(leaf)
-            return jax.make_array_from_callback(leaf.shape, sharding, lambda part: leaf[part])
-
-        return jax.tree.map(one, tree)
-
-
 class Ran(NamedTuple):
-    """One run of a program.
+    """One run of a program."""
 
-    Attributes:
-      found: its results, on the host.
-      seconds: its time, without compilation.
-      compiled: the program was compiled for this run.
-    """
-
-    found: Any
-    seconds: float
-    compiled: bool
+    found: Any  # its results, on the host
+    seconds: float  # without compilation
+    compiled: bool  # whether the program was compiled for this run
 
 
 class Programs:
     """Trains lanes of plans; a program is compiled on first use. Threads may share an instance.
 
     Args:
-      recipe: the recipe of every candidate.
-      num_classes: classes of the data.
       quick: compile in half the time, on a CPU.
-      data: the search splits, on the host.
+      data: the search splits, on the host, with `num_classes` classes.
     """
 
     def __init__(self, recipe: Recipe, num_classes: int, quick: bool, data: DeviceData):
         self._recipe, self._num_classes, self._host_data = recipe, num_classes, data
         self._quick = quick and jax.default_backend() == "cpu"
-        self._kernels = native.custom_calls() if native.load() else []
-        self._one = [_place(np.array([device])) for device in jax.local_devices()]
-        self._all = _place(np.array(jax.devices()))
+        self._kernels = native.CUSTOM_CALLS if native.load() else ()
+        self._one = [Mesh([device], (AXIS,)) for device in jax.local_devices()]
+        self._all = Mesh(jax.devices(), (AXIS,))
         self._turn: dict[network.Plan, int] = {}
-        self._data: dict[Place, DeviceData] = {}
+        self._data: dict[Mesh, DeviceData] = {}
         self._turns, self._mesh = threading.Lock(), threading.Lock()
-        self.compiled: dict[tuple[network.Plan, Place, str], Callable[..., Any]] = {}
+        self.compiled: dict[tuple[network.Plan, Mesh, str], Callable[..., Any]] = {}
 
-    def place(self, plan: network.Plan, members: int, lanes: int) -> Place:
+    def place(self, plan: network.Plan, members: int, lanes: int) -> Mesh:
         """The devices that train `members` candidates of a plan, with `lanes` lanes per device."""
         if jax.process_count() > 1 or members > lanes:
             return self._all
@@ -103,33 +74,39 @@ class Programs:
             turn = self._turn.setdefault(plan, len(self._turn))
         return self._one[turn % len(self._one)]
 
-    def train(self, plan: network.Plan, place: Place, params: Any, traits: Any) -> Ran:
+    def train(self, plan: network.Plan, place: Mesh, params: Any, traits: Any) -> Ran:
         """Runs `training.train_and_measure` on host arrays."""
-        kind = _Kind(training.train_and_measure, jax.tree.structure((0, 0)))
-        return self._run(plan, place, kind, (params, traits))
+        returns = jax.tree.structure((0, 0))
+        return self._run(plan, place, training.train_and_measure, returns, (params, traits))
 
     def train_epoch(
-        self, plan: network.Plan, place: Place, progress: Progress, traits: Any, epoch: int
+        self, plan: network.Plan, place: Mesh, progress: Progress, traits: Any, epoch: int
     ) -> Ran:
         """Runs `training.train_epoch_and_measure` on host arrays."""
         function = functools.partial(
             training.train_epoch_and_measure, num_classes=self._num_classes
         )
-        kind = _Kind(function, jax.tree.structure((progress, 0)))
-        return self._run(plan, place, kind, (progress, traits), np.int32(epoch))
+        returns = jax.tree.structure((progress, 0))
+        return self._run(plan, place, function, returns, (progress, traits), np.int32(epoch))
 
     def _run(
-        self, plan: network.Plan, place: Place, kind: "_Kind", lanes: tuple[Any, ...], *shared: Any
+        self,
+        plan: network.Plan,
+        place: Mesh,
+        function: Callable[..., Any],
+        returns: Any,
+        lanes: tuple[Any, ...],
+        *shared: Any,
     ) -> Ran:
+        """Runs a function of training.py on lanes; returns: the tree structure of its results."""
         if place not in self._data:
-            self._data[place] = place.put(self._host_data, lanes=False)
-        shared = place.put(shared, lanes=False)
-        arguments = (*place.put(lanes, lanes=True), self._data[place], *shared)
-        name = (plan, place, kind.name)
+            self._data[place] = _put(self._host_data, place)
+        arguments = (*_put(lanes, place, AXIS), self._data[place], *_put(shared, place))
+        name = (plan, place, _name(function))
         program = self.compiled.pop(name, None)
         new = program is None
         if program is None:
-            program = self._compile(plan, place, kind, arguments)
+            program = self._compile(plan, place, function, arguments)
         self.compiled[name] = program  # moved to the end, as the most recently used
         while len(self.compiled) > PROGRAMS_KEPT:
             self.compiled.pop(next(iter(self.compiled)), None)
@@ -139,23 +116,27 @@ class Programs:
             start = time.perf_counter()
             found = jax.device_get(program(*jax.tree.leaves(arguments)))
             seconds = time.perf_counter() - start
-        return Ran(jax.tree.unflatten(kind.returns, found), seconds, new)
+        return Ran(jax.tree.unflatten(returns, found), seconds, new)
 
     def _compile(
-        self, plan: network.Plan, place: Place, kind: "_Kind", arguments: tuple[Any, ...]
+        self,
+        plan: network.Plan,
+        place: Mesh,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
     ) -> Callable[..., Any]:
         """The compiled function for a plan, from leaves to leaves."""
         leaves, tree = jax.tree.flatten(arguments)
         static = {"plan": plan, "recipe": self._recipe, "in_place": not self._quick}
 
         def local(*arguments: Any) -> Any:
-            return kind.function(*arguments, **static)
+            return function(*arguments, **static)
 
         def on_all(*arguments: Any) -> Any:
             specs = (PartitionSpec(AXIS),) * 2 + (PartitionSpec(),) * (len(arguments) - 2)
             spread = jax.shard_map(
                 local,
-                mesh=place.mesh,
+                mesh=place,
                 in_specs=specs,
                 out_specs=PartitionSpec(AXIS),
                 check_vma=False,  # devices do not communicate and may differ
@@ -163,7 +144,7 @@ class Programs:
             if jax.process_count() == 1:
                 return spread(*arguments)
             # Every process reads the results of all.
-            everywhere = NamedSharding(place.mesh, PartitionSpec())
+            everywhere = NamedSharding(place, PartitionSpec())
             return jax.lax.with_sharding_constraint(spread(*arguments), everywhere)
 
         def flat(*leaves: jax.Array) -> tuple[jax.Array, ...]:
@@ -171,27 +152,26 @@ class Programs:
             return tuple(jax.tree.leaves(compute(*jax.tree.unflatten(tree, leaves))))
 
         if place.size == 1:
-            key = (kind.name, self._num_classes, *self._kernels, *static.items())
+            key = (_name(function), self._num_classes, *self._kernels, *static.items())
             lowered = compile_cache.lower(flat, leaves, key=key, custom_calls=self._kernels)
         else:  # jax.export's result could only be called under a mesh
             lowered = jax.jit(flat).lower(*leaves)
         return lowered.compile(_QUICK if self._quick else None)
 
 
-class _Kind(NamedTuple):
-    """A function of training.py to compile, and the tree structure of its results."""
-
-    function: Callable[..., Any]
-    returns: Any
-
-    @property
-    def name(self) -> str:
-        """The function's name, for the cache of programs."""
-        return str(getattr(self.function, "func", self.function).__name__)
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "func", function).__name__)
 
 
-def _place(devices: np.ndarray) -> Place:
-    return Place(Mesh(devices, (AXIS,)))
+def _put(tree: Any, place: Mesh, *axes: str) -> Any:
+    """Host arrays on devices: leading axes split over them as the mesh says, or replicated."""
+    sharding = NamedSharding(place, PartitionSpec(*axes))
+
+    def one(leaf: Any) -> jax.Array:
+        leaf = np.asarray(leaf)
+        return jax.make_array_from_callback(leaf.shape, sharding, lambda part: leaf[part])
+
+    return jax.tree.map(one, tree)
 
 
 def agree(values: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS results (
 
 
 class Result(NamedTuple):
-    """The result of training a candidate; see the columns in `_SCHEMA`. `counts` is uint8 [P]."""
+    """The result of training a candidate, as in `_SCHEMA`; counts: uint8 [P]."""
 
     status: int
     counts: np.ndarray

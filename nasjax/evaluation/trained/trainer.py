@@ -2,18 +2,20 @@
 
 import dataclasses
 import hashlib
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from nasjax.data.datasets import SearchData
 from nasjax.evaluation.trained import cohorts, network, training
-from nasjax.evaluation.trained.cohorts import Cohort, Sharing
-from nasjax.evaluation.trained.programs import Place, Programs
+from nasjax.evaluation.trained.cohorts import Cohort, TrainedConfig
+from nasjax.evaluation.trained.programs import Programs
 from nasjax.evaluation.trained.store import Result
-from nasjax.evaluation.trained.training import DeviceData, Recipe
+from nasjax.evaluation.trained.training import DeviceData
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import DIVERGED, OK, OVER_MEMORY, STOPPED
 
@@ -38,29 +40,17 @@ class _Candidate:
 
 
 class Trainer:
-    """Trains cohorts with one seed; threads may share it.
+    """Trains cohorts on the search splits; all random numbers come from the seed's key.
 
-    Args:
-      recipe: the recipe of every candidate.
-      sharing: how candidates share programs.
-      quick: compile in half the time, on a CPU.
-      space: the space of the candidates.
-      data: the search splits.
-      seed_key: the source of all random numbers.
+    Threads may share it.
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        sharing: Sharing,
-        quick: bool,
-        space: LayerChain,
-        data: SearchData,
-        seed_key: jax.Array,
+        self, config: TrainedConfig, space: LayerChain, data: SearchData, seed_key: jax.Array
     ):
-        self._recipe, self._sharing, self._space = recipe, sharing, space
+        self._config, self._space = config, space
         self._seed_key, self._images = seed_key, len(data.validation.labels)
-        order = training.batch_order(seed_key, recipe, len(data.train.labels))
+        order = training.batch_order(seed_key, config, len(data.train.labels))
         self._steps = len(order)
         images, labels = training.chunked(data.validation.images, data.validation.labels)
         host_data: Any = DeviceData(
@@ -70,27 +60,28 @@ class Trainer:
             validation_labels=labels,  # type: ignore[arg-type]
             order=order,  # type: ignore[arg-type]
         )
-        self.programs = Programs(recipe, space.num_classes, quick, host_data)
+        quick = config.compilation == "quick"
+        self.programs = Programs(config.recipe(), space.num_classes, quick, host_data)
 
     def train(self, cohort: Cohort) -> list[Trained]:
         """The results of all members; those that memory did not suffice for are OVER_MEMORY."""
         trained: list[Trained] = []
         if cohort.lanes:
             place = self.programs.place(cohort.plan, len(cohort.members), cohort.lanes)
-            train = self._by_epochs if self._recipe.stop_below else self._to_the_end
+            train = self._by_epochs if self._config.stop_below else self._to_the_end
             try:
                 train(cohort, place, cohort.lanes * place.size, trained.append)
             except jax.errors.JaxRuntimeError as error:
                 # Where memory does not suffice, the estimate was too low.
                 if "RESOURCE_EXHAUSTED" not in str(error):
                     raise
-        empty = np.zeros(self._recipe.validation_batches, np.uint8)
+        empty = np.zeros(self._config.validation_batches, np.uint8)
         known = {candidate.architecture.tobytes() for candidate in trained}
         rest = [member for member in cohort.members if member.tobytes() not in known]
         return trained + [Trained(a, Result(OVER_MEMORY, empty, 0, 0.0), False) for a in rest]
 
     def _to_the_end(
-        self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
+        self, cohort: Cohort, place: Mesh, lanes: int, keep: Callable[[Trained], None]
     ) -> None:
         """Trains every candidate to the end, as many at a time as there are lanes."""
         for chunk in _chunks(cohort.members, lanes):
@@ -104,7 +95,7 @@ class Trainer:
                 keep(self._trained(member, status, correct[i], seconds, ran.compiled and i == 0))
 
     def _by_epochs(
-        self, cohort: Cohort, place: Place, lanes: int, keep: Callable[[Trained], None]
+        self, cohort: Cohort, place: Mesh, lanes: int, keep: Callable[[Trained], None]
     ) -> None:
         """Trains one epoch of all candidates, then the next epoch of those not stopped.
 
@@ -114,14 +105,14 @@ class Trainer:
         running: dict[int, _Candidate] = {}
         for i, member in enumerate(cohort.members):
             params, traits = self._start(cohort.plan, member)
-            running[i] = _Candidate(training.begin(params, self._recipe, self._steps), traits)
+            running[i] = _Candidate(training.begin(params, self._config, self._steps), traits)
         compiled = False
-        for epoch in range(self._recipe.epochs):
+        for epoch in range(self._config.epochs):
             for chunk in _chunks(list(running), lanes):
                 going = [running[i] for i in chunk]
                 compiled |= self._train_epoch(cohort.plan, place, lanes, going, epoch)
             for i, candidate in list(running.items()):
-                if candidate.stopped or epoch + 1 == self._recipe.epochs:
+                if candidate.stopped or epoch + 1 == self._config.epochs:
                     status = STOPPED if candidate.stopped else OK
                     status = status if candidate.progress.finite else DIVERGED
                     correct, seconds = candidate.correct, candidate.seconds
@@ -130,20 +121,15 @@ class Trainer:
                     del running[i]
 
     def _train_epoch(
-        self,
-        plan: network.Plan,
-        place: Place,
-        lanes: int,
-        going: list[_Candidate],
-        epoch: int,
+        self, plan: network.Plan, place: Mesh, lanes: int, going: list[_Candidate], epoch: int
     ) -> bool:
         """Trains the candidates for an epoch; returns whether the program was compiled for it."""
         progress, traits = _stack([(c.progress, c.traits) for c in going], lanes)
         ran = self.programs.train_epoch(plan, place, progress, traits, epoch)
-        limits = self._recipe.stop_below
+        limits = self._config.stop_below
         limit = limits[epoch] if epoch < len(limits) else 0.0
         for i, candidate in enumerate(going):
-            candidate.progress, candidate.correct = _lane(ran.found, i)
+            candidate.progress, candidate.correct = jax.tree.map(operator.itemgetter(i), ran.found)
             candidate.seconds += ran.seconds / len(going)
             hopeless = candidate.correct.sum() < limit * self._images
             candidate.stopped = bool(hopeless or not candidate.progress.finite)
@@ -154,23 +140,18 @@ class Trainer:
     ) -> tuple[network.Params, network.Traits]:
         """A lane's initial params and its traits."""
         shape, classes = self._space.input_shape, self._space.num_classes
-        traits = cohorts.make_plan(architecture, self._space, self._sharing)[1]
+        traits = cohorts.make_plan(architecture, self._space, self._config)[1]
         count = network.num_params(plan, shape, classes)
         draws = training.initial_draws(self._seed_key, _id(architecture), count)
         return network.init(draws, plan, traits, shape, classes), traits
 
     def _trained(
-        self,
-        architecture: np.ndarray,
-        status: int,
-        correct: Any,
-        seconds: float,
-        compiled: bool,
+        self, architecture: np.ndarray, status: int, correct: Any, seconds: float, compiled: bool
     ) -> Trained:
-        """The result of one lane; correct: [images] bool."""
-        recipe = self._recipe
-        fixed = correct[: recipe.validation_batches * recipe.validation_batch_size]
-        counts = fixed.reshape(recipe.validation_batches, -1).sum(-1, dtype=np.uint8)
+        """A lane's result; correct: [images] bool."""
+        batches = self._config.validation_batches
+        fixed = correct[: batches * self._config.validation_batch_size]
+        counts = fixed.reshape(batches, -1).sum(-1, dtype=np.uint8)
         if status == DIVERGED:
             result = Result(status, np.zeros_like(counts), 0, seconds)
         else:
@@ -191,7 +172,3 @@ def _stack(items: Sequence[Any], lanes: int) -> Any:
     """The trees stacked along a leading axis of lanes; unused lanes repeat the last item."""
     padded = [*items, *[items[-1]] * (lanes - len(items))]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
-
-
-def _lane(tree: Any, lane: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[lane], tree)

@@ -48,19 +48,13 @@ class Recipe:
 
 
 class DeviceData(NamedTuple):
-    """The search splits on the device, shared by all lanes.
+    """The search splits on the device, shared by all lanes."""
 
-    Attributes:
-      train_images: [N, H, W, C] float32; train_labels: [N] int32.
-      validation_images: [M, chunk, H, W, C], padded; validation_labels: [M, chunk], -1 = padding.
-      order: [steps, batch] int32, the training images of every step of every epoch.
-    """
-
-    train_images: jax.Array
-    train_labels: jax.Array
-    validation_images: jax.Array
-    validation_labels: jax.Array
-    order: jax.Array
+    train_images: jax.Array  # [N, H, W, C] float32
+    train_labels: jax.Array  # [N] int32
+    validation_images: jax.Array  # [M, chunk, H, W, C] float32, padded
+    validation_labels: jax.Array  # [M, chunk] int32, -1 = padding
+    order: jax.Array  # [steps, batch] int32, the training images of every step of every epoch
 
 
 def batch_order(seed_key: jax.Array, recipe: Recipe, num_images: int) -> np.ndarray:
@@ -80,12 +74,10 @@ def batch_order(seed_key: jax.Array, recipe: Recipe, num_images: int) -> np.ndar
 def chunked(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels in chunks of EVALUATION_CHUNK; the last chunk is padded with label -1."""
     missing = -len(labels) % EVALUATION_CHUNK
-    images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
+    shape = images.shape[1:]
+    images = np.concatenate([images, np.zeros((missing, *shape), images.dtype)])
     labels = np.concatenate([labels, np.full(missing, -1, np.int32)])
-    return (
-        images.reshape(-1, EVALUATION_CHUNK, *images.shape[1:]),
-        labels.reshape(-1, EVALUATION_CHUNK),
-    )
+    return images.reshape(-1, EVALUATION_CHUNK, *shape), labels.reshape(-1, EVALUATION_CHUNK)
 
 
 def loss_fn(
@@ -111,11 +103,11 @@ def learning_rate(recipe: Recipe, steps: int) -> float | optax.Schedule:
 
 
 class Progress(NamedTuple):
-    """A lane between two steps; `finite`: every loss so far was finite, [] bool."""
+    """A lane between two steps."""
 
     packed: Packed
     optimizer: optax.OptState
-    finite: jax.Array | np.ndarray
+    finite: jax.Array | np.ndarray  # [] bool, whether every loss so far was finite
 
 
 def begin(params: Params, recipe: Recipe, steps: int) -> Progress:
@@ -155,7 +147,7 @@ def train_and_measure(
     recipe: Recipe,
     in_place: bool = True,
 ) -> tuple[jax.Array, jax.Array]:
-    """Trains and measures the lanes, from their initial params; see `fit`.
+    """Trains the lanes as `fit` does and measures them.
 
     Returns:
       Whether each validation image is classified correctly, [lanes, M * chunk] bool (padding never
@@ -180,11 +172,7 @@ def train_epoch_and_measure(
     num_classes: int,
     in_place: bool = True,
 ) -> tuple[Progress, jax.Array]:
-    """Trains the lanes for epoch number `epoch` [] int32 of `data.order` and measures them.
-
-    Returns:
-      The lanes afterwards, and the correctly classified images as in `train_and_measure`.
-    """
+    """Trains the lanes for epoch number `epoch` [] int32 and measures as `train_and_measure`."""
     steps = len(data.order) // recipe.epochs
     order = jax.lax.dynamic_slice_in_dim(data.order, epoch * steps, steps)
 
@@ -207,7 +195,6 @@ def _over_lanes(function: Callable[[S, Traits], T], state: S, traits: Traits) ->
 def _fit(
     params: Params, plan: Plan, traits: Traits, data: DeviceData, recipe: Recipe, in_place: bool
 ) -> tuple[Params, jax.Array]:
-    """One lane of `fit`."""
     packed, classes = network.pack(params), len(params[-1]["b"])
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
     progress = Progress(packed, optimizer.init(packed), jnp.asarray(True))
@@ -267,11 +254,9 @@ def _measure(
 
 
 def initial_draws(seed_key: jax.Array, candidate_id: int, count: int) -> np.ndarray:
-    """A candidate's initial weights before scaling, [count] float32 in [-1, 1).
-
-    One small program draws them in blocks: a random generator in every candidate's program would
-    take longer to compile than the rest of it.
-    """
+    """A candidate's initial weights before scaling, [count] float32 in [-1, 1)."""
+    # One small program draws them in blocks: a random generator in every candidate's program would
+    # take longer to compile than the rest of it.
     key = stream(seed_key, "initial weights", candidate_id)
     blocks = [np.asarray(_draw_block(key, i)) for i in range(-(-count // DRAW_BLOCK))]
     return np.concatenate(blocks)[:count]

@@ -85,9 +85,9 @@ def test_a_cohort_over_two_devices_gives_the_bits_of_each_alone(chains, changes)
 def test_plans_of_a_few_candidates_take_the_devices_in_turn():
     evaluator = TrainedEvaluator(CONFIG, SPACE, DATA)
     programs = evaluator._make_trainer(SEED_KEY).programs
-    plans = [cohorts.make_plan(fc_chain(n), SPACE, CONFIG.sharing())[0] for n in (40, 48, 56)]
+    plans = [cohorts.make_plan(fc_chain(n), SPACE, CONFIG)[0] for n in (40, 48, 56)]
     places = [programs.place(plan, members=1, lanes=3) for plan in (*plans, plans[0])]
-    devices = [place.mesh.devices.item() for place in places]
+    devices = [place.devices.item() for place in places]
     first, second = jax.local_devices()
     assert devices == [first, second, first, first]
 

@@ -11,7 +11,8 @@ import pytest
 from nasjax.config import parse_section
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import cohorts, network, training
-from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.cohorts import TrainedConfig
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.trainer import Trainer
 from nasjax.types import DIVERGED, OK, STOPPED
 from tests.evaluation.trained.test_evaluator import (
@@ -58,9 +59,9 @@ def limit_between_two_and_two(reached):
 
 
 def test_epoch_by_epoch_is_the_same_training():
-    recipe = dataclasses.replace(CONFIG.recipe(), schedule="cosine", stop_below=(0.0,))
-    trainer = Trainer(recipe, CONFIG.sharing(), True, SPACE, DATA, SEED_KEY)
-    plan, traits = cohorts.make_plan(CHAINS[1], SPACE, CONFIG.sharing())
+    config = dataclasses.replace(CONFIG, schedule="cosine", stop_below=(0.0,))
+    trainer, recipe = Trainer(config, SPACE, DATA, SEED_KEY), config.recipe()
+    plan, traits = cohorts.make_plan(CHAINS[1], SPACE, CONFIG)
     params, _ = trainer._start(plan, CHAINS[1])
     order = training.batch_order(SEED_KEY, recipe, len(DATA.train.labels))
     chunks = training.chunked(*DATA.validation)

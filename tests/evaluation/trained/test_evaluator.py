@@ -13,8 +13,9 @@ import pytest
 from nasjax.data.datasets import SearchData, Split
 from nasjax.errors import UserError
 from nasjax.evaluation.trained import cohorts, network, programs, training
+from nasjax.evaluation.trained.cohorts import TrainedConfig
 from nasjax.evaluation.trained.evaluation import remember_records
-from nasjax.evaluation.trained.evaluator import TrainedConfig, TrainedEvaluator
+from nasjax.evaluation.trained.evaluator import TrainedEvaluator
 from nasjax.evaluation.trained.memory import lane_bytes
 from nasjax.evaluation.trained.store import ResultStore
 from nasjax.spaces.layer_chain import LayerChain
@@ -232,7 +233,7 @@ def test_a_candidate_over_the_memory_budget_is_an_outcome():
     assert outcome.status[0] == OVER_MEMORY
     # Twice the memory of a lane and a half: one lane instead of three.
     some = dataclasses.replace(small, memory_budget_gib=1.5 * needed / 2**30)
-    assert cohorts.num_lanes(plan, SPACE, some.sharing(), some) == 1
+    assert cohorts.num_lanes(plan, SPACE, some) == 1
 
 
 def test_estimated_memory_counts_weights_gradients_and_moments(way):

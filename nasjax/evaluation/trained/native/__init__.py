@@ -30,13 +30,14 @@ from nasjax.files import digest
 
 SOURCES = pathlib.Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
-TARGETS = (
+KERNELS = (
     "convolution_forward",
     "convolution_input_gradient",
     "convolution_weight_gradient",
     "max_pool_forward",
     "max_pool_gradient",
 )
+CUSTOM_CALLS = tuple(f"nasjax_{name}" for name in KERNELS)  # by these names programs call them
 WITHOUT = "convolutions run slower, without kernels compiled for this machine"
 WIDTH = 8  # filters and channels must be multiples of it
 _LOADING = threading.Lock()
@@ -66,9 +67,9 @@ def _register() -> bool:
     except (OSError, RuntimeError) as error:
         logging.getLogger(__name__).warning("%s: %s", WITHOUT, error)
         return False
-    for name in TARGETS:
+    for name, target in zip(KERNELS, CUSTOM_CALLS, strict=True):
         capsule = jax.ffi.pycapsule(getattr(library, name))
-        jax.ffi.register_ffi_target(_target(name), capsule, platform="cpu")
+        jax.ffi.register_ffi_target(target, capsule, platform="cpu")
     return True
 
 
@@ -122,7 +123,7 @@ def _digest(path: str) -> str:
 
 
 def _processor() -> str:
-    """The properties of the processor that -march=native depends on."""
+    """The properties that -march=native depends on."""
     info = pathlib.Path("/proc/cpuinfo")
     if not info.exists():
         return f"{platform.machine()} {platform.processor()}"
@@ -131,22 +132,8 @@ def _processor() -> str:
     return "\n".join(line for line in first if line.startswith(kept))
 
 
-def _target(name: str) -> str:
-    return f"nasjax_{name}"
-
-
-def custom_calls() -> list[str]:
-    """The names by which programs call the kernels."""
-    return [_target(name) for name in TARGETS]
-
-
 def fits(channels: int, filters: int, constant: bool, *arrays: jax.Array) -> bool:
-    """Whether the kernels can compute a convolution.
-
-    Args:
-      constant: the gradient of its images is not needed.
-      arrays: its operands.
-    """
+    """Whether the kernels can compute a convolution; constant: without the images' gradient."""
     widths = filters % WIDTH == 0 and (constant or channels % WIDTH == 0)
     return widths and all(array.dtype == jnp.float32 for array in arrays) and load()
 
@@ -203,5 +190,5 @@ def _call(
         jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
         for shape, dtype in zip(shapes, dtypes, strict=False)
     ]
-    function = jax.ffi.ffi_call(_target(name), results, vmap_method="expand_dims")
+    function = jax.ffi.ffi_call(f"nasjax_{name}", results, vmap_method="expand_dims")
     return function(*operands, **{key: np.int64(size) for key, size in sizes.items()})
