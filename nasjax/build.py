@@ -11,14 +11,14 @@ import numpy as np
 
 from nasjax.config import check, parse_section, unknown
 from nasjax.data.datasets import DataConfig, load_search, load_test
-from nasjax.entries import EvaluatorEntry, Request
+from nasjax.entries import Entry, EvaluatorEntry
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows, TestFn
 from nasjax.loop import SearchConfig
 from nasjax.registry import STUDIED, Member, find, fitting_evaluator, of_saved, parse_member
 from nasjax.runs import learned
-from nasjax.types import Controller, Evaluator, Reward
+from nasjax.types import Controller, Evaluator, Request, Reward
 
 SECTIONS = ("seed", "space", "data", "controller", "evaluator", "reward", "search")
 MEMBERS = ("space", "controller", "evaluator", "reward")
@@ -75,6 +75,10 @@ def parse(config: Mapping[str, Any]) -> Settings:
     Raises:
       UserError: a section, key, name or value is unknown, missing or not allowed.
     """
+    config = {
+        key: {"name": section} if isinstance(section, Entry) else section
+        for key, section in config.items()
+    }
     for key in config:
         if key not in SECTIONS:
             raise UserError(unknown(f"key config.{key}", key, list(SECTIONS)))

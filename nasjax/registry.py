@@ -6,7 +6,6 @@ also be "package.module:ATTRIBUTE", whose value is an entry, or (in Python) the 
 
 import functools
 import importlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,10 +27,10 @@ from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.data import tables
 from nasjax.entries import (
     ControllerEntry,
+    Entry,
     EvaluatorEntry,
     Images,
     PredictorEntry,
-    Request,
     RewardEntry,
     SpaceEntry,
 )
@@ -69,66 +68,14 @@ from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.spaces.ofa_mobilenet_v3 import OfaMobileNetV3
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import Controller
+from nasjax.types import Controller, Request
 
-Entry = TypeVar("Entry", SpaceEntry, ControllerEntry, EvaluatorEntry, RewardEntry, PredictorEntry)
-
-
-def _trl_hpo(config: TrlHpoConfig, request: Request) -> Controller:
-    grown = config.models_per_episode * request.space.num_layers
-    least, best = config.min_accuracy, request.best_accuracy
-    if least is not None and best is not None:
-        allowed = f"at most {best:.4f}, the best of the table, or None"
-        check(least <= best, "controller.min_accuracy", least, allowed)
-    return make_trl_hpo(
-        config,
-        request.space,
-        performance_size=request.performance_size,
-        counts_of=request.counts_of,
-        invalid_reward=request.invalid_reward,
-        rounds=math.ceil(request.queries(grown) / grown),
-    )
+E = TypeVar("E", bound=Entry)
 
 
 def _autocomet(config: AutocometConfig, request: Request) -> Controller:
-    has_slots = isinstance(request.space, SlotSpace)
-    allowed = "another one in this space: it has no slots"
-    check(has_slots, "controller.name", "autocomet", allowed)
-    per_round = config.models_per_round
-    if config.credit != "final":
-        per_round *= request.space.num_layers
-    return make_autocomet(
-        config,
-        request.space,
-        performance_size=request.performance_size,
-        costs=request.costs,
-        queries=request.queries(per_round),
-        learned=load_learned(config.initial) if config.initial else None,
-    )
-
-
-def _sized(make: Callable[..., Controller]) -> Callable[[Any, Request], Controller]:
-    """For controllers that need to know of the space and P alone."""
-    return lambda config, request: make(
-        config, request.space, performance_size=request.performance_size
-    )
-
-
-def _local_search(config: LocalSearchConfig, request: Request) -> Controller:
-    listed = isinstance(request.space, SlotSpace)
-    allowed = "another one in this space: its neighbours cannot be listed"
-    check(listed, "controller.name", "local_search", allowed)
-    return make_local_search(config, request.space, performance_size=request.performance_size)
-
-
-def _metaqnn(config: MetaqnnConfig, request: Request) -> Controller:
-    size, budget = request.performance_size, request.queries(per_round=1)
-    return make_metaqnn(config, request.space, performance_size=size, budget=budget)
-
-
-def _multi_agent(config: MultiAgentConfig, request: Request) -> Controller:
-    size, budget = request.performance_size, request.queries(request.space.num_layers + 1)
-    return make_multi_agent(config, request.space, performance_size=size, budget=budget)
+    learned = load_learned(config.initial) if config.initial else None
+    return make_autocomet(config, request, learned)
 
 
 def _any(make: Callable[[Any], Predictor]) -> Callable[[Any, Any], Predictor]:
@@ -147,13 +94,8 @@ def _layer_chain(config: LayerChainConfig, images: Images | None) -> LayerChain:
     return LayerChain(images[0], images[1], config)
 
 
-def _operation(space: SlotSpace, layer: Sequence[int]) -> str:
-    return "".join(filled["operation"] for filled in space.to_layers([layer]))
-
-
 def _slot_space(name: str, space: SlotSpace, evaluator: str | None, **more: Any) -> SpaceEntry:
     """An entry of a space without settings, whose networks nobody trains."""
-    more = {"layer_text": _operation, **more}
     return SpaceEntry(name, lambda config, images: space, evaluator=evaluator, **more)
 
 
@@ -164,7 +106,7 @@ def _published(name: str, space: SlotSpace) -> Tables:
     return Tables(tables.data_sets(name), functools.partial(tables.cost_names, name), load)
 
 
-def _named(*entries: Entry) -> dict[str, Entry]:
+def _named(*entries: E) -> dict[str, E]:
     return {entry.name: entry for entry in entries}
 
 
@@ -197,15 +139,15 @@ SPACES: dict[str, SpaceEntry] = _named(
 )
 CONTROLLERS: dict[str, ControllerEntry] = _named(
     ControllerEntry("autocomet", _autocomet, AutocometConfig, with_autocomets_max_cost),
-    ControllerEntry("local_search", _local_search, LocalSearchConfig),
-    ControllerEntry("metaqnn", _metaqnn, MetaqnnConfig),
-    ControllerEntry("multi_agent", _multi_agent, MultiAgentConfig),
-    ControllerEntry("random_search", _sized(make_random_search), RandomSearchConfig),
+    ControllerEntry("local_search", make_local_search, LocalSearchConfig),
+    ControllerEntry("metaqnn", make_metaqnn, MetaqnnConfig),
+    ControllerEntry("multi_agent", make_multi_agent, MultiAgentConfig),
+    ControllerEntry("random_search", make_random_search, RandomSearchConfig),
     ControllerEntry(
-        "regularized_evolution", _sized(make_regularized_evolution), RegularizedEvolutionConfig
+        "regularized_evolution", make_regularized_evolution, RegularizedEvolutionConfig
     ),
-    ControllerEntry("reinforce", _sized(make_reinforce), ReinforceConfig),
-    ControllerEntry("trl_hpo", _trl_hpo, TrlHpoConfig),
+    ControllerEntry("reinforce", make_reinforce, ReinforceConfig),
+    ControllerEntry("trl_hpo", make_trl_hpo, TrlHpoConfig),
 )
 STUDIED = "table"  # the evaluator of a study that names none
 EVALUATORS: dict[str, EvaluatorEntry] = _named(
@@ -214,21 +156,18 @@ EVALUATORS: dict[str, EvaluatorEntry] = _named(
         surrogate.evaluate_by_surrogates,
         surrogate.SurrogateConfig,
         with_digest=surrogate.with_digest,
-        test_text="predicted",
     ),
     EvaluatorEntry(
         "table",
         table.evaluate_from_table,
         table.TableConfig,
         with_digest=table.with_digest,
-        test_text="from the table",
     ),
     EvaluatorEntry(
         "trained",
         evaluate_by_training,
         TrainedConfig,
         trains=True,
-        test_text="retrained on train + validation",
     ),
 )
 REWARDS: dict[str, RewardEntry] = _named(
@@ -249,7 +188,7 @@ PREDICTORS: dict[str, PredictorEntry] = _named(
     PredictorEntry("random_forest", _any(make_random_forest), RandomForestConfig),
     PredictorEntry("support_vectors", _any(make_support_vectors), SupportVectorsConfig),
 )
-_KINDS: dict[str, tuple[type, Mapping[str, Any]]] = {
+_KINDS: dict[str, tuple[type[Entry], Mapping[str, Entry]]] = {
     "space": (SpaceEntry, SPACES),
     "controller": (ControllerEntry, CONTROLLERS),
     "evaluator": (EvaluatorEntry, EVALUATORS),
@@ -303,12 +242,14 @@ def _imported(name: str, kind: type, key: str) -> Any:
 
 
 def parse_member(section: str, values: Any) -> Member:
-    """A section `space`, `controller` and so on, checked.
+    """A section `space`, `controller` and so on, checked; an entry stands for its default settings.
 
     Raises:
       UserError: the name or a key is unknown or missing, a value is not allowed.
     """
     known = ", ".join(sorted(_KINDS[section][1]))
+    if isinstance(values, Entry):
+        values = {"name": values}
     if not isinstance(values, Mapping) or "name" not in values:
         raise UserError(f"config.{section}.name is missing; known: {known}")
     name, entry = values["name"], find(section, values["name"])
@@ -341,31 +282,6 @@ def fitting_evaluator(name: Any) -> EvaluatorEntry:
     check(evaluator is not None, "space.name", name, allowed)
     found: EvaluatorEntry = find("evaluator", evaluator)
     return found
-
-
-def layer_text(layer: Sequence[int], name: str) -> str:
-    """One layer [F] of a space in words, e.g. "conv 16 k3 s1"; of a space unknown here, numbers.
-
-    Args:
-      name: the space's, in a config.
-    """
-    try:
-        entry = find("space", name)
-    except UserError:  # a run of a space that is gone still has a report
-        return " ".join(map(str, layer))
-    return entry.layer_text(_with_any_images(entry), layer)
-
-
-def slot_names(name: str) -> tuple[str, ...]:
-    """The slots of a space in order; none where it has no slots, or is unknown here."""
-    try:
-        return getattr(_with_any_images(find("space", name)), "slot_names", ())
-    except UserError:
-        return ()
-
-
-def _with_any_images(entry: SpaceEntry) -> Any:
-    return entry.make(entry.settings(), ((1, 1, 1), 1))
 
 
 TRANSFER = "transfer"  # method of a saved one; its settings are those of the known devices'

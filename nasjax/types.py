@@ -16,10 +16,6 @@ import flax.struct
 import jax
 import numpy as np
 
-# A learner that made fewer updates is marked untrained: its results are no evidence for or against
-# its learning.
-UNTRAINED_BELOW_UPDATES = 100
-
 State = Any  # a pytree
 Metrics = Mapping[str, jax.Array]
 
@@ -199,6 +195,34 @@ class Costs(NamedTuple):
     medians: tuple[float, ...] = ()
 
 
+class Request(NamedTuple):
+    """The facts that a controller may need of the other parts of a search.
+
+    Attributes:
+      space: the space it searches.
+      performance_size: P.
+      rounds, max_queries: of the search; it ends with whichever comes first.
+      counts_of: images per validation batch, None if accuracies are no counts.
+      invalid_reward: the reward of a row that cannot be built.
+      costs: of the outcomes, besides accuracies.
+      best_accuracy: the best that the search can see, None if nobody knows.
+    """
+
+    space: Any
+    performance_size: int
+    rounds: int
+    max_queries: int | None = None
+    counts_of: int | None = None
+    invalid_reward: float = 0.0
+    costs: Costs = Costs()
+    best_accuracy: float | None = None
+
+    def queries(self, per_round: int) -> int:
+        """Queries of the whole search, if every round makes `per_round`."""
+        most = self.rounds * per_round
+        return min(most, self.max_queries or most)
+
+
 Reward = Callable[[Proposal, Outcome], jax.Array]
 
 
@@ -229,7 +253,7 @@ class SearchState(flax.struct.PyTreeNode):
 
 
 class Exchange(NamedTuple):
-    """What happened in one exchange, for records and progress; `best`: the incumbent after it."""
+    """One exchange, for records and progress; `best`: the incumbent after it."""
 
     round: int
     phase: str

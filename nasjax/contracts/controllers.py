@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax import loop, registry
-from nasjax.entries import ControllerEntry, Request
+from nasjax.entries import ControllerEntry
 from nasjax.evaluation.evaluation import Rows
 from nasjax.evaluation.table import TableConfig, make_table
 from nasjax.runs.checkpoints import Checkpoints
@@ -22,6 +22,7 @@ from nasjax.types import (
     Controller,
     Evaluator,
     Exchange,
+    Request,
     Reward,
     SearchState,
 )
@@ -97,7 +98,7 @@ def make_parts(
     """The controller, the evaluator of `holed_rows` if there is no other, and the reward."""
     member = registry.parse_member("controller", {"name": entry, **(settings or {})})
     earned = registry.REWARDS[reward]
-    request = Request(space, BATCHES, IMAGES, -1.0, rounds=ROUNDS, max_queries=None)
+    request = Request(space, BATCHES, ROUNDS, counts_of=IMAGES, invalid_reward=-1.0)
     return Parts(
         space,
         entry.make(member.settings, request),

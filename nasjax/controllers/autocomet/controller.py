@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.config import check
 from nasjax.controllers import replay
 from nasjax.controllers.autocomet import diagnostics, shaping
 from nasjax.controllers.autocomet.config import AutocometConfig
@@ -15,7 +16,7 @@ from nasjax.controllers.autocomet.networks import make_encoder
 from nasjax.controllers.autocomet.rewards import Components
 from nasjax.controllers.replay import Replay
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import GROW, VALIDATE, Controller, Costs, Metrics, Outcome, Phase, Proposal
+from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal, Request
 
 
 class AutocometState(flax.struct.PyTreeNode):
@@ -45,53 +46,41 @@ class AutocometState(flax.struct.PyTreeNode):
 
 
 def make_autocomet(
-    config: AutocometConfig,
-    space: SlotSpace,
-    *,
-    performance_size: int,
-    costs: Costs,
-    queries: int,
-    learned: LearnedParams | None = None,
+    config: AutocometConfig, request: Request, learned: LearnedParams | None = None
 ) -> Controller:
     """The controller of one search.
 
     Args:
-      performance_size: P, accuracies per outcome.
-      costs: names and medians of the evaluator's costs.
-      queries: budget of the whole search; the schedules span it.
       learned: parameters that other searches left, to start from; None: random nets.
 
     Raises:
-      UserError: a component is unknown, its target is missing, or `learned` does not fit.
+      UserError: the space has no slots, a component is unknown, its target is missing, or
+        `learned` does not fit.
     """
-    return _Autocomet(config, space, performance_size, costs, queries, learned).controller()
+    has_slots = isinstance(request.space, SlotSpace)
+    allowed = "another one in this space: it has no slots"
+    check(has_slots, "controller.name", "autocomet", allowed)
+    return _Autocomet(config, request, learned).controller()
 
 
 class _Autocomet:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(
-        self,
-        config: AutocometConfig,
-        space: SlotSpace,
-        performance_size: int,
-        costs: Costs,
-        queries: int,
-        learned: LearnedParams | None,
-    ):
-        self.config, self.space, self.performance_size = config, space, performance_size
-        self.components = Components(config, costs)
+    def __init__(self, config: AutocometConfig, request: Request, learned: LearnedParams | None):
+        self.config, self.performance_size = config, request.performance_size
+        self.space: SlotSpace = request.space
+        self.components = Components(config, request.costs)
         self.num_secondaries = len(self.components.secondaries)
         self.epsilon = jnp.asarray(config.epsilons(self.num_secondaries), jnp.float32)
-        self.layers, self.models = space.num_layers, config.models_per_round
+        self.layers, self.models = self.space.num_layers, config.models_per_round
         per_episode = 1 if config.credit == "final" else self.layers
+        queries = request.queries(self.models * per_episode)
         self.max_episodes = max(1, -(-queries // per_episode))
-        first, count = space.choices.T.astype(np.int32)
+        first, count = self.space.choices.T.astype(np.int32)
         self.first = jnp.asarray(first)
         self.is_choice = jnp.asarray(np.arange(count.max()) < count[:, None])
-        self.encode = make_encoder(space)
-        secondaries = self.components.secondaries
-        self.rule = UpdateRule(config, secondaries, self.is_choice, learned)
+        self.encode = make_encoder(self.space)
+        self.rule = UpdateRule(config, self.components.secondaries, self.is_choice, learned)
 
     def controller(self) -> Controller:
         validate = Phase("validate", 1, 1, self.propose_validation, self.validate)

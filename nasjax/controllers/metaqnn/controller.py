@@ -17,7 +17,7 @@ import numpy as np
 from nasjax.config import Fraction, PositiveFraction, PositiveInt, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
-from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
+from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal, Request
 
 # Networks trained at every epsilon (Table 2 of the paper): 2,700 in all.
 PUBLISHED_SCHEDULE = (
@@ -53,7 +53,7 @@ class MetaqnnState(flax.struct.PyTreeNode):
     Attributes:
       values: [L, K + 1, K + 1], Q at a depth, after a layer (K: none), for a choice (K: end).
       chosen: [L] int32, choices of the network that is being evaluated.
-      choices, rewards: [M, L] int32 and [M], the memory; a new network replaces the oldest.
+      choices, rewards: [M, L] int32 and [M], the memory of the M networks of the budget.
       models: [] int32, networks so far.
     """
 
@@ -102,38 +102,20 @@ def update_values(
     return values
 
 
-def make_metaqnn(
-    config: MetaqnnConfig,
-    space: DiscreteSpace,
-    *,
-    performance_size: int,
-    budget: int,
-    memory: int | None = None,
-) -> Controller:
-    """The controller; it proposes one network a round.
-
-    Args:
-      budget: networks of the whole search; the schedule of epsilon is scaled to it.
-      memory: networks that the memory holds; None: all.
-    """
-    return _Metaqnn(config, space, performance_size, budget, memory or budget).controller()
+def make_metaqnn(config: MetaqnnConfig, request: Request) -> Controller:
+    """The controller; it proposes one network a round."""
+    return _Metaqnn(config, request).controller()
 
 
 class _Metaqnn:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(
-        self,
-        config: MetaqnnConfig,
-        space: DiscreteSpace,
-        performance_size: int,
-        budget: int,
-        capacity: int,
-    ):
-        self.config, self.space, self.performance_size = config, space, performance_size
-        self.budget, self.capacity = budget, capacity
-        self.layers, self.end = space.num_layers, len(space.options)
-        self.epsilons = jnp.asarray(epsilon_schedule(config, budget))
+    def __init__(self, config: MetaqnnConfig, request: Request):
+        self.config, self.performance_size = config, request.performance_size
+        self.space: DiscreteSpace = request.space
+        self.budget = request.queries(per_round=1)
+        self.layers, self.end = self.space.num_layers, len(self.space.options)
+        self.epsilons = jnp.asarray(epsilon_schedule(config, self.budget))
 
     def controller(self) -> Controller:
         return Controller(
@@ -148,8 +130,8 @@ class _Metaqnn:
         return MetaqnnState(
             values=jnp.full((self.layers, self.end + 1, self.end + 1), self.config.initial_value),
             chosen=jnp.full(self.layers, self.end, jnp.int32),
-            choices=jnp.full((self.capacity, self.layers), self.end, jnp.int32),
-            rewards=jnp.zeros(self.capacity),
+            choices=jnp.full((self.budget, self.layers), self.end, jnp.int32),
+            rewards=jnp.zeros(self.budget),
             models=jnp.int32(0),
         )
 
@@ -182,10 +164,10 @@ class _Metaqnn:
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[MetaqnnState, Metrics]:
-        place = state.models % self.capacity
+        place = state.models % self.budget
         choices = state.choices.at[place].set(state.chosen)
         earned = state.rewards.at[place].set(rewards[0])
-        held = jnp.minimum(state.models + 1, self.capacity)
+        held = jnp.minimum(state.models + 1, self.budget)
         drawn = jax.random.randint(key, (self.config.replays,), 0, held)
         values, _ = jax.lax.scan(self.replay, state.values, (choices[drawn], earned[drawn]))
         return MetaqnnState(

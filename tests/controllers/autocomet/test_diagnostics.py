@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from nasjax.controllers.autocomet import controller, diagnostics
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.types import Costs
+from nasjax.types import Costs, Request
 
 SPACE = NasBench201()
 
@@ -46,7 +46,8 @@ def quick_features(monkeypatch):
 def make(**settings):
     costs = Costs(("latency_ms",), (2.0,))
     config = AutocometConfig(width=4, target=1.0, epsilon=(2.0,), **settings)
-    return controller.make_autocomet(config, SPACE, performance_size=1, costs=costs, queries=4)
+    request = Request(SPACE, 1, rounds=4, max_queries=4, costs=costs)
+    return controller.make_autocomet(config, request)
 
 
 def drawn_state(made):

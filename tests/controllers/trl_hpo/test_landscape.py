@@ -16,7 +16,7 @@ from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.evaluation.trained.programs import OLDER_EMITTERS
 from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
-from nasjax.types import VALIDATE
+from nasjax.types import VALIDATE, Request
 from tests.oracles.landscape import make_landscape
 from tests.oracles.unit_box import UnitBox
 
@@ -47,14 +47,8 @@ CONFIG = TrlHpoConfig(
 
 
 def parts(config=CONFIG):
-    controller = make_trl_hpo(
-        config,
-        SPACE,
-        performance_size=PERFORMANCE_SIZE,
-        counts_of=None,
-        invalid_reward=-1.0,
-        rounds=ROUNDS,
-    )
+    request = Request(SPACE, PERFORMANCE_SIZE, rounds=ROUNDS, invalid_reward=-1.0)
+    controller = make_trl_hpo(config, request)
     return {
         "controller": controller,
         "evaluator": make_landscape(
