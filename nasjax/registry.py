@@ -39,10 +39,7 @@ from nasjax.evaluation import surrogate, table
 from nasjax.evaluation.evaluation import Rows, Tables
 from nasjax.evaluation.trained.evaluation import evaluate_by_training
 from nasjax.evaluation.trained.evaluator import TrainedConfig
-from nasjax.predictors.bag_of_boosted_mlps import (
-    BagOfBoostedMlpsConfig,
-    make_bag_of_boosted_mlps,
-)
+from nasjax.predictors.bag_of_boosted_mlps import BagOfBoostedMlpsConfig, make_bag_of_boosted_mlps
 from nasjax.predictors.bag_of_boosted_trees import (
     BagOfBoostedTreesConfig,
     make_bag_of_boosted_trees,
@@ -54,9 +51,13 @@ from nasjax.predictors.random_forest import RandomForestConfig, make_random_fore
 from nasjax.predictors.saved import Saved
 from nasjax.predictors.support_vectors import SupportVectorsConfig, make_support_vectors
 from nasjax.predictors.transfer import make_transfer
-from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
-from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
+from nasjax.rewards.accuracy import (
+    AccuracyConfig,
+    ProgressiveConfig,
+    make_accuracy,
+    make_accuracy_gain,
+    make_final_accuracy,
+)
 from nasjax.rewards.target import with_max_cost
 from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
 from nasjax.rewards.weighted_sum import WeightedSumConfig, make_weighted_sum
@@ -158,22 +159,14 @@ EVALUATORS: dict[str, EvaluatorEntry] = _named(
         with_digest=surrogate.with_digest,
     ),
     EvaluatorEntry(
-        "table",
-        table.evaluate_from_table,
-        table.TableConfig,
-        with_digest=table.with_digest,
+        "table", table.evaluate_from_table, table.TableConfig, with_digest=table.with_digest
     ),
-    EvaluatorEntry(
-        "trained",
-        evaluate_by_training,
-        TrainedConfig,
-        trains=True,
-    ),
+    EvaluatorEntry("trained", evaluate_by_training, TrainedConfig, trains=True),
 )
 REWARDS: dict[str, RewardEntry] = _named(
     RewardEntry("accuracy", make_accuracy, AccuracyConfig),
-    RewardEntry("accuracy_gain", make_accuracy_gain, AccuracyGainConfig),
-    RewardEntry("final_accuracy", make_final_accuracy, FinalAccuracyConfig),
+    RewardEntry("accuracy_gain", make_accuracy_gain, ProgressiveConfig),
+    RewardEntry("final_accuracy", make_final_accuracy, ProgressiveConfig),
     RewardEntry(
         "weighted_product", make_weighted_product, WeightedProductConfig, True, with_max_cost
     ),

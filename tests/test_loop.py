@@ -10,7 +10,7 @@ from nasjax import loop
 from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
 from nasjax.errors import UserError
 from nasjax.evaluation.table import Rows, TableConfig, make_table
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.rewards.accuracy import ProgressiveConfig, make_accuracy_gain
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import PROPOSE, Evaluator, Proposal, Request
 from tests.oracles.landscape import make_landscape
@@ -28,7 +28,7 @@ def run(seed, **budget):
     state = loop.run(
         controller=controller,
         evaluator=make_landscape(SPACE, BEST, performance_size=3),
-        reward=make_accuracy_gain(AccuracyGainConfig()),
+        reward=make_accuracy_gain(ProgressiveConfig()),
         root_key=root_key,
         state=loop.init(controller, SPACE, root_key),
         config=loop.SearchConfig(**budget),
@@ -78,7 +78,7 @@ def test_a_compiled_search_is_the_host_loop_bit_for_bit():
     parts = {
         "controller": controller,
         "evaluator": make_landscape(SPACE, BEST, performance_size=3),
-        "reward": make_accuracy_gain(AccuracyGainConfig()),
+        "reward": make_accuracy_gain(ProgressiveConfig()),
         "root_key": jax.random.key(3),
     }
     start = loop.init(controller, SPACE, parts["root_key"])
@@ -95,7 +95,7 @@ def test_a_compiled_search_refuses_an_evaluator_that_trains():
         loop.run_compiled(
             controller=controller,
             evaluator=evaluator,
-            reward=make_accuracy_gain(AccuracyGainConfig()),
+            reward=make_accuracy_gain(ProgressiveConfig()),
             root_key=jax.random.key(0),
             state=loop.init(controller, SPACE, jax.random.key(0)),
             rounds=1,
@@ -116,7 +116,7 @@ def test_the_best_is_the_best_of_what_costs_no_more(max_cost):
     state = loop.run(
         controller=controller,
         evaluator=evaluator,
-        reward=make_accuracy_gain(AccuracyGainConfig()),
+        reward=make_accuracy_gain(ProgressiveConfig()),
         root_key=jax.random.key(0),
         state=loop.init(controller, SLOTS, jax.random.key(0)),
         config=loop.SearchConfig(rounds=12, max_cost=max_cost),

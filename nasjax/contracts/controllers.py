@@ -16,16 +16,7 @@ from nasjax.evaluation.evaluation import Rows
 from nasjax.evaluation.table import TableConfig, make_table
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import (
-    OK,
-    VALIDATE,
-    Controller,
-    Evaluator,
-    Exchange,
-    Request,
-    Reward,
-    SearchState,
-)
+from nasjax.types import OK, VALIDATE, Controller, Evaluator, Exchange, Request, Reward, SearchState
 
 ROUNDS = 6
 BATCHES, IMAGES = 32, 16  # P, and images of each

@@ -163,8 +163,7 @@ class _TrlHpo:
         }
         return (
             state.replace(
-                replay=replay.add(state.replay, row, proposal.mask),
-                grown=self.advance(grown),
+                replay=replay.add(state.replay, row, proposal.mask), grown=self.advance(grown)
             ),
             {},
         )

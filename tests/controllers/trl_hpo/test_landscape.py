@@ -15,7 +15,7 @@ from nasjax import loop
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.evaluation.trained.programs import OLDER_EMITTERS
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.rewards.accuracy import ProgressiveConfig, make_accuracy_gain
 from nasjax.types import VALIDATE, Request
 from tests.oracles.landscape import make_landscape
 from tests.oracles.unit_box import UnitBox
@@ -54,7 +54,7 @@ def parts(config=CONFIG):
         "evaluator": make_landscape(
             SPACE, jnp.asarray(BEST), performance_size=PERFORMANCE_SIZE, top=0.9
         ),
-        "reward": make_accuracy_gain(AccuracyGainConfig()),
+        "reward": make_accuracy_gain(ProgressiveConfig()),
     }
 
 
