@@ -29,7 +29,7 @@ from nasjax.types import Exchange, SearchState
 
 
 class SearchResult(NamedTuple):
-    """What a search found: its incumbent, the best architecture that keeps `search.max_cost`.
+    """The result of a search: its incumbent, the best architecture that keeps `search.max_cost`.
 
     Attributes:
       architecture: in one line; None if no measured architecture keeps `search.max_cost`.
@@ -55,7 +55,7 @@ class SearchResult(NamedTuple):
 
 
 class StudyResult(NamedTuple):
-    """What a study found.
+    """The result of a study.
 
     Attributes:
       directory: of the study; files: reports and data that were written there.

@@ -4,7 +4,6 @@ A config file is a Python module with `get_config() -> ml_collections.ConfigDict
 """
 
 import difflib
-import hashlib
 import importlib
 import importlib.util
 import pathlib
@@ -95,7 +94,7 @@ def _module(path: pathlib.Path) -> types.ModuleType:
         package = package.parent
     is_inside = (package / "__init__.py").is_file()
     file = package / "__init__.py" if is_inside else path
-    name = f"nasjax_config_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    name = f"nasjax_config_{files.digest(str(file).encode())[:8]}"
     if not is_inside or name not in sys.modules:
         folders = [str(package)] if is_inside else None
         spec = importlib.util.spec_from_file_location(

@@ -1,7 +1,8 @@
 """Every space, controller, evaluator, reward and predictor by its name in a config: one entry each.
 
 Adding a member is one entry here. A member outside the project needs none: in a config, `name` may
-also be "package.module:ATTRIBUTE", whose value is an entry, or (in Python) the entry itself.
+also be "package.module:ATTRIBUTE", whose value is an entry, or (in Python) the entry itself. Every
+function raises a UserError for a name, key or value that is unknown, missing or not allowed.
 """
 
 import functools
@@ -80,7 +81,7 @@ def _autocomet(config: AutocometConfig, request: Request) -> Controller:
 
 
 def _any(make: Callable[[Any], Predictor]) -> Callable[[Any, Any], Predictor]:
-    """For predictors of any space."""
+    """Makes predictors that need no space."""
     return lambda config, space: make(config)
 
 
@@ -204,9 +205,6 @@ def find(section: str, name: Any) -> Any:
     Args:
       section: "space", "controller", "evaluator", "reward" or "predictor".
       name: a name in the registry, "package.module:ATTRIBUTE", or the entry itself.
-
-    Raises:
-      UserError: there is no such entry, or it is of another kind.
     """
     kind, known = _KINDS[section]
     key = f"config.{section}.name={name!r}"
@@ -235,11 +233,7 @@ def _imported(name: str, kind: type, key: str) -> Any:
 
 
 def parse_member(section: str, values: Any) -> Member:
-    """A section `space`, `controller` and so on, checked; an entry stands for its default settings.
-
-    Raises:
-      UserError: the name or a key is unknown or missing, a value is not allowed.
-    """
+    """A section `space`, `controller` and so on, checked; an entry means its default settings."""
     known = ", ".join(sorted(_KINDS[section][1]))
     if isinstance(values, Entry):
         values = {"name": values}
@@ -252,11 +246,7 @@ def parse_member(section: str, values: Any) -> Member:
 
 
 def slot_space(name: str) -> SlotSpace:
-    """A space whose architectures are not trained but looked up or predicted.
-
-    Raises:
-      UserError: the space is unknown, or its candidates are trained.
-    """
+    """A space whose architectures are not trained but looked up or predicted."""
     entry = find("space", name)
     is_trained = fitting_evaluator(name).trains
     check(not is_trained, "space.name", name, "a space whose results are looked up or predicted")
@@ -265,11 +255,7 @@ def slot_space(name: str) -> SlotSpace:
 
 
 def fitting_evaluator(name: Any) -> EvaluatorEntry:
-    """The evaluator of a space.
-
-    Raises:
-      UserError: the space is unknown, or nothing evaluates its architectures.
-    """
+    """The evaluator of a space."""
     evaluator = find("space", name).evaluator
     allowed = "a space that can be searched: its networks serve studies of predictors alone"
     check(evaluator is not None, "space.name", name, allowed)
@@ -281,22 +267,14 @@ TRANSFER = "transfer"  # method of a saved one; its settings are those of the kn
 
 
 def make_predictor(values: Mapping[str, Any], space: Any) -> Predictor:
-    """The predictor of a section with `name` and settings.
-
-    Raises:
-      UserError: the name or a key is unknown, a value is not allowed, or the space does not fit.
-    """
+    """The predictor of a section with `name` and settings."""
     member = parse_member("predictor", values)
     made: Predictor = member.entry.make(member.settings, space)
     return made
 
 
 def of_saved(saved: Saved, space: Any) -> Predictor:
-    """The predictor that the params of a saved one are of.
-
-    Raises:
-      UserError: its method or settings are unknown here.
-    """
+    """The predictor that the params of a saved one are for."""
     if saved.method == TRANSFER:
         return make_transfer(make_predictor(saved.settings, space))
     predictor = make_predictor({"name": saved.method, **saved.settings}, space)

@@ -23,7 +23,7 @@ BATCHES, IMAGES = 32, 16  # P, and images of each
 
 
 class Parts(NamedTuple):
-    """What a controller is tried with."""
+    """The parts of a search that a controller is tried in."""
 
     space: Any
     controller: Controller

@@ -20,18 +20,8 @@ from nasjax.controllers.proposals import propose_whole
 from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal, Request
 
 # Networks trained at every epsilon (Table 2 of the paper): 2,700 in all.
-PUBLISHED_SCHEDULE = (
-    (1.0, 1500),
-    (0.9, 100),
-    (0.8, 100),
-    (0.7, 100),
-    (0.6, 150),
-    (0.5, 150),
-    (0.4, 150),
-    (0.3, 150),
-    (0.2, 150),
-    (0.1, 150),
-)
+PUBLISHED_EPSILONS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+PUBLISHED_COUNTS = (1500, 100, 100, 100, 150, 150, 150, 150, 150, 150)
 
 
 @settings("controller")
@@ -66,8 +56,7 @@ class MetaqnnState(flax.struct.PyTreeNode):
 
 def epsilon_schedule(config: MetaqnnConfig, budget: int) -> np.ndarray:
     """Epsilon for every network of a search, [budget] float32."""
-    values, counts = (np.array(column) for column in zip(*PUBLISHED_SCHEDULE, strict=True))
-    ends = np.cumsum(counts)
+    values, ends = np.array(PUBLISHED_EPSILONS), np.cumsum(PUBLISHED_COUNTS)
     if config.schedule == "scaled":
         ends = ends * budget / ends[-1]
     step = np.searchsorted(ends, np.arange(budget), side="right")
@@ -170,10 +159,5 @@ class _Metaqnn:
         held = jnp.minimum(state.models + 1, self.budget)
         drawn = jax.random.randint(key, (self.config.replays,), 0, held)
         values, _ = jax.lax.scan(self.replay, state.values, (choices[drawn], earned[drawn]))
-        return MetaqnnState(
-            values=values,
-            chosen=state.chosen,
-            choices=choices,
-            rewards=earned,
-            models=state.models + 1,
-        ), {}
+        models = state.models + 1
+        return state.replace(values=values, choices=choices, rewards=earned, models=models), {}
