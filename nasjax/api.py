@@ -70,12 +70,8 @@ class StudyResult(NamedTuple):
 def load_config(name: str) -> dict[str, Any]:
     """A config as a plain nested dict, to be changed and given to `search` or `study`.
 
-    Args:
-      name: path of a config file, or the short name of one that comes with nasjax, e.g.
-        "nas_bench_201/regularized_evolution".
-
-    Raises:
-      UserError: there is no such file, or it does not run.
+    Its name is the path of a config file, or the short name of one that comes with nasjax, e.g.
+    "nas_bench_201/regularized_evolution". A UserError says that there is none, or it does not run.
     """
     found: dict[str, Any] = config_files.load(name).to_dict()
     return found

@@ -1,4 +1,4 @@
-"""Shows how far a command is: a line that updates on a terminal, plain lines in a file."""
+"""Shows how far a command is."""
 
 import sys
 import time

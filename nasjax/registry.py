@@ -200,12 +200,7 @@ class Member(NamedTuple):
 
 
 def find(section: str, name: Any) -> Any:
-    """The entry that `config.SECTION.name` means.
-
-    Args:
-      section: "space", "controller", "evaluator", "reward" or "predictor".
-      name: a name in the registry, "package.module:ATTRIBUTE", or the entry itself.
-    """
+    """The entry that `config.SECTION.name` means: a name here, or one from outside, see above."""
     kind, known = _KINDS[section]
     key = f"config.{section}.name={name!r}"
     if isinstance(name, str) and ":" in name:

@@ -98,15 +98,9 @@ class LayerChain:
         return self.config.max_layers
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """The layer that an action adds to a prefix, valid or not.
+        """The layer [4] that an action [4] in [0, 1] adds to a prefix [L, 4], valid or not.
 
-        Args:
-          action: [4] in [0, 1]; the first value selects the kind where there is a choice.
-          prefix: [L, 4] int32; its first `length` rows are layers.
-          length: [] int32.
-
-        Returns:
-          [4] int32.
+        The first value of the action selects the kind where there is a choice.
         """
         last = jnp.where(length > 0, prefix[jnp.maximum(length - 1, 0), 0], NONE)
         if self.config.decode == "released":

@@ -79,8 +79,6 @@ def make_climber(config, request):
     return nasjax.Controller(
         init=init,
         round=(nasjax.Phase("climb", config.rows, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: jnp.int32(0),
         learns=False,
     )
 

@@ -14,6 +14,7 @@ from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.learning import Batch, LearnedParams, LearnerState, UpdateRule
 from nasjax.controllers.autocomet.networks import make_encoder
 from nasjax.controllers.autocomet.rewards import Components
+from nasjax.controllers.proposals import propose_whole
 from nasjax.controllers.replay import Replay
 from nasjax.spaces.slots import SlotSpace
 from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal, Request
@@ -180,16 +181,12 @@ class _Autocomet:
         warmer = self.temperature(state.episodes) * 2.0 ** np.arange(self.config.attempts)
         noise = warmer[None, :, None, None] * jax.random.gumbel(key, shape)
         actions, prefixes = self.build_new(state, noise)
-        rows = self.models * self.layers
         is_asked = np.ones(self.layers, bool)
         if self.config.credit == "final":
             is_asked[:-1] = False
-        proposal = Proposal(
-            architecture=prefixes.reshape(rows, self.layers, 1),
-            mask=jnp.tile(is_asked, self.models) & ~self.finished(state),
-            purpose=jnp.full(rows, GROW, jnp.int32),
-            baseline=jnp.zeros((rows, self.performance_size)),
-        )
+        mask = jnp.tile(is_asked, self.models) & ~self.finished(state)
+        rows = prefixes.reshape(-1, self.layers, 1)
+        proposal = propose_whole(rows, self.performance_size, mask, GROW)
         return proposal, state.replace(actions=actions)
 
     def propose_validation(
@@ -198,13 +195,8 @@ class _Autocomet:
         prefix = self.build(state.learner, jnp.zeros(self.is_choice.shape))[1][-1]
         is_due = (state.episodes // self.models) % self.config.validate_every == 0
         is_last = (state.episodes >= self.max_episodes) | self.finished(state)
-        proposal = Proposal(
-            architecture=prefix[None, :, None],
-            mask=((is_due | is_last) & ~state.has_answered)[None],
-            purpose=jnp.full(1, VALIDATE, jnp.int32),
-            baseline=jnp.zeros((1, self.performance_size)),
-        )
-        return proposal, state
+        mask = (is_due | is_last) & ~state.has_answered
+        return propose_whole(prefix[None, :, None], self.performance_size, mask, VALIDATE), state
 
     def validate(
         self,

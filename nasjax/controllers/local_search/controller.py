@@ -62,8 +62,6 @@ class _LocalSearch:
                 Phase("start", 1, 1, self.propose_start, self.start),
                 Phase("climb", len(self.slots), 1, self.propose_neighbours, self.climb),
             ),
-            finished=lambda state: jnp.bool_(False),
-            num_updates=lambda state: jnp.int32(0),
             learns=False,
         )
 

@@ -110,7 +110,6 @@ class _Metaqnn:
         return Controller(
             init=self.init,
             round=(Phase("metaqnn", 1, 1, self.propose, self.update),),
-            finished=lambda state: jnp.bool_(False),
             num_updates=lambda state: state.models,
             params=lambda state: {"values": state.values},
         )

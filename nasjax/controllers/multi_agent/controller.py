@@ -70,7 +70,6 @@ class _MultiAgent:
                 Phase("agents", self.layers, 1, self.propose_trials, self.learn),
                 Phase("master", 1, 1, self.propose_combination, self.decide),
             ),
-            finished=lambda state: jnp.bool_(False),
             num_updates=lambda state: state.round * self.layers,
             params=lambda state: {"values": state.values},
         )

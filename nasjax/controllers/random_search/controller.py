@@ -42,7 +42,5 @@ def make_random_search(config: RandomSearchConfig, request: Request) -> Controll
     return Controller(
         init=lambda key: RandomSearchState(round=jnp.int32(0)),
         round=(Phase("propose", rows, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: jnp.int32(0),
         learns=False,
     )

@@ -72,7 +72,5 @@ def make_regularized_evolution(config: RegularizedEvolutionConfig, request: Requ
             born=jnp.int32(0),
         ),
         round=(Phase("evolve", 1, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: jnp.int32(0),
         learns=False,
     )

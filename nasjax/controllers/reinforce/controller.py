@@ -74,7 +74,6 @@ class _Reinforce:
         return Controller(
             init=self.init,
             round=(Phase("reinforce", self.rows, 1, self.propose, self.update),),
-            finished=lambda state: jnp.bool_(False),
             num_updates=lambda state: state.num_updates,
             params=lambda state: {"policy": state.logits},
         )

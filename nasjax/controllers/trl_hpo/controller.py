@@ -161,12 +161,8 @@ class _TrlHpo:
             "reward": rewards.astype(jnp.float32),
             "discount": jnp.where(grown.growing, jnp.float32(self.config.discount), 0),
         }
-        return (
-            state.replace(
-                replay=replay.add(state.replay, row, proposal.mask), grown=self.advance(grown)
-            ),
-            {},
-        )
+        kept = replay.add(state.replay, row, proposal.mask)
+        return state.replace(replay=kept, grown=self.advance(grown)), {}
 
     # Learn: back-up rows evaluate the next layers of the target policy.
 
@@ -249,15 +245,12 @@ class _TrlHpo:
         validating = self.validating(state) & last
         better = validating & (validated.score[0] > state.best_validation)
         stale = state.stale + jnp.where(validating, self.config.validate_every, 0)
-        return (
-            state.replace(
-                validated=self.advance(validated),
-                best_validation=jnp.where(better, validated.score[0], state.best_validation),
-                stale=jnp.where(better, 0, stale),
-                round=state.round + last,
-            ),
-            metrics,
-        )
+        return state.replace(
+            validated=self.advance(validated),
+            best_validation=jnp.where(better, validated.score[0], state.best_validation),
+            stale=jnp.where(better, 0, stale),
+            round=state.round + last,
+        ), metrics
 
     # Steps that the phases share.
 

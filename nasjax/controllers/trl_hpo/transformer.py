@@ -51,16 +51,11 @@ class SelfAttention(nn.Module):
 class Transformer(nn.Module):
     """Positions, blocks of (attention, feed-forward), then linear over the flattened sequence.
 
-    Layer norm follows the residual, dropout follows layer norm, as in the released code.
-
-    Attributes:
-      num_outputs: values of the linear layer at the end.
-      num_blocks, num_heads, expansion: 2, 4 and 4 in the paper.
-      projections: see SelfAttention.
-      dropout: rate, in effect only with a "dropout" random stream and `train=True`.
+    Layer norm follows the residual, dropout follows layer norm, as in the released code. Dropout
+    is in effect only with a "dropout" random stream and `train=True`.
     """
 
-    num_outputs: int
+    num_outputs: int  # values of the linear layer at the end
     num_blocks: int = 2
     num_heads: int = 4
     expansion: int = 4

@@ -23,9 +23,9 @@ def test_a_choice_is_changed_where_the_potentials_tip_it():
     phi = jnp.array([[[0.0, 0.1, 0.3], [0.25, 0.0, 9.0]]])
     is_choice = jnp.array([[True, True, True], [True, True, False]])
     found = diagnostics.compare_choices(q, phi, jnp.array([2.0]), is_choice)
-    np.testing.assert_array_equal(found.changed, [True, False])
-    assert_allclose(found.potential_spread, [0.6, 0.5], rtol=1e-6)
-    assert_allclose(found.q_spread, [0.4, 1.0], rtol=1e-6)
+    np.testing.assert_array_equal(found["changed"], [True, False])
+    assert_allclose(found["potential_spread"], [0.6, 0.5], rtol=1e-6)
+    assert_allclose(found["q_spread"], [0.4, 1.0], rtol=1e-6)
     told = diagnostics.metrics_by_slot(found, ("a", "b"), jnp.bool_(True))
     assert float(told["changed/a"]) == 1 and float(told["changed/b"]) == 0
     assert np.isnan(
