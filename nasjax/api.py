@@ -3,6 +3,7 @@
 `import nasjax` offers these functions; the commands in `launch` are flags around them.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -108,11 +109,9 @@ def search(
     if workdir is None:
         return _search_in_memory(made)
     directory = pathlib.Path(workdir)
-    opened = Workdir(directory, build.resolved(settings, made.space), flag="directory")
-    try:
+    resolved = build.resolved(settings, made.space)
+    with contextlib.closing(Workdir(directory, resolved, flag="directory")):
         return _search_in(directory, made, progress)
-    finally:
-        opened.close()
 
 
 def _default_cache() -> str:
@@ -266,8 +265,7 @@ def study(
     parsed = study_config.parse(config)
     compile_cache.use(pathlib.Path(cache_dir or _default_cache()).expanduser() / "xla")
     path = pathlib.Path(directory)
-    opened = Workdir(path, parsed.resolved, flag="directory")
-    try:
+    with contextlib.closing(Workdir(path, parsed.resolved, flag="directory")):
         arms = problem.make_arms(parsed)
         jobs = run.missing(path, parsed.config, arms, *share)
         with Progress(sum(job.queries for job in jobs), "queries", shown=progress) as bar:
@@ -278,7 +276,5 @@ def study(
 
             run.run(path, parsed.config, jobs, show)
         files = tuple(study_report.write(path, parsed, arms))
-    finally:
-        opened.close()
     aggregates = json.loads((path / "study.json").read_text())["aggregates"]
     return StudyResult(path, files, aggregates)

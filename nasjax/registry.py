@@ -59,9 +59,13 @@ from nasjax.rewards.accuracy import (
     make_accuracy_gain,
     make_final_accuracy,
 )
-from nasjax.rewards.target import with_max_cost
-from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
-from nasjax.rewards.weighted_sum import WeightedSumConfig, make_weighted_sum
+from nasjax.rewards.weighted import (
+    WeightedProductConfig,
+    WeightedSumConfig,
+    make_weighted_product,
+    make_weighted_sum,
+    with_max_cost,
+)
 from nasjax.runs.learned import load as load_learned
 from nasjax.spaces.fbnet import OF_SMALL_IMAGES
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig

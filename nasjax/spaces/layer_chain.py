@@ -41,15 +41,10 @@ TABLE_I: dict[int, tuple[tuple[int, ...], ...]] = {
     POOL: (tuple(range(2, 9)), (1, 2, 3), (0, 1, 2, 3)),
 }
 # The released code's lists: np.arange leaves out the last value; other order of activations.
+_ORDER = ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none")
 _RELEASED: dict[int, tuple[tuple[int, ...], ...]] = {
     CONV: (tuple(range(8, 128, 8)), (3, 5, 7), (1, 2, 3)),
-    FC: (
-        tuple(range(16, 512, 8)),
-        (1, 0),
-        tuple(
-            map(ACTIVATIONS.index, ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none"))
-        ),
-    ),
+    FC: (tuple(range(16, 512, 8)), (1, 0), tuple(map(ACTIVATIONS.index, _ORDER))),
     POOL: (tuple(range(2, 8)), (1, 2, 3), (0, 1, 2, 3)),
 }
 

@@ -130,11 +130,7 @@ class SlotSpace:
 
     @property
     def _powers(self) -> np.ndarray:
-        """The number of architectures of the slots after each slot, [L] int64.
-
-        Raises:
-          ValueError: the space is too large to be counted.
-        """
+        """The number of architectures of the slots after each slot, [L] int64."""
         if self.size >= _COUNTED:
             raise ValueError(f"the {self.size} architectures of this space have no index in int64")
         counts = self.choices[:0:-1, 1].tolist()

@@ -11,7 +11,7 @@ from nasjax.rewards.accuracy import (
     make_accuracy,
     make_final_accuracy,
 )
-from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
+from nasjax.rewards.weighted import WeightedProductConfig, make_weighted_product
 from nasjax.types import INFEASIBLE, INVALID, OK, Outcome, Proposal
 
 

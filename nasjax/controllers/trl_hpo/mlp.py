@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from nasjax.controllers.trl_hpo.dropout import dropout_masks
+from nasjax.controllers.trl_hpo.transformer import dropout_masks
 
 
 def hidden_width(num_params: int, num_inputs: int, num_outputs: int) -> int:

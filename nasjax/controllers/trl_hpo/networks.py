@@ -58,7 +58,9 @@ def _make_net(
         module = Mlp(num_outputs, hidden_width(size, empty.size, num_outputs), config.dropout)
 
     def apply(params: Params, states: jax.Array) -> tuple[jax.Array, jax.Array]:
-        output, attention = module.apply(params, states)
+        output: jax.Array
+        attention: jax.Array
+        output, attention = module.apply(params, states)  # type: ignore[assignment]
         return squash(output), attention
 
     def apply_train(params: Params, states: jax.Array, key: jax.Array) -> jax.Array:
