@@ -31,14 +31,11 @@ class Parts(NamedTuple):
     reward: Reward
 
 
-class _Witness:
+class _Witness(list[Exchange]):
     """An observer that keeps every exchange."""
 
-    def __init__(self) -> None:
-        self.exchanges: list[Exchange] = []
-
     def on_exchange(self, exchange: Exchange) -> None:
-        self.exchanges.append(exchange)
+        self.append(exchange)
 
     def on_round(self, state: SearchState) -> None:
         """Nothing is kept of a round."""
@@ -125,7 +122,7 @@ def run(
         config=loop.SearchConfig(rounds=rounds),
         observer=witness,
     )
-    return state, witness.exchanges
+    return state, witness
 
 
 def _compiled(parts: Parts, rounds: int) -> Callable[[Any, SearchState], Any]:

@@ -14,8 +14,8 @@ above, MnasNet's hard one. The scalarisation that AUTOCoMET avoids:
 With it a Q-learner is what AUTOCoMET's paper (IV) calls NAS+Predictor.
 
 The cost is the first one that the evaluator gives, the target is in its unit. Target None: the
-bound of a study's `costs` and `quantiles`, or `search.max_cost`, is the target; a UserError says that
-there is none.
+bound of a study's `costs` and `quantiles`, or `search.max_cost`, is the target. Without any, a UserError
+says so.
 """
 
 import dataclasses
@@ -52,8 +52,7 @@ class WeightedSumConfig:
 
 
 def with_max_cost(config: Any, max_cost: float, costs: Costs) -> Any:
-    """The reward's config; an open `target` becomes the search's `max_cost`."""
-    del costs  # the target is always of the first one
+    """The reward's config; an open `target` becomes `max_cost`, which is of the first cost too."""
     return dataclasses.replace(config, target=max_cost) if config.target is None else config
 
 

@@ -91,11 +91,10 @@ class UpdateRule:
             q = learned["q"]
             if _shapes(learned.get("potentials")) == _shapes(phi):
                 phi = learned["potentials"]
-        moments = {
-            "q_moments": self.q_optimizer.init(q),
-            "phi_moments": self.phi_optimizer.init(phi),
-        }
-        return LearnerState(q=q, phi=phi, epsilon=epsilon, **moments)
+        q_moments, phi_moments = self.q_optimizer.init(q), self.phi_optimizer.init(phi)
+        return LearnerState(
+            q=q, phi=phi, q_moments=q_moments, phi_moments=phi_moments, epsilon=epsilon
+        )
 
     def values(self, learner: LearnerState, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Q [...] and the potentials [S, ...] of features [..., F]."""

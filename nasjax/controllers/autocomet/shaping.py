@@ -69,7 +69,7 @@ def dual(epsilon: jax.Array, is_broken: jax.Array, allowed: float) -> jax.Array:
 
 
 def ranked(values: jax.Array, among: jax.Array, is_there: jax.Array) -> jax.Array:
-    """The share of `among` [M], where `is_there` [M], that each value [...] beats; ties count half."""
+    """The share of `among` [M], where `is_there` [M], that a value [...] beats; ties count half."""
 
     def share(value: jax.Array) -> jax.Array:
         beaten = (among < value) + 0.5 * (among == value)
