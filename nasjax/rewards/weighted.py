@@ -13,9 +13,9 @@ above, MnasNet's hard one. The scalarisation that AUTOCoMET avoids:
 
 With it a Q-learner is what AUTOCoMET's paper (IV) calls NAS+Predictor.
 
-The cost is the first one that the evaluator gives, the target is in its unit. Target None: the
-bound of a study's `costs` and `quantiles`, or `search.max_cost`, is the target. Without any, a UserError
-says so.
+The cost is the first one that the evaluator gives, and the target is in its unit. A target of None
+becomes the bound of a study's `costs` and `quantiles`, or `search.max_cost`. A UserError says that
+there is no target at all.
 """
 
 import dataclasses
