@@ -1,1 +1,1 @@
-"""What the engine's figures in README were measured with; started by launch/benchmark.py."""
+"""Measurements of the engine's figures in README; started by launch/benchmark.py."""

@@ -29,15 +29,10 @@ from nasjax.types import PROPOSE, Proposal
 
 
 class Task(NamedTuple):
-    """So many different random chains, one recipe.
+    """A set of different random chains that are trained by one recipe."""
 
-    Attributes:
-      chains: how many.
-      config: the recipe, and how the engine shares programs.
-    """
-
-    chains: int
-    config: TrainedConfig
+    chains: int  # how many
+    config: TrainedConfig  # the recipe, and how the engine shares programs
 
 
 TASKS = {

@@ -1,4 +1,4 @@
-"""What this machine can do at best: matrix products, memory traffic; and what a process took."""
+"""The limits of this machine (matrix products, memory traffic), and the memory of a process."""
 
 import concurrent.futures
 import functools
@@ -79,7 +79,7 @@ def at_once(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 def seconds(function: Callable[[], Any]) -> float:
-    """How long a call takes."""
+    """The wall-clock seconds that a call takes."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What a user would write instead: searches on a table in plain Python, one seed at a time.
+"""Searches on a table in plain Python, one seed at a time, as a user would write them instead.
 
 Written from the papers, apart from nasjax's controllers, so that they can be compared. Each takes
 the accuracies of a `SlotSpace`'s table, the sizes of the space, a budget and a seeded generator,

@@ -1,4 +1,4 @@
-"""What a user would write instead: TRL-HPO on a table in PyTorch, eager, one seed at a time.
+"""TRL-HPO on a table in eager PyTorch, one seed at a time, as a user would write it instead.
 
 Shaer et al., 2023, with the settings of `configs/studies/methods.py`, in code apart from nasjax's
 controller, so that the two can be compared. Batched over the models of an episode and over the rows
@@ -25,7 +25,7 @@ SKIP, EMPTY = 1, -1.0  # the operation, and the row of the state, of a slot not 
 
 
 class PlainRun(NamedTuple):
-    """What one search asked for.
+    """The queries of one search.
 
     Attributes:
       queries: rows of the table in order, `budget` of them; updates: made until then.

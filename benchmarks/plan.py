@@ -1,4 +1,4 @@
-"""What the engine would do with a list of chains under a config, before it compiles anything."""
+"""The engine's plan for a list of chains under a config, before it compiles anything."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from nasjax.spaces.layer_chain import FIELDS, KINDS, LayerChain
 
 
 class Job(NamedTuple):
-    """What a config says of the work, data set and space included."""
+    """The work that a config describes, data set and space included."""
 
     space: LayerChain
     evaluator: TrainedConfig

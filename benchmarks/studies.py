@@ -126,7 +126,7 @@ def line(speed: Speed) -> str:
 
 
 def header() -> str:
-    """Of the lines."""
+    """The heading of the lines."""
     names = ("seeds", "budget", "queries/s", "plain", "ratio", "compile s", "best", "plain")
     columns = "{:>5} {:>6} {:>12} {:>10} {:>8} {:>8} {:>9} {:>9}".format(*names)
     return f"{SPACE}, {DATA_SET}\n{'':>22} {columns}"

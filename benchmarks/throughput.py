@@ -114,13 +114,13 @@ def measure(
 
 
 def in_flight(layers: Layers, space: LayerChain) -> int:
-    """How many candidates like that a search trains at a time."""
+    """The number of candidates like that which a search trains at a time."""
     rows = space.layer_table(space.from_layers(layers))
     return 1 if sum(row.params for row in rows) >= SOLITARY else IN_FLIGHT
 
 
 def num_steps(torch_seconds: float) -> int:
-    """Of a net's timings, given PyTorch's time of a step."""
+    """The number of steps of a net's timings, given PyTorch's time of a step."""
     few = min(FEW_STEPS, int(FEW_SECONDS / torch_seconds))
     return min(MAX_STEPS, max(MIN_STEPS, few, int(SECONDS / torch_seconds)))
 
@@ -201,7 +201,7 @@ def _run(program: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def summary(steps: Sequence[Step]) -> dict[str, Any]:
-    """What `--json` keeps of a batch size."""
+    """The figures of a batch size that `--json` keeps."""
     alone = [step.ratio_alone for step in steps]  # one net on either side
     in_flight = [step.ratio for step in steps]
     compiled = [step.torch_compile_ms / step.ms for step in steps if step.torch_compile_ms]

@@ -1,4 +1,4 @@
-"""What a user would pick instead: the same chains in PyTorch, trained one after another."""
+"""The same chains in PyTorch, trained one after another, as a user would instead."""
 
 import functools
 import os
@@ -58,7 +58,7 @@ def compiled(net: nn.Module) -> nn.Module:
 
 @functools.cache
 def _cache_dir() -> "tempfile.TemporaryDirectory[str]":
-    """Of this process: an earlier benchmark's programs would make compiling look fast."""
+    """A directory of this process: kept programs would make compiling look fast."""
     return tempfile.TemporaryDirectory(prefix="torch_compile")
 
 
@@ -79,6 +79,6 @@ class Trainer:
 
     @torch.no_grad()
     def correct(self, images: torch.Tensor, labels: torch.Tensor, batch: int) -> int:
-        """How many images are classified correctly."""
+        """The number of images that are classified correctly."""
         chunks = zip(images.split(batch), labels.split(batch), strict=True)
         return sum(int((self.net(x).argmax(1) == y).sum()) for x, y in chunks)

@@ -12,8 +12,8 @@ Run          `search`, `study`, `load_config`; they return `SearchResult`, `Stud
 Members      `SPACES`, `CONTROLLERS`, `EVALUATORS`, `REWARDS`, `PREDICTORS`: dicts of entries by the
              name that they have in a config.
 Add          `SpaceEntry`, `ControllerEntry`, `EvaluatorEntry`, `RewardEntry`, `PredictorEntry`,
-             and what they are made from. In a config, `name` may be an entry, or
-             "package.module:ATTRIBUTE".
+             and what they are made from. In a config, an entry may stand in place of a
+             section or of its `name`; so may "package.module:ATTRIBUTE" for a `name`.
 Contracts    what flows through a search: `Proposal`, `Outcome`, `Phase`, `Controller` and so on;
              `nasjax.contracts` has a test suite for each kind of member.
 """
@@ -32,7 +32,6 @@ _HOMES = {
         "EvaluatorEntry",
         "NoSettings",
         "PredictorEntry",
-        "Request",
         "RewardEntry",
         "SpaceEntry",
     ),
@@ -51,6 +50,7 @@ _HOMES = {
         "Outcome",
         "Phase",
         "Proposal",
+        "Request",
         "Reward",
         "SearchState",
         "Space",

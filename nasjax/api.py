@@ -3,6 +3,7 @@
 `import nasjax` offers these functions; the commands in `launch` are flags around them.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -29,7 +30,7 @@ from nasjax.types import Exchange, SearchState
 
 
 class SearchResult(NamedTuple):
-    """What a search found: its incumbent, the best architecture that keeps `search.max_cost`.
+    """The result of a search: its incumbent, the best architecture that keeps `search.max_cost`.
 
     Attributes:
       architecture: in one line; None if no measured architecture keeps `search.max_cost`.
@@ -55,7 +56,7 @@ class SearchResult(NamedTuple):
 
 
 class StudyResult(NamedTuple):
-    """What a study found.
+    """The result of a study.
 
     Attributes:
       directory: of the study; files: reports and data that were written there.
@@ -70,12 +71,8 @@ class StudyResult(NamedTuple):
 def load_config(name: str) -> dict[str, Any]:
     """A config as a plain nested dict, to be changed and given to `search` or `study`.
 
-    Args:
-      name: path of a config file, or the short name of one that comes with nasjax, e.g.
-        "nas_bench_201/regularized_evolution".
-
-    Raises:
-      UserError: there is no such file, or it does not run.
+    Its name is the path of a config file, or the short name of one that comes with nasjax, e.g.
+    "nas_bench_201/regularized_evolution". A UserError says that there is none, or it does not run.
     """
     found: dict[str, Any] = config_files.load(name).to_dict()
     return found
@@ -112,11 +109,9 @@ def search(
     if workdir is None:
         return _search_in_memory(made)
     directory = pathlib.Path(workdir)
-    opened = Workdir(directory, build.resolved(settings, made.space), flag="directory")
-    try:
+    resolved = build.resolved(settings, made.space)
+    with contextlib.closing(Workdir(directory, resolved, flag="directory")):
         return _search_in(directory, made, progress)
-    finally:
-        opened.close()
 
 
 def _default_cache() -> str:
@@ -270,8 +265,7 @@ def study(
     parsed = study_config.parse(config)
     compile_cache.use(pathlib.Path(cache_dir or _default_cache()).expanduser() / "xla")
     path = pathlib.Path(directory)
-    opened = Workdir(path, parsed.resolved, flag="directory")
-    try:
+    with contextlib.closing(Workdir(path, parsed.resolved, flag="directory")):
         arms = problem.make_arms(parsed)
         jobs = run.missing(path, parsed.config, arms, *share)
         with Progress(sum(job.queries for job in jobs), "queries", shown=progress) as bar:
@@ -282,7 +276,5 @@ def study(
 
             run.run(path, parsed.config, jobs, show)
         files = tuple(study_report.write(path, parsed, arms))
-    finally:
-        opened.close()
     aggregates = json.loads((path / "study.json").read_text())["aggregates"]
     return StudyResult(path, files, aggregates)

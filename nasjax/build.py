@@ -1,4 +1,8 @@
-"""A checked config becomes the parts of a search; `registry` has them by name."""
+"""A checked config becomes the parts of a search; `registry` has them by name.
+
+Every function raises a UserError for a section, key, name or value that is unknown, missing or not
+allowed, for parts that do not fit each other, and for a file that is missing or damaged.
+"""
 
 import dataclasses
 import functools
@@ -11,14 +15,14 @@ import numpy as np
 
 from nasjax.config import check, parse_section, unknown
 from nasjax.data.datasets import DataConfig, load_search, load_test
-from nasjax.entries import EvaluatorEntry, Request
+from nasjax.entries import Entry, EvaluatorEntry
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows, TestFn
 from nasjax.loop import SearchConfig
 from nasjax.registry import STUDIED, Member, find, fitting_evaluator, of_saved, parse_member
 from nasjax.runs import learned
-from nasjax.types import Controller, Evaluator, Reward
+from nasjax.types import Controller, Evaluator, Request, Reward
 
 SECTIONS = ("seed", "space", "data", "controller", "evaluator", "reward", "search")
 MEMBERS = ("space", "controller", "evaluator", "reward")
@@ -65,16 +69,16 @@ class Search(NamedTuple):
 
     @property
     def evaluator(self) -> Evaluator:
-        """The evaluator, of its own source."""
+        """The evaluator that reads `source`."""
         return self.evaluator_of(self.source)
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
-    """Checks a whole config.
-
-    Raises:
-      UserError: a section, key, name or value is unknown, missing or not allowed.
-    """
+    """Checks a whole config."""
+    config = {
+        key: {"name": section} if isinstance(section, Entry) else section
+        for key, section in config.items()
+    }
     for key in config:
         if key not in SECTIONS:
             raise UserError(unknown(f"key config.{key}", key, list(SECTIONS)))
@@ -131,9 +135,6 @@ def assemble(
       cache_dir: holds decoded data sets and, if `use_store`, the results of all runs; may be left
         out where no candidate is trained.
       unit: the first cost is counted in multiples of it.
-
-    Raises:
-      UserError: parts do not fit each other, or what they read is missing or damaged.
     """
     root_key = jax.random.key(settings.seed)
     space, evaluation = _evaluation(settings, root_key, cache_dir, use_store, unit)
@@ -177,9 +178,9 @@ def _evaluation(
     use_store: bool,
     unit: float,
 ) -> tuple[Any, Evaluation]:
-    """The space, of the data's images where there are any, and its evaluator."""
-    entry, images = settings.members["space"].entry, None
-    data, read_test = None, None
+    """The space, for the data's images where there are any, and its evaluator."""
+    entry = settings.members["space"].entry
+    images, data, read_test = None, None, None
     if settings.data is not None:
         assert cache_dir is not None
         data = load_search(settings.data, cache_dir)
@@ -200,8 +201,7 @@ def _evaluation(
 
 
 def _check_costs(settings: Settings, evaluation: Evaluation) -> None:
-    names, most = evaluation.costs.names, settings.search.max_cost
-    rows = evaluation.rows
+    names, most, rows = evaluation.costs.names, settings.search.max_cost, evaluation.rows
     if len(rows.search_accuracy):
         can_run = np.isfinite(rows.costs).all(1) & ~np.isnan(rows.search_accuracy)
         allowed = "costs that are finite, all of them, for one architecture at least"
@@ -222,10 +222,6 @@ def assemble_table(
       queries: its budget.
       max_cost: as `search.max_cost`; the first cost is counted in it, so that searches which differ
         in it have one program.
-
-    Raises:
-      UserError: a section, key, name or value is unknown, missing or not allowed; an accuracy is
-        asked for that nothing in the table has.
     """
     check(queries >= 1, "study.budgets", queries, "1 or more")
     name = config["space"]["name"]
@@ -239,15 +235,10 @@ def assemble_table(
 
 
 def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections `controller`, `evaluator` and `reward` with every default filled in, plain data.
-
-    Raises:
-      UserError: a key, name or value is unknown, missing or not allowed.
-    """
-    found: dict[str, Any] = {}
-    for section in ("controller", "reward"):
-        found[section] = plain(parse_member(section, config[section]))
-    found["evaluator"] = plain(parse_member("evaluator", {"name": STUDIED, **config["evaluator"]}))
+    """Sections `controller`, `evaluator` and `reward` with every default filled in, plain data."""
+    config = {**config, "evaluator": {"name": STUDIED, **config["evaluator"]}}
+    sections = ("controller", "reward", "evaluator")
+    found = {section: plain(parse_member(section, config[section])) for section in sections}
     if found["evaluator"]["name"] == STUDIED:
         del found["evaluator"]["name"]
     return found
@@ -259,11 +250,7 @@ def plain(member: Member) -> dict[str, Any]:
 
 
 def resolved(settings: Settings, space: Any) -> dict[str, Any]:
-    """The config with every default filled in, as plain data.
-
-    Raises:
-      UserError: a file that the evaluator reads is missing, or is not the one that it names.
-    """
+    """The config with every default filled in, as plain data."""
     config: dict[str, Any] = {"seed": settings.seed}
     for key in SECTIONS[1:]:
         if key in settings.members:
@@ -271,12 +258,11 @@ def resolved(settings: Settings, space: Any) -> dict[str, Any]:
             config[key] = plain(section)
         elif key != "data" or settings.data:
             config[key] = dataclasses.asdict(getattr(settings, key))
-    entry = settings.members["evaluator"].entry
-    with_digest = entry.with_digest(settings.evaluator, ())
-    config["evaluator"] |= dataclasses.asdict(with_digest)
+    read = settings.members["evaluator"].entry.with_digest(settings.evaluator, ())
+    config["evaluator"] |= dataclasses.asdict(read)
     if settings.data is not None:
-        shape = {"input_shape": list(space.input_shape), "num_classes": space.num_classes}
-        config["space"] |= shape
+        config["space"]["input_shape"] = list(space.input_shape)
+        config["space"]["num_classes"] = space.num_classes
     return config
 
 
@@ -286,9 +272,6 @@ def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str,
     Args:
       evaluator: from `resolve_table`, without its data set.
       costs: names of costs that are read besides its own.
-
-    Raises:
-      UserError: a predictor is missing, or is not the one that the section names.
     """
     if "name" not in evaluator:
         given = evaluator.get("digest")
@@ -300,10 +283,6 @@ def with_digest_of(evaluator: dict[str, Any], costs: Sequence[str]) -> dict[str,
 
 
 def digest_of(predicted: Iterable[str], initial: Iterable[str]) -> str | None:
-    """A digest of saved predictors and of what other searches have learned; None without any.
-
-    Raises:
-      UserError: one is missing or damaged.
-    """
+    """A digest of saved predictors and of what other searches have learned; None without any."""
     found = {path: learned.fingerprint(path) for path in initial}
     return predicted_costs.digest(predicted, found)

@@ -70,15 +70,9 @@ def settings(section: str) -> Callable[[type[T]], type[T]]:
 
 
 def parse_section(cls: type[T], section: Mapping[str, Any], path: str) -> T:
-    """Builds a settings class, or a plain frozen dataclass, from plain data.
+    """Builds a settings class, or a plain frozen dataclass, from plain data; errors as `settings`.
 
-    Args:
-      cls: see `settings`.
-      section: the keys and values, plain data.
-      path: the section's name, for messages, e.g. "controller".
-
-    Raises:
-      UserError: see `settings`.
+    `path` is the section's name in messages, e.g. "controller".
     """
     if not isinstance(section, Mapping):
         raise UserError(f"config.{path} is {section!r}; it must be a section of keys and values")

@@ -4,7 +4,6 @@ A config file is a Python module with `get_config() -> ml_collections.ConfigDict
 """
 
 import difflib
-import hashlib
 import importlib
 import importlib.util
 import pathlib
@@ -27,13 +26,10 @@ def names(folder: str = "") -> list[str]:
 
 
 def find(name: str) -> pathlib.Path:
-    """The file of a config.
+    """The file of a config, from its path or short name.
 
-    Args:
-      name: a path, or a short name; "configs/trl_hpo/digits.py" is one outside a clone, too.
-
-    Raises:
-      UserError: there is no such file; the short names follow, the closest first.
+    "configs/trl_hpo/digits.py" is a short name outside a clone, too. If there is no such file, a
+    UserError lists the short names, the closest first.
     """
     path = pathlib.Path(name)
     if path.is_file():
@@ -56,14 +52,10 @@ def find(name: str) -> pathlib.Path:
 
 
 def load(name: str) -> Any:
-    """The ConfigDict of a config file.
+    """The ConfigDict of a config file; a UserError if it does not run or returns something else.
 
-    Args:
-      name: as `find` takes it; what follows a colon is the argument of `get_config`, as in
-        "studies/trl_hpo_ablation:accelerator".
-
-    Raises:
-      UserError: there is no such file, or it does not run, or returns something else.
+    The name is as `find` takes it; after a colon comes the argument of `get_config`, as in
+    "studies/trl_hpo_ablation:accelerator".
     """
     place, colon, argument = name.partition(":")
     path = find(place)
@@ -95,7 +87,7 @@ def _module(path: pathlib.Path) -> types.ModuleType:
         package = package.parent
     is_inside = (package / "__init__.py").is_file()
     file = package / "__init__.py" if is_inside else path
-    name = f"nasjax_config_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}"
+    name = f"nasjax_config_{files.digest(str(file).encode())[:8]}"
     if not is_inside or name not in sys.modules:
         folders = [str(package)] if is_inside else None
         spec = importlib.util.spec_from_file_location(

@@ -14,12 +14,8 @@ from nasjax.errors import UserError
 def write(path: pathlib.Path, save: Callable[[IO[bytes]], Any]) -> pathlib.Path:
     """Writes a file through a partial one beside it, so that a reader never sees half of it.
 
-    Args:
-      path: the file; its folder is made if it is missing.
-      save: writes the content to an open binary file.
-
-    Raises:
-      UserError: the file cannot be written.
+    `save` writes the content to an open binary file; a missing folder is made. A UserError says
+    that the file cannot be written.
     """
     partial = path.with_name(f".{path.name}")
     try:
@@ -63,10 +59,6 @@ def digest_of_json(value: Any) -> str:
 
 
 def shipped(name: str) -> pathlib.Path:
-    """A folder that comes with nasjax: inside the package once installed, beside it in a clone.
-
-    Args:
-      name: "configs" or "third_party".
-    """
+    """The folder "configs" or "third_party": inside the package once installed, else beside it."""
     package = pathlib.Path(__file__).parent
     return package / name if (package / name).is_dir() else package.parent / name

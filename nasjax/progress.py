@@ -1,9 +1,8 @@
-"""Shows how far a command is: a line that updates on a terminal, plain lines in a file."""
+"""Shows how far a command is."""
 
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import IO, Any, Self
 
 SECONDS = 30.0  # between the lines of a file: a scheduler's log stays readable
@@ -57,12 +56,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def update(self, counts: int = 1) -> None:

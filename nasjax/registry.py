@@ -1,12 +1,12 @@
 """Every space, controller, evaluator, reward and predictor by its name in a config: one entry each.
 
 Adding a member is one entry here. A member outside the project needs none: in a config, `name` may
-also be "package.module:ATTRIBUTE", whose value is an entry, or (in Python) the entry itself.
+also be "package.module:ATTRIBUTE", whose value is an entry, or (in Python) the entry itself. Every
+function raises a UserError for a name, key or value that is unknown, missing or not allowed.
 """
 
 import functools
 import importlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,10 +28,10 @@ from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.data import tables
 from nasjax.entries import (
     ControllerEntry,
+    Entry,
     EvaluatorEntry,
     Images,
     PredictorEntry,
-    Request,
     RewardEntry,
     SpaceEntry,
 )
@@ -40,10 +40,7 @@ from nasjax.evaluation import surrogate, table
 from nasjax.evaluation.evaluation import Rows, Tables
 from nasjax.evaluation.trained.cohorts import TrainedConfig
 from nasjax.evaluation.trained.evaluation import evaluate_by_training
-from nasjax.predictors.bag_of_boosted_mlps import (
-    BagOfBoostedMlpsConfig,
-    make_bag_of_boosted_mlps,
-)
+from nasjax.predictors.bag_of_boosted_mlps import BagOfBoostedMlpsConfig, make_bag_of_boosted_mlps
 from nasjax.predictors.bag_of_boosted_trees import (
     BagOfBoostedTreesConfig,
     make_bag_of_boosted_trees,
@@ -55,12 +52,20 @@ from nasjax.predictors.random_forest import RandomForestConfig, make_random_fore
 from nasjax.predictors.saved import Saved
 from nasjax.predictors.support_vectors import SupportVectorsConfig, make_support_vectors
 from nasjax.predictors.transfer import make_transfer
-from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
-from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
-from nasjax.rewards.target import with_max_cost
-from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
-from nasjax.rewards.weighted_sum import WeightedSumConfig, make_weighted_sum
+from nasjax.rewards.accuracy import (
+    AccuracyConfig,
+    ProgressiveConfig,
+    make_accuracy,
+    make_accuracy_gain,
+    make_final_accuracy,
+)
+from nasjax.rewards.weighted import (
+    WeightedProductConfig,
+    WeightedSumConfig,
+    make_weighted_product,
+    make_weighted_sum,
+    with_max_cost,
+)
 from nasjax.runs.learned import load as load_learned
 from nasjax.spaces.fbnet import OF_SMALL_IMAGES
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
@@ -69,70 +74,18 @@ from nasjax.spaces.nas_bench_201 import EDGES, NasBench201
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 from nasjax.spaces.ofa_mobilenet_v3 import OfaMobileNetV3
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import Controller
+from nasjax.types import Controller, Request
 
-Entry = TypeVar("Entry", SpaceEntry, ControllerEntry, EvaluatorEntry, RewardEntry, PredictorEntry)
-
-
-def _trl_hpo(config: TrlHpoConfig, request: Request) -> Controller:
-    grown = config.models_per_episode * request.space.num_layers
-    least, best = config.min_accuracy, request.best_accuracy
-    if least is not None and best is not None:
-        allowed = f"at most {best:.4f}, the best of the table, or None"
-        check(least <= best, "controller.min_accuracy", least, allowed)
-    return make_trl_hpo(
-        config,
-        request.space,
-        performance_size=request.performance_size,
-        counts_of=request.counts_of,
-        invalid_reward=request.invalid_reward,
-        rounds=math.ceil(request.queries(grown) / grown),
-    )
+E = TypeVar("E", bound=Entry)
 
 
 def _autocomet(config: AutocometConfig, request: Request) -> Controller:
-    has_slots = isinstance(request.space, SlotSpace)
-    allowed = "another one in this space: it has no slots"
-    check(has_slots, "controller.name", "autocomet", allowed)
-    per_round = config.models_per_round
-    if config.credit != "final":
-        per_round *= request.space.num_layers
-    return make_autocomet(
-        config,
-        request.space,
-        performance_size=request.performance_size,
-        costs=request.costs,
-        queries=request.queries(per_round),
-        learned=load_learned(config.initial) if config.initial else None,
-    )
-
-
-def _sized(make: Callable[..., Controller]) -> Callable[[Any, Request], Controller]:
-    """For controllers that need to know of the space and P alone."""
-    return lambda config, request: make(
-        config, request.space, performance_size=request.performance_size
-    )
-
-
-def _local_search(config: LocalSearchConfig, request: Request) -> Controller:
-    listed = isinstance(request.space, SlotSpace)
-    allowed = "another one in this space: its neighbours cannot be listed"
-    check(listed, "controller.name", "local_search", allowed)
-    return make_local_search(config, request.space, performance_size=request.performance_size)
-
-
-def _metaqnn(config: MetaqnnConfig, request: Request) -> Controller:
-    size, budget = request.performance_size, request.queries(per_round=1)
-    return make_metaqnn(config, request.space, performance_size=size, budget=budget)
-
-
-def _multi_agent(config: MultiAgentConfig, request: Request) -> Controller:
-    size, budget = request.performance_size, request.queries(request.space.num_layers + 1)
-    return make_multi_agent(config, request.space, performance_size=size, budget=budget)
+    learned = load_learned(config.initial) if config.initial else None
+    return make_autocomet(config, request, learned)
 
 
 def _any(make: Callable[[Any], Predictor]) -> Callable[[Any, Any], Predictor]:
-    """For predictors of any space."""
+    """Makes predictors that need no space."""
     return lambda config, space: make(config)
 
 
@@ -147,13 +100,8 @@ def _layer_chain(config: LayerChainConfig, images: Images | None) -> LayerChain:
     return LayerChain(images[0], images[1], config)
 
 
-def _operation(space: SlotSpace, layer: Sequence[int]) -> str:
-    return "".join(filled["operation"] for filled in space.to_layers([layer]))
-
-
 def _slot_space(name: str, space: SlotSpace, evaluator: str | None, **more: Any) -> SpaceEntry:
     """An entry of a space without settings, whose networks nobody trains."""
-    more = {"layer_text": _operation, **more}
     return SpaceEntry(name, lambda config, images: space, evaluator=evaluator, **more)
 
 
@@ -164,7 +112,7 @@ def _published(name: str, space: SlotSpace) -> Tables:
     return Tables(tables.data_sets(name), functools.partial(tables.cost_names, name), load)
 
 
-def _named(*entries: Entry) -> dict[str, Entry]:
+def _named(*entries: E) -> dict[str, E]:
     return {entry.name: entry for entry in entries}
 
 
@@ -197,15 +145,15 @@ SPACES: dict[str, SpaceEntry] = _named(
 )
 CONTROLLERS: dict[str, ControllerEntry] = _named(
     ControllerEntry("autocomet", _autocomet, AutocometConfig, with_autocomets_max_cost),
-    ControllerEntry("local_search", _local_search, LocalSearchConfig),
-    ControllerEntry("metaqnn", _metaqnn, MetaqnnConfig),
-    ControllerEntry("multi_agent", _multi_agent, MultiAgentConfig),
-    ControllerEntry("random_search", _sized(make_random_search), RandomSearchConfig),
+    ControllerEntry("local_search", make_local_search, LocalSearchConfig),
+    ControllerEntry("metaqnn", make_metaqnn, MetaqnnConfig),
+    ControllerEntry("multi_agent", make_multi_agent, MultiAgentConfig),
+    ControllerEntry("random_search", make_random_search, RandomSearchConfig),
     ControllerEntry(
-        "regularized_evolution", _sized(make_regularized_evolution), RegularizedEvolutionConfig
+        "regularized_evolution", make_regularized_evolution, RegularizedEvolutionConfig
     ),
-    ControllerEntry("reinforce", _sized(make_reinforce), ReinforceConfig),
-    ControllerEntry("trl_hpo", _trl_hpo, TrlHpoConfig),
+    ControllerEntry("reinforce", make_reinforce, ReinforceConfig),
+    ControllerEntry("trl_hpo", make_trl_hpo, TrlHpoConfig),
 )
 STUDIED = "table"  # the evaluator of a study that names none
 EVALUATORS: dict[str, EvaluatorEntry] = _named(
@@ -214,27 +162,16 @@ EVALUATORS: dict[str, EvaluatorEntry] = _named(
         surrogate.evaluate_by_surrogates,
         surrogate.SurrogateConfig,
         with_digest=surrogate.with_digest,
-        test_text="predicted",
     ),
     EvaluatorEntry(
-        "table",
-        table.evaluate_from_table,
-        table.TableConfig,
-        with_digest=table.with_digest,
-        test_text="from the table",
+        "table", table.evaluate_from_table, table.TableConfig, with_digest=table.with_digest
     ),
-    EvaluatorEntry(
-        "trained",
-        evaluate_by_training,
-        TrainedConfig,
-        trains=True,
-        test_text="retrained on train + validation",
-    ),
+    EvaluatorEntry("trained", evaluate_by_training, TrainedConfig, trains=True),
 )
 REWARDS: dict[str, RewardEntry] = _named(
     RewardEntry("accuracy", make_accuracy, AccuracyConfig),
-    RewardEntry("accuracy_gain", make_accuracy_gain, AccuracyGainConfig),
-    RewardEntry("final_accuracy", make_final_accuracy, FinalAccuracyConfig),
+    RewardEntry("accuracy_gain", make_accuracy_gain, ProgressiveConfig),
+    RewardEntry("final_accuracy", make_final_accuracy, ProgressiveConfig),
     RewardEntry(
         "weighted_product", make_weighted_product, WeightedProductConfig, True, with_max_cost
     ),
@@ -249,7 +186,7 @@ PREDICTORS: dict[str, PredictorEntry] = _named(
     PredictorEntry("random_forest", _any(make_random_forest), RandomForestConfig),
     PredictorEntry("support_vectors", _any(make_support_vectors), SupportVectorsConfig),
 )
-_KINDS: dict[str, tuple[type, Mapping[str, Any]]] = {
+_KINDS: dict[str, tuple[type[Entry], Mapping[str, Entry]]] = {
     "space": (SpaceEntry, SPACES),
     "controller": (ControllerEntry, CONTROLLERS),
     "evaluator": (EvaluatorEntry, EVALUATORS),
@@ -267,15 +204,7 @@ class Member(NamedTuple):
 
 
 def find(section: str, name: Any) -> Any:
-    """The entry that `config.SECTION.name` means.
-
-    Args:
-      section: "space", "controller", "evaluator", "reward" or "predictor".
-      name: a name in the registry, "package.module:ATTRIBUTE", or the entry itself.
-
-    Raises:
-      UserError: there is no such entry, or it is of another kind.
-    """
+    """The entry that `config.SECTION.name` means: a name here, or one from outside, see above."""
     kind, known = _KINDS[section]
     key = f"config.{section}.name={name!r}"
     if isinstance(name, str) and ":" in name:
@@ -303,12 +232,10 @@ def _imported(name: str, kind: type, key: str) -> Any:
 
 
 def parse_member(section: str, values: Any) -> Member:
-    """A section `space`, `controller` and so on, checked.
-
-    Raises:
-      UserError: the name or a key is unknown or missing, a value is not allowed.
-    """
+    """A section `space`, `controller` and so on, checked; an entry means its default settings."""
     known = ", ".join(sorted(_KINDS[section][1]))
+    if isinstance(values, Entry):
+        values = {"name": values}
     if not isinstance(values, Mapping) or "name" not in values:
         raise UserError(f"config.{section}.name is missing; known: {known}")
     name, entry = values["name"], find(section, values["name"])
@@ -318,11 +245,7 @@ def parse_member(section: str, values: Any) -> Member:
 
 
 def slot_space(name: str) -> SlotSpace:
-    """A space whose architectures are not trained but looked up or predicted.
-
-    Raises:
-      UserError: the space is unknown, or its candidates are trained.
-    """
+    """A space whose architectures are not trained but looked up or predicted."""
     entry = find("space", name)
     is_trained = fitting_evaluator(name).trains
     check(not is_trained, "space.name", name, "a space whose results are looked up or predicted")
@@ -331,11 +254,7 @@ def slot_space(name: str) -> SlotSpace:
 
 
 def fitting_evaluator(name: Any) -> EvaluatorEntry:
-    """The evaluator of a space.
-
-    Raises:
-      UserError: the space is unknown, or nothing evaluates its architectures.
-    """
+    """The evaluator of a space."""
     evaluator = find("space", name).evaluator
     allowed = "a space that can be searched: its networks serve studies of predictors alone"
     check(evaluator is not None, "space.name", name, allowed)
@@ -343,51 +262,18 @@ def fitting_evaluator(name: Any) -> EvaluatorEntry:
     return found
 
 
-def layer_text(layer: Sequence[int], name: str) -> str:
-    """One layer [F] of a space in words, e.g. "conv 16 k3 s1"; of a space unknown here, numbers.
-
-    Args:
-      name: the space's, in a config.
-    """
-    try:
-        entry = find("space", name)
-    except UserError:  # a run of a space that is gone still has a report
-        return " ".join(map(str, layer))
-    return entry.layer_text(_with_any_images(entry), layer)
-
-
-def slot_names(name: str) -> tuple[str, ...]:
-    """The slots of a space in order; none where it has no slots, or is unknown here."""
-    try:
-        return getattr(_with_any_images(find("space", name)), "slot_names", ())
-    except UserError:
-        return ()
-
-
-def _with_any_images(entry: SpaceEntry) -> Any:
-    return entry.make(entry.settings(), ((1, 1, 1), 1))
-
-
 TRANSFER = "transfer"  # method of a saved one; its settings are those of the known devices'
 
 
 def make_predictor(values: Mapping[str, Any], space: Any) -> Predictor:
-    """The predictor of a section with `name` and settings.
-
-    Raises:
-      UserError: the name or a key is unknown, a value is not allowed, or the space does not fit.
-    """
+    """The predictor of a section with `name` and settings."""
     member = parse_member("predictor", values)
     made: Predictor = member.entry.make(member.settings, space)
     return made
 
 
 def of_saved(saved: Saved, space: Any) -> Predictor:
-    """The predictor that the params of a saved one are of.
-
-    Raises:
-      UserError: its method or settings are unknown here.
-    """
+    """The predictor that the params of a saved one are for."""
     if saved.method == TRANSFER:
         return make_transfer(make_predictor(saved.settings, space))
     predictor = make_predictor({"name": saved.method, **saved.settings}, space)

@@ -14,11 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 import flax.struct
 import jax
+import jax.numpy as jnp
 import numpy as np
-
-# A learner that made fewer updates is marked untrained: its results are no evidence for or against
-# its learning.
-UNTRAINED_BELOW_UPDATES = 100
 
 State = Any  # a pytree
 Metrics = Mapping[str, jax.Array]
@@ -82,37 +79,29 @@ class Space(Protocol):
     @property
     def num_layers(self) -> int:
         """The largest number of layers, L."""
-        ...
 
     @property
     def layer_width(self) -> int:
         """The integers that encode a layer, F."""
-        ...
 
     @property
     def action_size(self) -> int:
         """The values of an action, A."""
-        ...
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
         """The layer [F] that an action [A] adds to a prefix [L, F] of `length` [] layers."""
-        ...
 
     def is_valid(self, architecture: jax.Array) -> jax.Array:
         """Whether every layer fits the output of the layer before it, [L, F] -> [] bool."""
-        ...
 
     def sample(self, key: jax.Array) -> jax.Array:
         """A random valid architecture [L, F]; the key is consumed."""
-        ...
 
     def to_text(self, architecture: Any) -> str:
         """One readable line."""
-        ...
 
     def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
         """Plain data for JSON, one dict per layer."""
-        ...
 
 
 class MutableSpace(Space, Protocol):
@@ -120,7 +109,6 @@ class MutableSpace(Space, Protocol):
 
     def mutate(self, key: jax.Array, architecture: jax.Array) -> jax.Array:
         """A random valid neighbour [L, F] of a valid architecture; the key is consumed."""
-        ...
 
 
 class DiscreteSpace(Space, Protocol):
@@ -129,11 +117,9 @@ class DiscreteSpace(Space, Protocol):
     @property
     def options(self) -> np.ndarray:
         """All layers, [K, F] int32."""
-        ...
 
     def allowed(self, prefix: jax.Array, length: jax.Array) -> jax.Array:
         """The options that may follow a prefix [L, F], [K + 1] bool; the last: to end here."""
-        ...
 
 
 class Phase(NamedTuple):
@@ -156,7 +142,7 @@ class Controller(NamedTuple):
     init: (key) -> state
     round: the phases of one round (for TRL-HPO: one episode), in order.
     finished: (state) -> [] bool, its own patience is used up; a finished controller proposes only
-      masked rows.
+      masked rows. By default it never is.
     num_updates: (state) -> [] int32, gradient steps (or table updates) so far.
     learns: False for a controller without updates.
     params: (state) -> its learned parameters by name, trees of arrays.
@@ -164,8 +150,8 @@ class Controller(NamedTuple):
 
     init: Callable[[jax.Array], State]
     round: tuple[Phase, ...]
-    finished: Callable[[State], jax.Array]
-    num_updates: Callable[[State], jax.Array]
+    finished: Callable[[State], jax.Array] = lambda state: jnp.bool_(False)
+    num_updates: Callable[[State], jax.Array] = lambda state: jnp.int32(0)
     learns: bool = True
     params: Callable[[State], Mapping[str, Any]] = lambda state: {}
 
@@ -199,6 +185,34 @@ class Costs(NamedTuple):
     medians: tuple[float, ...] = ()
 
 
+class Request(NamedTuple):
+    """The facts that a controller may need of the other parts of a search.
+
+    Attributes:
+      space: the space it searches.
+      performance_size: P.
+      rounds, max_queries: of the search; it ends with whichever comes first.
+      counts_of: images per validation batch, None if accuracies are no counts.
+      invalid_reward: the reward of a row that cannot be built.
+      costs: of the outcomes, besides accuracies.
+      best_accuracy: the best that the search can see, None if nobody knows.
+    """
+
+    space: Any
+    performance_size: int
+    rounds: int
+    max_queries: int | None = None
+    counts_of: int | None = None
+    invalid_reward: float = 0.0
+    costs: Costs = Costs()
+    best_accuracy: float | None = None
+
+    def queries(self, per_round: int) -> int:
+        """Queries of the whole search, if every round makes `per_round`."""
+        most = self.rounds * per_round
+        return min(most, self.max_queries or most)
+
+
 Reward = Callable[[Proposal, Outcome], jax.Array]
 
 
@@ -229,7 +243,7 @@ class SearchState(flax.struct.PyTreeNode):
 
 
 class Exchange(NamedTuple):
-    """What happened in one exchange, for records and progress; `best`: the incumbent after it."""
+    """One exchange, for records and progress; `best`: the incumbent after it."""
 
     round: int
     phase: str

@@ -10,9 +10,9 @@ from nasjax import loop
 from nasjax.controllers.random_search.controller import RandomSearchConfig, make_random_search
 from nasjax.errors import UserError
 from nasjax.evaluation.table import Rows, TableConfig, make_table
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.rewards.accuracy import ProgressiveConfig, make_accuracy_gain
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import PROPOSE, Evaluator, Proposal
+from nasjax.types import PROPOSE, Evaluator, Proposal, Request
 from tests.oracles.landscape import make_landscape
 from tests.oracles.unit_box import UnitBox
 from tests.witness import Witness
@@ -22,13 +22,13 @@ BEST = jnp.array([[0.25, 0.75], [0.05, 0.95]])
 
 
 def run(seed, **budget):
-    controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
+    controller = make_random_search(RandomSearchConfig(4), Request(SPACE, 3, rounds=1))
     root_key = jax.random.key(seed)
     witness = Witness()
     state = loop.run(
         controller=controller,
         evaluator=make_landscape(SPACE, BEST, performance_size=3),
-        reward=make_accuracy_gain(AccuracyGainConfig()),
+        reward=make_accuracy_gain(ProgressiveConfig()),
         root_key=root_key,
         state=loop.init(controller, SPACE, root_key),
         config=loop.SearchConfig(**budget),
@@ -74,11 +74,11 @@ def test_the_seed_alone_decides_what_is_proposed():
 
 
 def test_a_compiled_search_is_the_host_loop_bit_for_bit():
-    controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
+    controller = make_random_search(RandomSearchConfig(4), Request(SPACE, 3, rounds=1))
     parts = {
         "controller": controller,
         "evaluator": make_landscape(SPACE, BEST, performance_size=3),
-        "reward": make_accuracy_gain(AccuracyGainConfig()),
+        "reward": make_accuracy_gain(ProgressiveConfig()),
         "root_key": jax.random.key(3),
     }
     start = loop.init(controller, SPACE, parts["root_key"])
@@ -90,12 +90,12 @@ def test_a_compiled_search_is_the_host_loop_bit_for_bit():
 
 def test_a_compiled_search_refuses_an_evaluator_that_trains():
     evaluator = Evaluator(lambda key, proposal: pytest.fail("evaluated"), pure=False)
-    controller = make_random_search(RandomSearchConfig(4), SPACE, performance_size=3)
+    controller = make_random_search(RandomSearchConfig(4), Request(SPACE, 3, rounds=1))
     with pytest.raises(UserError, match="pure evaluator"):
         loop.run_compiled(
             controller=controller,
             evaluator=evaluator,
-            reward=make_accuracy_gain(AccuracyGainConfig()),
+            reward=make_accuracy_gain(ProgressiveConfig()),
             root_key=jax.random.key(0),
             state=loop.init(controller, SPACE, jax.random.key(0)),
             rounds=1,
@@ -112,11 +112,11 @@ def test_the_best_is_the_best_of_what_costs_no_more(max_cost):
     first = np.float32([1, 9, 2, 6.0001, 6, np.inf, 3, 4, np.inf])
     costs = np.stack([first, np.full(9, 99, np.float32)], axis=1)
     evaluator = make_table(Rows(accuracy, accuracy, costs), SLOTS, TableConfig("none", noise=False))
-    controller = make_random_search(RandomSearchConfig(5), SLOTS, performance_size=32)
+    controller = make_random_search(RandomSearchConfig(5), Request(SLOTS, 32, rounds=1))
     state = loop.run(
         controller=controller,
         evaluator=evaluator,
-        reward=make_accuracy_gain(AccuracyGainConfig()),
+        reward=make_accuracy_gain(ProgressiveConfig()),
         root_key=jax.random.key(0),
         state=loop.init(controller, SLOTS, jax.random.key(0)),
         config=loop.SearchConfig(rounds=12, max_cost=max_cost),

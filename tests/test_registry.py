@@ -32,17 +32,12 @@ NAMES = {name for members in KINDS.values() for name in members}
 WORDS_TOO = {"accuracy", "surrogate", "table", "trained"}
 # May name members, and why.
 EXCEPTIONS = {
-    "data/tables.py": "names of published tables are data",
-    "studies/config.py": "the label that a study is compared with if it does not say",
-    "studies/constrained.py": "the label that constrained reports compare with",
-    "run_report/page.py": "until it reads `EvaluatorEntry.test_text`",
-    "run_report/report.py": "pictures of chains of layers alone",
-    "profiling/sample.py": "until it reads `SpaceEntry.profile`",
-    "predictor_studies/config.py": "until it reads the registry",
-    "predictor_studies/fits.py": "until it reads the registry",
-    "predictor_studies/further.py": "until it reads the registry",
-    "predictor_studies/sources.py": "until it reads `SpaceEntry.measured_networks`",
-    "predictor_studies/unseen_kept.py": "until it reads the registry",
+    "data/tables.py": "published tables are named as their spaces are",
+    "predictor_studies/comparison/config.py": "only cells are in tables of many devices' costs",
+    "predictor_studies/comparison/timing.py": "predictions are timed inside one chosen search",
+    "studies/analysis/summary.py": "the label that ratios in reports are also taken to",
+    "studies/config.py": "the label and the reward of a study that names none",
+    "studies/report.py": "the column of ratios to that label",
 }
 
 
@@ -95,8 +90,7 @@ def test_nothing_but_the_registry_names_a_member():
 def test_every_exception_is_one():
     paths = sources()
     for relative in EXCEPTIONS:
-        if relative in paths:
-            assert list(members_named_in(paths[relative])), f"{relative} names no member any more"
+        assert list(members_named_in(paths[relative])), f"{relative} names no member any more"
 
 
 def test_what_names_a_member_is_seen():
@@ -174,8 +168,8 @@ def test_they_keep_the_contracts():
     check_evaluator(lambda: made.evaluator, space, 32)
 
 
-def test_an_entry_itself_is_a_name_too():
-    own = OUTSIDE | {"space": {"name": WORDS}, "controller": {"name": CLIMBER}}
+def test_an_entry_itself_may_stand_for_a_section_or_its_name():
+    own = OUTSIDE | {"space": WORDS, "controller": {"name": CLIMBER}}
     settings = build.parse(own)
     made = build.assemble(settings)
     plain = build.resolved(settings, made.space)
@@ -248,6 +242,6 @@ def test_settings_from_outside_are_checked_as_others_are():
 
 def test_the_loop_takes_an_own_controller_without_any_config():
     space = WORDS.make(WORDS.settings(), None)
-    request = nasjax.Request(space, 1, None, 0.0, rounds=3, max_queries=None)
+    request = nasjax.Request(space, 1, rounds=3)
     controller = CLIMBER.make(CLIMBER.settings(), request)
     assert loop.init(controller, space, jax.random.key(0)).controller.architecture.shape == (5, 1)

@@ -11,27 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax import loop, registry
-from nasjax.entries import ControllerEntry, Request
+from nasjax.entries import ControllerEntry
 from nasjax.evaluation.evaluation import Rows
 from nasjax.evaluation.table import TableConfig, make_table
 from nasjax.runs.checkpoints import Checkpoints
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import (
-    OK,
-    VALIDATE,
-    Controller,
-    Evaluator,
-    Exchange,
-    Reward,
-    SearchState,
-)
+from nasjax.types import OK, VALIDATE, Controller, Evaluator, Exchange, Request, Reward, SearchState
 
 ROUNDS = 6
 BATCHES, IMAGES = 32, 16  # P, and images of each
 
 
 class Parts(NamedTuple):
-    """What a controller is tried with."""
+    """The parts of a search that a controller is tried in."""
 
     space: Any
     controller: Controller
@@ -39,14 +31,11 @@ class Parts(NamedTuple):
     reward: Reward
 
 
-class _Witness:
+class _Witness(list[Exchange]):
     """An observer that keeps every exchange."""
 
-    def __init__(self) -> None:
-        self.exchanges: list[Exchange] = []
-
     def on_exchange(self, exchange: Exchange) -> None:
-        self.exchanges.append(exchange)
+        self.append(exchange)
 
     def on_round(self, state: SearchState) -> None:
         """Nothing is kept of a round."""
@@ -97,7 +86,7 @@ def make_parts(
     """The controller, the evaluator of `holed_rows` if there is no other, and the reward."""
     member = registry.parse_member("controller", {"name": entry, **(settings or {})})
     earned = registry.REWARDS[reward]
-    request = Request(space, BATCHES, IMAGES, -1.0, rounds=ROUNDS, max_queries=None)
+    request = Request(space, BATCHES, ROUNDS, counts_of=IMAGES, invalid_reward=-1.0)
     return Parts(
         space,
         entry.make(member.settings, request),
@@ -133,7 +122,7 @@ def run(
         config=loop.SearchConfig(rounds=rounds),
         observer=witness,
     )
-    return state, witness.exchanges
+    return state, witness
 
 
 def _compiled(parts: Parts, rounds: int) -> Callable[[Any, SearchState], Any]:

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.types import INVALID, PROPOSE, STATUSES, Evaluator, Outcome, Proposal
+from nasjax.controllers.proposals import propose_whole
+from nasjax.types import INVALID, STATUSES, Evaluator, Outcome
 
 _DRAWN = 4  # different architectures of an exchange
 
@@ -27,13 +28,7 @@ def check_evaluator(
     asked = np.concatenate([drawn, drawn[:1], nothing])  # the first one twice; an invalid one
 
     def evaluate(rows: np.ndarray, mask: Any = True) -> Outcome:
-        count = len(rows)
-        proposal = Proposal(
-            architecture=jnp.asarray(rows),
-            mask=jnp.broadcast_to(jnp.asarray(mask), (count,)),
-            purpose=jnp.full(count, PROPOSE, jnp.int32),
-            baseline=jnp.zeros((count, performance_size)),
-        )
+        proposal = propose_whole(jnp.asarray(rows), performance_size, jnp.asarray(mask))
         evaluator = make()
         evaluated = jax.jit(evaluator.evaluate) if evaluator.pure else evaluator.evaluate
         found: Outcome = jax.device_get(evaluated(jax.random.key(seed), proposal))

@@ -16,7 +16,7 @@ def check_space(space: Any, seed: int = 0) -> None:
     """Raises an AssertionError unless the space keeps its contract.
 
     Checked where it has them: `mutate`; `options` and `allowed`; `neighbours`; `index_words`,
-    `of_words` and `of_index`; `features`.
+    `index_from_words` and `from_index`; `features`.
     """
     shape = (space.num_layers, space.layer_width)
     root_key = jax.random.key(seed)
@@ -48,7 +48,7 @@ def check_space(space: Any, seed: int = 0) -> None:
         differ = (around != drawn[0]).any(-1).sum(1)
         assert (differ == 1).all(), "neighbours must differ in one layer"
         assert len(np.unique(around, axis=0)) == len(around), "no neighbour may come twice"
-    if hasattr(space, "of_index"):
+    if hasattr(space, "from_index"):
         _check_index(space, drawn)
     _check_features(space, drawn)
 
@@ -99,8 +99,8 @@ def _check_index(space: Any, drawn: np.ndarray) -> None:
         words = jax.jit(jax.vmap(space.index_words))(drawn)
     except ValueError:  # a space too large to be counted says so
         return
-    found = space.of_index(space.of_words(words))
-    assert (found == drawn).all(), "of_index must be the inverse of index"
+    found = space.from_index(space.index_from_words(words))
+    assert (found == drawn).all(), "from_index must be the inverse of index"
 
 
 def _check_features(space: Any, drawn: np.ndarray) -> None:

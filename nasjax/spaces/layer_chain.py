@@ -41,15 +41,10 @@ TABLE_I: dict[int, tuple[tuple[int, ...], ...]] = {
     POOL: (tuple(range(2, 9)), (1, 2, 3), (0, 1, 2, 3)),
 }
 # The released code's lists: np.arange leaves out the last value; other order of activations.
+_ORDER = ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none")
 _RELEASED: dict[int, tuple[tuple[int, ...], ...]] = {
     CONV: (tuple(range(8, 128, 8)), (3, 5, 7), (1, 2, 3)),
-    FC: (
-        tuple(range(16, 512, 8)),
-        (1, 0),
-        tuple(
-            map(ACTIVATIONS.index, ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none"))
-        ),
-    ),
+    FC: (tuple(range(16, 512, 8)), (1, 0), tuple(map(ACTIVATIONS.index, _ORDER))),
     POOL: (tuple(range(2, 8)), (1, 2, 3), (0, 1, 2, 3)),
 }
 
@@ -98,15 +93,9 @@ class LayerChain:
         return self.config.max_layers
 
     def decode(self, action: jax.Array, prefix: jax.Array, length: jax.Array) -> jax.Array:
-        """The layer that an action adds to a prefix, valid or not.
+        """The layer [4] that an action [4] in [0, 1] adds to a prefix [L, 4], valid or not.
 
-        Args:
-          action: [4] in [0, 1]; the first value selects the kind where there is a choice.
-          prefix: [L, 4] int32; its first `length` rows are layers.
-          length: [] int32.
-
-        Returns:
-          [4] int32.
+        The first value of the action selects the kind where there is a choice.
         """
         last = jnp.where(length > 0, prefix[jnp.maximum(length - 1, 0), 0], NONE)
         if self.config.decode == "released":

@@ -79,13 +79,7 @@ class OfaMobileNetV3(SlotSpace):
         # A quarter of the expanded channels, rounded to a multiple of eight.
         squeezed = (inputs * expansion // 4 + 4) // 8 * 8 * np.repeat(_SQUEEZES, _MOST)
         layers = parsed.inverted_residual(
-            inputs,
-            filters,
-            kernel,
-            expansion,
-            np.array(strides),
-            sides[2:-1],
-            squeezed=squeezed,
+            inputs, filters, kernel, expansion, np.array(strides), sides[2:-1], squeezed=squeezed
         )
         mix = parsed.conv(_HEAD, _LAST, 1, 1, 1)
         return parsed.join(

@@ -112,23 +112,33 @@ def sides(side: int, strides: Sequence[int]) -> np.ndarray:
     return np.array(found, np.int32)
 
 
+_PLAIN = Layers(
+    kind=NO_LAYER,
+    kernel=0,
+    stride=1,
+    padding=0,
+    expansion=1,
+    skip=False,
+    channels=0,
+    height=1,
+    width=1,
+    input_volume=0,
+    output_volume=0,
+    macs=0,
+    params=0,
+)
+
+
 def identity(channels: Any, side: Any) -> Layers:
     """The input, unchanged."""
     volume = channels * side**2
-    return Layers(
+    return _PLAIN._replace(
         kind=SKIP,
-        kernel=0,
-        stride=1,
-        padding=0,
-        expansion=1,
-        skip=False,
         channels=channels,
         height=side,
         width=side,
         input_volume=volume,
         output_volume=volume,
-        macs=0,
-        params=0,
     )
 
 
@@ -136,13 +146,11 @@ def conv(inputs: Any, filters: Any, kernel: Any, stride: Any, side: Any) -> Laye
     """A convolution of [side, side, inputs] with its batch norm, without bias."""
     out = _shrunk(side, stride)
     weights = kernel**2 * inputs * filters
-    return Layers(
+    return _PLAIN._replace(
         kind=CONV,
         kernel=kernel,
         stride=stride,
         padding=kernel // 2,
-        expansion=1,
-        skip=False,
         channels=filters,
         height=out,
         width=out,
@@ -156,16 +164,9 @@ def conv(inputs: Any, filters: Any, kernel: Any, stride: Any, side: Any) -> Laye
 def linear(inputs: Any, outputs: Any) -> Layers:
     """A linear layer with bias; additions of the bias are no multiply-adds."""
     macs = _times(inputs, outputs)
-    return Layers(
+    return _PLAIN._replace(
         kind=LINEAR,
-        kernel=0,
-        stride=1,
-        padding=0,
-        expansion=1,
-        skip=False,
         channels=outputs,
-        height=1,
-        width=1,
         input_volume=inputs,
         output_volume=outputs,
         macs=macs,
@@ -261,13 +262,11 @@ def chain(
     weights = jnp.where(kind == CONV, kernel**2 * read[:, 2] * channels, 0)
     linear_weights = is_linear * _times(input_volume, channels)
     biases = ((kind == CONV) | (is_linear & bias)) * channels
-    found = Layers(
+    found = _PLAIN._replace(
         kind=kind,
         kernel=jnp.where(spatial, kernel, 0),
         stride=jnp.where(spatial, stride, 1),
         padding=jnp.where(spatial, padding, 0),
-        expansion=1,
-        skip=False,
         channels=depth,
         height=height,
         width=width,

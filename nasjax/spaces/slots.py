@@ -130,11 +130,7 @@ class SlotSpace:
 
     @property
     def _powers(self) -> np.ndarray:
-        """The number of architectures of the slots after each slot, [L] int64.
-
-        Raises:
-          ValueError: the space is too large to be counted.
-        """
+        """The number of architectures of the slots after each slot, [L] int64."""
         if self.size >= _COUNTED:
             raise ValueError(f"the {self.size} architectures of this space have no index in int64")
         counts = self.choices[:0:-1, 1].tolist()
@@ -229,11 +225,8 @@ class SlotSpace:
     def features(self, architecture: jax.Array, **task: Unpack[Task]) -> jax.Array:
         """The features that predictors read, [L, 1] -> [features] float32.
 
-        Each slot's choice one-hot, then `structure`, then `parsed.AGGREGATES`.
-
-        Args:
-          architecture: may be a prefix.
-          task: the networks' task, where it is not the space's.
+        Each slot's choice one-hot, then `structure`, then `parsed.AGGREGATES`. The architecture
+        may be a prefix.
         """
         ops = self.ops(architecture)
         chosen = ops[:, None] == np.arange(len(self.operations))[None]
@@ -249,11 +242,9 @@ class SlotSpace:
         return (1 + first + chosen)[..., None].astype(np.int32)
 
     def parse_network(self, architecture: jax.Array, **task: Unpack[Task]) -> Layers:
-        """The network's layers; their number is the same for all architectures. May be traced.
+        """The layers of the network of an architecture [L, 1] or a prefix; may be traced.
 
-        Args:
-          architecture: [L, 1], may be a prefix.
-          task: the networks' task, where it is not the space's.
+        Their number is the same for all architectures.
         """
         return dataclasses.replace(self, **task).network_layers(self.ops(architecture))
 

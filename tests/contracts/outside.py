@@ -24,7 +24,7 @@ class WordSpace(nasjax.SlotSpace):
 
 def load(data_set, costs):
     """Accuracy: the weighted worth of the letters, "bbbbb" is best. Cost: how many are b, in mm."""
-    letters = WordSpace().of_index(np.arange(3**SLOTS))[:, :, 0] - 1
+    letters = WordSpace().from_index(np.arange(3**SLOTS))[:, :, 0] - 1
     weights = 0.5 ** np.arange(1, SLOTS + 1)
     accuracy = (WORTH[letters] @ weights / weights.sum()).astype(np.float32)
     columns = {"ink_mm": (letters == 1).sum(1)}
@@ -79,8 +79,6 @@ def make_climber(config, request):
     return nasjax.Controller(
         init=init,
         round=(nasjax.Phase("climb", config.rows, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: jnp.int32(0),
         learns=False,
     )
 

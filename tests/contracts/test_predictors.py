@@ -5,8 +5,8 @@ import pytest
 
 from nasjax import registry
 from nasjax.contracts import check_predictor
-from nasjax.contracts.predictors import measurements
 from nasjax.predictors.predictor import Prediction
+from tests.contracts.sums import measurements
 
 pytest.importorskip("xgboost")
 

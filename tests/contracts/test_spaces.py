@@ -49,8 +49,8 @@ class DrawsGaps(SlotSpace):
 
 @dataclasses.dataclass(frozen=True)
 class ReversedIndex(SlotSpace):
-    def of_index(self, index):
-        return super().of_index(self.size - 1 - index)
+    def from_index(self, index):
+        return super().from_index(self.size - 1 - index)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class AllowsNothing(SlotSpace):
         (StaysPut, "a mutant must differ"),
         (ForgetsALayer, "to_layers gives 3 of 4 layers"),
         (DrawsGaps, "sample must give valid architectures"),
-        (ReversedIndex, "of_index must be the inverse of index"),
+        (ReversedIndex, "from_index must be the inverse of index"),
         (AllowsNothing, "is not allowed"),
     ],
 )

@@ -16,7 +16,7 @@ from nasjax.controllers.regularized_evolution.controller import (
 from nasjax.controllers.reinforce.controller import ReinforceConfig, make_reinforce
 from nasjax.controllers.sequences import Sequence
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import INVALID, OK, PROPOSE, Outcome
+from nasjax.types import INVALID, OK, PROPOSE, Outcome, Request
 
 SPACE = SlotSpace(("a", "b", "c"), num_layers=4, filler=0)
 DRAWS = 4000
@@ -43,7 +43,7 @@ def test_a_whole_architecture_is_a_query_without_a_baseline():
 
 
 def test_any_neighbour_may_be_the_first_that_is_asked_for():
-    controller = make_local_search(LocalSearchConfig(), SPACE, performance_size=1)
+    controller = make_local_search(LocalSearchConfig(), Request(SPACE, 1, rounds=1))
     rows = draw(controller.round[1], begin(controller))  # of aaaa
     assert ((rows != 0).sum(2) == 1).all()
     first = (rows[:, 0] * [1, 10, 100, 1000]).sum(1)
@@ -53,7 +53,7 @@ def test_any_neighbour_may_be_the_first_that_is_asked_for():
 
 
 def test_a_climb_goes_to_the_best_of_what_was_asked_for_and_built():
-    controller = make_local_search(LocalSearchConfig(), SPACE, performance_size=1)
+    controller = make_local_search(LocalSearchConfig(), Request(SPACE, 1, rounds=1))
     phase, state = controller.round[1], begin(controller).replace(reward=jnp.float32(0.3))
     proposal, _ = phase.propose(jax.random.key(1), state)
     proposal = proposal._replace(mask=jnp.arange(8) != 1)
@@ -70,7 +70,7 @@ def test_a_parent_is_the_best_of_a_sample_with_replacement():
     # The k-th best of P wins with probability ((P - k + 1)^S - (P - k)^S) / P^S: for P = 3 and
     # S = 2 these are 5/9, 3/9, 1/9.
     config = RegularizedEvolutionConfig(population_size=3, sample_size=2)
-    controller = make_regularized_evolution(config, SPACE, performance_size=1)
+    controller = make_regularized_evolution(config, Request(SPACE, 1, rounds=1))
     state = begin(controller).replace(
         architecture=jnp.tile(jnp.array([1, 2, 3])[:, None, None], (1, 4, 1)),
         reward=jnp.array([0.2, 0.9, 0.5]),
@@ -84,7 +84,7 @@ def test_a_parent_is_the_best_of_a_sample_with_replacement():
 
 def test_the_population_remembers_what_was_earned():
     config = RegularizedEvolutionConfig(population_size=2)
-    controller = make_regularized_evolution(config, SPACE, performance_size=1)
+    controller = make_regularized_evolution(config, Request(SPACE, 1, rounds=1))
     phase, state = controller.round[0], begin(controller)
     for reward in (-0.5, 0.25, -2.0):
         proposal, state = phase.propose(jax.random.key(1), state)
@@ -106,7 +106,7 @@ def adam(parameters, gradients, rate):
 
 def test_reinforce_with_two_models_an_update_equals_plain_numpy():
     config = ReinforceConfig(learning_rate=0.3, baseline_momentum=0.6, models_per_update=2)
-    controller = make_reinforce(config, SPACE, performance_size=1)
+    controller = make_reinforce(config, Request(SPACE, 1, rounds=1))
     phase, state = controller.round[0], begin(controller)
     choices = np.array([[[0, 1, 2, 0], [0, 0, 1, 2]], [[2, 1, 0, 0], [0, 2, 2, 1]], [[1] * 4] * 2])
     rewards = np.array([[0.5, 0.9], [0.2, -0.4], [0.7, 0.6]])
@@ -140,7 +140,7 @@ def test_reinforce_with_two_models_an_update_equals_plain_numpy():
 )
 def test_metaqnn_takes_the_best_but_for_epsilon_of_the_schedule(models, epsilon):
     # Of 27 networks 15 are random, then 1 each at 0.9, 0.8, 0.7, then 1.5 each at 0.6 to 0.1.
-    controller = make_metaqnn(MetaqnnConfig(), SPACE, performance_size=1, budget=27)
+    controller = make_metaqnn(MetaqnnConfig(), Request(SPACE, 1, rounds=27))
     state = begin(controller)
     # After an a the best is b, after b c, after c a; at the start it is c.
     values = state.values
@@ -154,7 +154,7 @@ def test_metaqnn_takes_the_best_but_for_epsilon_of_the_schedule(models, epsilon)
 
 
 def test_equals_are_drawn_alike():
-    controller = make_metaqnn(MetaqnnConfig(), SPACE, performance_size=1, budget=27)
+    controller = make_metaqnn(MetaqnnConfig(), Request(SPACE, 1, rounds=27))
     state = begin(controller).replace(models=jnp.int32(26))  # epsilon 0.1
     shares = np.stack([(draw(controller.round[0], state) == i).mean((0, 1)) for i in range(3)])
     np.testing.assert_allclose(shares, np.full((3, 4), 1 / 3), atol=CLOSE)
@@ -172,21 +172,21 @@ def remember(controller, networks, rewards):
 def test_a_network_is_replayed_as_often_as_set():
     # Q of the last layer goes half the way to 1 three times: 1 - 0.75 / 8 = 0.90625.
     config = MetaqnnConfig(learning_rate=0.5, initial_value=0.25, replays=3)
-    controller = make_metaqnn(config, SPACE, performance_size=1, budget=27)
+    controller = make_metaqnn(config, Request(SPACE, 1, rounds=27))
     assert (begin(controller).values == 0.25).all()
     state = remember(controller, [1], [1.0])
     assert float(state.values[3, 1, 1]) == 0.90625
 
 
 def test_the_newest_network_is_among_those_replayed():
-    controller = make_metaqnn(MetaqnnConfig(replays=30), SPACE, performance_size=1, budget=27)
+    controller = make_metaqnn(MetaqnnConfig(replays=30), Request(SPACE, 1, rounds=27))
     state = remember(controller, [0, 1], [0.9, 0.8])
     # Thirty of two miss one of them once in 500 million.
     assert float(state.values[3, 0, 0]) > 0.5 and float(state.values[3, 1, 1]) > 0.5
 
 
 def test_a_full_memory_forgets_the_oldest_network():
-    controller = make_metaqnn(MetaqnnConfig(), SPACE, performance_size=1, budget=27, memory=2)
+    controller = make_metaqnn(MetaqnnConfig(), Request(SPACE, 1, rounds=2))
     state = remember(controller, [0, 1, 2], [0.9, 0.8, 0.7])
     kept = {
         (int(c[0]), round(float(r), 3)) for c, r in zip(state.choices, state.rewards, strict=True)
@@ -196,7 +196,9 @@ def test_a_full_memory_forgets_the_oldest_network():
 
 def agents(**settings):
     # 50 queries are 10 rounds of four agents and their master.
-    return make_multi_agent(MultiAgentConfig(**settings), SPACE, performance_size=1, budget=50)
+    return make_multi_agent(
+        MultiAgentConfig(**settings), Request(SPACE, 1, rounds=50, max_queries=50)
+    )
 
 
 @pytest.mark.parametrize(("rounds", "epsilon"), [(0, 0.8), (3, 0.6), (9, 0.2), (20, 0.2)])

@@ -28,7 +28,7 @@ from nasjax.controllers.reinforce.controller import (
 from nasjax.controllers.sequences import Sequence
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import OK, Outcome
+from nasjax.types import OK, Outcome, Request
 
 SPACE = SlotSpace(("a", "b", "c"), num_layers=4, filler=0)
 WORTH = np.random.default_rng(3).permutation(SPACE.size).astype(np.float32) / SPACE.size
@@ -73,7 +73,7 @@ def climb(start):
 
 
 def test_local_search_takes_the_path_of_plain_python_and_asks_for_nothing_twice_in_a_row():
-    controller = make_local_search(LocalSearchConfig(), SPACE, performance_size=1)
+    controller = make_local_search(LocalSearchConfig(), Request(SPACE, 1, rounds=1))
     climbs = []
     for name, _, proposal, outcome, after in exchanges(controller, rounds=30):
         index = np.asarray(jax.vmap(SPACE.index)(proposal.architecture))
@@ -93,7 +93,7 @@ def test_local_search_takes_the_path_of_plain_python_and_asks_for_nothing_twice_
 
 
 def test_local_search_starts_again_where_no_neighbour_is_better():
-    controller = make_local_search(LocalSearchConfig(), SPACE, performance_size=1)
+    controller = make_local_search(LocalSearchConfig(), Request(SPACE, 1, rounds=1))
     plateau = exchanges(controller, rounds=4, table=np.full_like(WORTH, 0.5))
     for i, (name, _, proposal, _, after) in enumerate(plateau):
         assert bool(after.restart) == (name == "climb")
@@ -103,7 +103,7 @@ def test_local_search_starts_again_where_no_neighbour_is_better():
 
 def test_the_oldest_makes_way_for_a_child_of_the_best_of_the_sample():
     config = RegularizedEvolutionConfig(population_size=4, sample_size=20)
-    controller = make_regularized_evolution(config, SPACE, performance_size=1)
+    controller = make_regularized_evolution(config, Request(SPACE, 1, rounds=1))
     kept = []  # (architecture, worth) of all, in the order of their birth
     for _, before, proposal, outcome, after in exchanges(controller, rounds=25):
         child = np.asarray(proposal.architecture[0])
@@ -137,7 +137,7 @@ def test_log_probability_and_its_gradient():
 
 def test_reinforce_steps_towards_what_was_better_than_the_average():
     config = ReinforceConfig(learning_rate=0.1, baseline_momentum=0.9)
-    controller = make_reinforce(config, SPACE, performance_size=1)
+    controller = make_reinforce(config, Request(SPACE, 1, rounds=1))
     phase, state = controller.round[0], controller.init(jax.random.key(0))
     _, state = phase.propose(jax.random.key(1), state)
     state = state.replace(drawn=jax.tree.map(lambda leaf: leaf[None], sequence(0, 1, 2, 0)))
@@ -159,7 +159,7 @@ def test_reinforce_steps_towards_what_was_better_than_the_average():
 def test_what_reinforce_draws_follows_its_logits():
     # Softmax of (log 6, log 3, log 1) is 0.6, 0.3, 0.1.
     config = ReinforceConfig(models_per_update=4000)
-    controller = make_reinforce(config, SPACE, performance_size=1)
+    controller = make_reinforce(config, Request(SPACE, 1, rounds=1))
     state = controller.init(jax.random.key(0))
     row = jnp.array([6.0, 3.0, 1.0, 100.0])
     state = state.replace(logits=jnp.tile(jnp.log(row), (4, 1)))
@@ -215,7 +215,7 @@ def test_the_schedule_of_epsilon():
 
 
 def test_metaqnn_learns_the_best_where_it_may_look_around_enough():
-    controller = make_metaqnn(MetaqnnConfig(), SPACE, performance_size=1, budget=400)
+    controller = make_metaqnn(MetaqnnConfig(), Request(SPACE, 1, rounds=400))
     *_, (*_, after) = exchanges(controller, rounds=400)
     greedy = sequences.build(
         SPACE,
@@ -249,7 +249,7 @@ def test_a_chain_of_layers_ends_where_it_is_chosen_to_end():
 
 def test_each_agent_tries_its_own_slot_and_the_master_keeps_what_is_better():
     config = MultiAgentConfig(learning_rate=0.5)
-    controller = make_multi_agent(config, SPACE, performance_size=1, budget=100)
+    controller = make_multi_agent(config, Request(SPACE, 1, rounds=100, max_queries=100))
     best, adopted = -np.inf, 0
     for name, before, proposal, outcome, after in exchanges(controller, rounds=20, seed=1):
         codes = np.asarray(proposal.architecture[..., 0]) - 1

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nasjax.contracts.predictors import measurements
 from nasjax.errors import UserError
 from nasjax.predictors import scaling
 from nasjax.predictors.bag_of_boosted_mlps import (
@@ -23,6 +22,7 @@ from nasjax.predictors.bag_of_boosted_trees import (
 from nasjax.predictors.piecewise import ExecutabilityConfig, make_piecewise
 from nasjax.predictors.random_forest import RandomForestConfig, make_random_forest
 from nasjax.predictors.support_vectors import SupportVectorsConfig, make_support_vectors
+from tests.contracts.sums import measurements
 
 pytest.importorskip("xgboost")
 

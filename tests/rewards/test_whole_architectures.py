@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 
 from nasjax.errors import UserError
-from nasjax.rewards.accuracy import AccuracyConfig, make_accuracy
-from nasjax.rewards.final_accuracy import FinalAccuracyConfig, make_final_accuracy
-from nasjax.rewards.weighted_product import WeightedProductConfig, make_weighted_product
+from nasjax.rewards.accuracy import (
+    AccuracyConfig,
+    ProgressiveConfig,
+    make_accuracy,
+    make_final_accuracy,
+)
+from nasjax.rewards.weighted import WeightedProductConfig, make_weighted_product
 from nasjax.types import INFEASIBLE, INVALID, OK, Outcome, Proposal
 
 
@@ -44,5 +48,5 @@ def test_only_a_finished_architecture_earns_the_final_accuracy():
     architecture = jnp.array([[1, 2], [1, 0], [2, 2]])[..., None]
     proposal = Proposal(architecture, jnp.ones(3, bool), jnp.zeros(3, int), jnp.full((3, 1), 0.4))
     of = outcome([0.7, 0.6, 0.0], [0.0, 0.0, 0.0], [OK, OK, INVALID])
-    found = make_final_accuracy(FinalAccuracyConfig())(proposal, of)
+    found = make_final_accuracy(ProgressiveConfig())(proposal, of)
     np.testing.assert_allclose(found, [0.7, 0, -1])

@@ -3,11 +3,10 @@ import numpy as np
 import pytest
 
 from nasjax import registry
-from nasjax.entries import Request
 from nasjax.errors import UserError
 from nasjax.runs import learned
 from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.types import Costs
+from nasjax.types import Costs, Request
 
 COSTS = Costs(("ms",), (1.0,))
 
@@ -16,7 +15,7 @@ def started(secondaries=("ms",), width=4, initial=(), seed=1):
     section = {"name": "autocomet", "width": width, "target": 1.0, "initial": initial}
     section["secondaries"] = secondaries
     member = registry.parse_member("controller", section)
-    request = Request(NasBench201(), 2, 16, -1.0, 3, None, COSTS)
+    request = Request(NasBench201(), 2, rounds=3, costs=COSTS)
     controller = member.entry.make(member.settings, request)
     return controller, jax.jit(controller.init)(jax.random.key(seed))
 

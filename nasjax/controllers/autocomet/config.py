@@ -80,11 +80,7 @@ class AutocometConfig:
         check(bool(self.epsilon), "controller.epsilon", self.epsilon, allowed)
 
     def epsilons(self, secondaries: int) -> tuple[float, ...]:
-        """Epsilon at the start of the search, one value per secondary.
-
-        Raises:
-          UserError: `epsilon` has neither one value nor one per secondary.
-        """
+        """Epsilon at the start, one value per secondary; a UserError if `epsilon` does not fit."""
         if len(self.epsilon) == 1:
             return self.epsilon * secondaries
         allowed = f"one number or {secondaries}"

@@ -7,15 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nasjax.config import check
 from nasjax.controllers import replay
 from nasjax.controllers.autocomet import diagnostics, shaping
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.learning import Batch, LearnedParams, LearnerState, UpdateRule
 from nasjax.controllers.autocomet.networks import make_encoder
 from nasjax.controllers.autocomet.rewards import Components
+from nasjax.controllers.proposals import propose_whole
 from nasjax.controllers.replay import Replay
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import GROW, VALIDATE, Controller, Costs, Metrics, Outcome, Phase, Proposal
+from nasjax.types import GROW, VALIDATE, Controller, Metrics, Outcome, Phase, Proposal, Request
 
 
 class AutocometState(flax.struct.PyTreeNode):
@@ -45,53 +47,41 @@ class AutocometState(flax.struct.PyTreeNode):
 
 
 def make_autocomet(
-    config: AutocometConfig,
-    space: SlotSpace,
-    *,
-    performance_size: int,
-    costs: Costs,
-    queries: int,
-    learned: LearnedParams | None = None,
+    config: AutocometConfig, request: Request, learned: LearnedParams | None = None
 ) -> Controller:
     """The controller of one search.
 
     Args:
-      performance_size: P, accuracies per outcome.
-      costs: names and medians of the evaluator's costs.
-      queries: budget of the whole search; the schedules span it.
       learned: parameters that other searches left, to start from; None: random nets.
 
     Raises:
-      UserError: a component is unknown, its target is missing, or `learned` does not fit.
+      UserError: the space has no slots, a component is unknown, its target is missing, or
+        `learned` does not fit.
     """
-    return _Autocomet(config, space, performance_size, costs, queries, learned).controller()
+    has_slots = isinstance(request.space, SlotSpace)
+    allowed = "another one in this space: it has no slots"
+    check(has_slots, "controller.name", "autocomet", allowed)
+    return _Autocomet(config, request, learned).controller()
 
 
 class _Autocomet:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(
-        self,
-        config: AutocometConfig,
-        space: SlotSpace,
-        performance_size: int,
-        costs: Costs,
-        queries: int,
-        learned: LearnedParams | None,
-    ):
-        self.config, self.space, self.performance_size = config, space, performance_size
-        self.components = Components(config, costs)
+    def __init__(self, config: AutocometConfig, request: Request, learned: LearnedParams | None):
+        self.config, self.performance_size = config, request.performance_size
+        self.space: SlotSpace = request.space
+        self.components = Components(config, request.costs)
         self.num_secondaries = len(self.components.secondaries)
         self.epsilon = jnp.asarray(config.epsilons(self.num_secondaries), jnp.float32)
-        self.layers, self.models = space.num_layers, config.models_per_round
+        self.layers, self.models = self.space.num_layers, config.models_per_round
         per_episode = 1 if config.credit == "final" else self.layers
+        queries = request.queries(self.models * per_episode)
         self.max_episodes = max(1, -(-queries // per_episode))
-        first, count = space.choices.T.astype(np.int32)
+        first, count = self.space.choices.T.astype(np.int32)
         self.first = jnp.asarray(first)
         self.is_choice = jnp.asarray(np.arange(count.max()) < count[:, None])
-        self.encode = make_encoder(space)
-        secondaries = self.components.secondaries
-        self.rule = UpdateRule(config, secondaries, self.is_choice, learned)
+        self.encode = make_encoder(self.space)
+        self.rule = UpdateRule(config, self.components.secondaries, self.is_choice, learned)
 
     def controller(self) -> Controller:
         validate = Phase("validate", 1, 1, self.propose_validation, self.validate)
@@ -191,16 +181,12 @@ class _Autocomet:
         warmer = self.temperature(state.episodes) * 2.0 ** np.arange(self.config.attempts)
         noise = warmer[None, :, None, None] * jax.random.gumbel(key, shape)
         actions, prefixes = self.build_new(state, noise)
-        rows = self.models * self.layers
         is_asked = np.ones(self.layers, bool)
         if self.config.credit == "final":
             is_asked[:-1] = False
-        proposal = Proposal(
-            architecture=prefixes.reshape(rows, self.layers, 1),
-            mask=jnp.tile(is_asked, self.models) & ~self.finished(state),
-            purpose=jnp.full(rows, GROW, jnp.int32),
-            baseline=jnp.zeros((rows, self.performance_size)),
-        )
+        mask = jnp.tile(is_asked, self.models) & ~self.finished(state)
+        rows = prefixes.reshape(-1, self.layers, 1)
+        proposal = propose_whole(rows, self.performance_size, mask, GROW)
         return proposal, state.replace(actions=actions)
 
     def propose_validation(
@@ -209,13 +195,8 @@ class _Autocomet:
         prefix = self.build(state.learner, jnp.zeros(self.is_choice.shape))[1][-1]
         is_due = (state.episodes // self.models) % self.config.validate_every == 0
         is_last = (state.episodes >= self.max_episodes) | self.finished(state)
-        proposal = Proposal(
-            architecture=prefix[None, :, None],
-            mask=((is_due | is_last) & ~state.has_answered)[None],
-            purpose=jnp.full(1, VALIDATE, jnp.int32),
-            baseline=jnp.zeros((1, self.performance_size)),
-        )
-        return proposal, state
+        mask = (is_due | is_last) & ~state.has_answered
+        return propose_whole(prefix[None, :, None], self.performance_size, mask, VALIDATE), state
 
     def validate(
         self,

@@ -1,7 +1,6 @@
 """Diagnostics for reports: where shaping changes the greedy choice. Nothing learns from them."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,30 +9,18 @@ from nasjax.controllers.autocomet import shaping
 from nasjax.types import Metrics
 
 
-class ChoiceComparison(NamedTuple):
-    """The greedy choice with the potentials beside that of Q alone, for the L slots in turn.
-
-    Each slot is decided after the choices in the slots before it.
-
-    Attributes:
-      changed: [L] bool: the potentials change the greedy choice.
-      potential_spread: [L] max minus min of sum_i epsilon_i Phi_i over the choices.
-      q_spread: [L] max minus min of Q over the choices.
-    """
-
-    changed: jax.Array
-    potential_spread: jax.Array
-    q_spread: jax.Array
-
-
 def compare_choices(
     q: jax.Array, phi: jax.Array, epsilon: jax.Array, is_choice: jax.Array
-) -> ChoiceComparison:
-    """Compares the greedy choices of one architecture.
+) -> dict[str, jax.Array]:
+    """Compares the greedy choices with the potentials to those of Q alone, slot by slot.
 
     Args:
       q: [L, K]; phi: [S, L, K]; epsilon: [S].
       is_choice: [L, K] bool, the choices that a slot has.
+
+    Returns:
+      changed: [L] bool, the potentials change the greedy choice.
+      potential_spread, q_spread: [L], max minus min of sum_i epsilon_i Phi_i, and of Q.
     """
     add = jax.vmap(shaping.preferences, in_axes=(0, 1, None))
     added, shaped = add(jnp.zeros_like(q), phi, epsilon), add(q, phi, epsilon)
@@ -45,15 +32,16 @@ def compare_choices(
         most = jnp.where(is_choice, values, -jnp.inf).max(-1)
         return most - jnp.where(is_choice, values, jnp.inf).min(-1)
 
-    return ChoiceComparison(greedy(shaped) != greedy(q), spread(added), spread(q))
+    changed = greedy(shaped) != greedy(q)
+    return {"changed": changed, "potential_spread": spread(added), "q_spread": spread(q)}
 
 
 def metrics_by_slot(
-    found: ChoiceComparison, slot_names: Sequence[str], is_on: jax.Array
+    found: Mapping[str, jax.Array], slot_names: Sequence[str], is_on: jax.Array
 ) -> Metrics:
     """Metrics "changed/SLOT" (0 or 1), "potential_spread/SLOT", "q_spread/SLOT"; NaN when off."""
     return {
         f"{kind}/{slot}": jnp.where(is_on, values[i].astype(jnp.float32), jnp.nan)
-        for kind, values in found._asdict().items()
+        for kind, values in found.items()
         for i, slot in enumerate(slot_names)
     }

@@ -73,13 +73,10 @@ class UpdateRule:
         self.phi_optimizer = optax.adam(config.potential_learning_rate)
 
     def init(self, key: jax.Array, encoded: jax.Array, epsilon: jax.Array) -> LearnerState:
-        """The state before the first update; the key is consumed.
+        """The state before the first update, with epsilon [S]; the key is consumed.
 
-        Args:
-          encoded: [N, F] or so, for the number of features; epsilon: [S] at the start.
-
-        Raises:
-          UserError: the learned parameters have the shapes of other nets.
+        `encoded` [N, F] gives the number of features. A UserError says that the learned parameters
+        have the shapes of other nets.
         """
         q_key, phi_key, draw_key = jax.random.split(key, 3)
         q = self.q.init(q_key, encoded)
@@ -94,9 +91,9 @@ class UpdateRule:
             q = learned["q"]
             if _shapes(learned.get("potentials")) == _shapes(phi):
                 phi = learned["potentials"]
-        moments = self.q_optimizer.init(q), self.phi_optimizer.init(phi)
+        q_moments, phi_moments = self.q_optimizer.init(q), self.phi_optimizer.init(phi)
         return LearnerState(
-            q=q, phi=phi, q_moments=moments[0], phi_moments=moments[1], epsilon=epsilon
+            q=q, phi=phi, q_moments=q_moments, phi_moments=phi_moments, epsilon=epsilon
         )
 
     def values(self, learner: LearnerState, encoded: jax.Array) -> tuple[jax.Array, jax.Array]:

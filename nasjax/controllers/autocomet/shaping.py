@@ -69,11 +69,7 @@ def dual(epsilon: jax.Array, is_broken: jax.Array, allowed: float) -> jax.Array:
 
 
 def ranked(values: jax.Array, among: jax.Array, is_there: jax.Array) -> jax.Array:
-    """The share of values that each value [...] beats, ties counted half.
-
-    Args:
-      values: [...]; among: [M], the values to beat; is_there: [M] bool, those that count.
-    """
+    """The share of `among` [M], where `is_there` [M], that a value [...] beats; ties count half."""
 
     def share(value: jax.Array) -> jax.Array:
         beaten = (among < value) + 0.5 * (among == value)

@@ -4,10 +4,10 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 
-from nasjax.config import settings
+from nasjax.config import check, settings
 from nasjax.controllers.proposals import propose_whole
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal
+from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal, Request
 
 
 @settings("controller")
@@ -32,24 +32,28 @@ class LocalSearchState(flax.struct.PyTreeNode):
     num_climbs: jax.Array
 
 
-def make_local_search(
-    config: LocalSearchConfig, space: SlotSpace, *, performance_size: int
-) -> Controller:
+def make_local_search(config: LocalSearchConfig, request: Request) -> Controller:
     """Climbs to a local optimum and starts again from a random architecture.
 
     A round proposes a start where one is needed, then all neighbours: architectures that differ in
     one slot. After a step, those that differ in the same slot are known already and masked. Their
     order is random, so that a budget that ends between them favours none.
+
+    Raises:
+      UserError: the space has no slots.
     """
-    return _LocalSearch(space, performance_size).controller()
+    return _LocalSearch(request).controller()
 
 
 class _LocalSearch:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(self, space: SlotSpace, performance_size: int):
-        self.space, self.performance_size = space, performance_size
-        self.slots = space.changes[:, 0]
+    def __init__(self, request: Request):
+        listed = isinstance(request.space, SlotSpace)
+        allowed = "another one in this space: its neighbours cannot be listed"
+        check(listed, "controller.name", "local_search", allowed)
+        self.space, self.performance_size = request.space, request.performance_size
+        self.slots = self.space.changes[:, 0]
 
     def controller(self) -> Controller:
         return Controller(
@@ -58,8 +62,6 @@ class _LocalSearch:
                 Phase("start", 1, 1, self.propose_start, self.start),
                 Phase("climb", len(self.slots), 1, self.propose_neighbours, self.climb),
             ),
-            finished=lambda state: jnp.bool_(False),
-            num_updates=lambda state: jnp.int32(0),
             learns=False,
         )
 

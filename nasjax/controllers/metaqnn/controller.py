@@ -17,21 +17,11 @@ import numpy as np
 from nasjax.config import Fraction, PositiveFraction, PositiveInt, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
-from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
+from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal, Request
 
 # Networks trained at every epsilon (Table 2 of the paper): 2,700 in all.
-PUBLISHED_SCHEDULE = (
-    (1.0, 1500),
-    (0.9, 100),
-    (0.8, 100),
-    (0.7, 100),
-    (0.6, 150),
-    (0.5, 150),
-    (0.4, 150),
-    (0.3, 150),
-    (0.2, 150),
-    (0.1, 150),
-)
+PUBLISHED_EPSILONS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+PUBLISHED_COUNTS = (1500, 100, 100, 100, 150, 150, 150, 150, 150, 150)
 
 
 @settings("controller")
@@ -53,7 +43,7 @@ class MetaqnnState(flax.struct.PyTreeNode):
     Attributes:
       values: [L, K + 1, K + 1], Q at a depth, after a layer (K: none), for a choice (K: end).
       chosen: [L] int32, choices of the network that is being evaluated.
-      choices, rewards: [M, L] int32 and [M], the memory; a new network replaces the oldest.
+      choices, rewards: [M, L] int32 and [M], the memory of the M networks of the budget.
       models: [] int32, networks so far.
     """
 
@@ -66,8 +56,7 @@ class MetaqnnState(flax.struct.PyTreeNode):
 
 def epsilon_schedule(config: MetaqnnConfig, budget: int) -> np.ndarray:
     """Epsilon for every network of a search, [budget] float32."""
-    values, counts = (np.array(column) for column in zip(*PUBLISHED_SCHEDULE, strict=True))
-    ends = np.cumsum(counts)
+    values, ends = np.array(PUBLISHED_EPSILONS), np.cumsum(PUBLISHED_COUNTS)
     if config.schedule == "scaled":
         ends = ends * budget / ends[-1]
     step = np.searchsorted(ends, np.arange(budget), side="right")
@@ -102,44 +91,25 @@ def update_values(
     return values
 
 
-def make_metaqnn(
-    config: MetaqnnConfig,
-    space: DiscreteSpace,
-    *,
-    performance_size: int,
-    budget: int,
-    memory: int | None = None,
-) -> Controller:
-    """The controller; it proposes one network a round.
-
-    Args:
-      budget: networks of the whole search; the schedule of epsilon is scaled to it.
-      memory: networks that the memory holds; None: all.
-    """
-    return _Metaqnn(config, space, performance_size, budget, memory or budget).controller()
+def make_metaqnn(config: MetaqnnConfig, request: Request) -> Controller:
+    """The controller; it proposes one network a round."""
+    return _Metaqnn(config, request).controller()
 
 
 class _Metaqnn:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(
-        self,
-        config: MetaqnnConfig,
-        space: DiscreteSpace,
-        performance_size: int,
-        budget: int,
-        capacity: int,
-    ):
-        self.config, self.space, self.performance_size = config, space, performance_size
-        self.budget, self.capacity = budget, capacity
-        self.layers, self.end = space.num_layers, len(space.options)
-        self.epsilons = jnp.asarray(epsilon_schedule(config, budget))
+    def __init__(self, config: MetaqnnConfig, request: Request):
+        self.config, self.performance_size = config, request.performance_size
+        self.space: DiscreteSpace = request.space
+        self.budget = request.queries(per_round=1)
+        self.layers, self.end = self.space.num_layers, len(self.space.options)
+        self.epsilons = jnp.asarray(epsilon_schedule(config, self.budget))
 
     def controller(self) -> Controller:
         return Controller(
             init=self.init,
             round=(Phase("metaqnn", 1, 1, self.propose, self.update),),
-            finished=lambda state: jnp.bool_(False),
             num_updates=lambda state: state.models,
             params=lambda state: {"values": state.values},
         )
@@ -148,8 +118,8 @@ class _Metaqnn:
         return MetaqnnState(
             values=jnp.full((self.layers, self.end + 1, self.end + 1), self.config.initial_value),
             chosen=jnp.full(self.layers, self.end, jnp.int32),
-            choices=jnp.full((self.capacity, self.layers), self.end, jnp.int32),
-            rewards=jnp.zeros(self.capacity),
+            choices=jnp.full((self.budget, self.layers), self.end, jnp.int32),
+            rewards=jnp.zeros(self.budget),
             models=jnp.int32(0),
         )
 
@@ -182,16 +152,11 @@ class _Metaqnn:
         outcome: Outcome,
         rewards: jax.Array,
     ) -> tuple[MetaqnnState, Metrics]:
-        place = state.models % self.capacity
+        place = state.models % self.budget
         choices = state.choices.at[place].set(state.chosen)
         earned = state.rewards.at[place].set(rewards[0])
-        held = jnp.minimum(state.models + 1, self.capacity)
+        held = jnp.minimum(state.models + 1, self.budget)
         drawn = jax.random.randint(key, (self.config.replays,), 0, held)
         values, _ = jax.lax.scan(self.replay, state.values, (choices[drawn], earned[drawn]))
-        return MetaqnnState(
-            values=values,
-            chosen=state.chosen,
-            choices=choices,
-            rewards=earned,
-            models=state.models + 1,
-        ), {}
+        models = state.models + 1
+        return state.replace(values=values, choices=choices, rewards=earned, models=models), {}

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from nasjax.config import Fraction, PositiveFraction, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
-from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
+from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal, Request
 
 
 @settings("controller")
@@ -48,26 +48,20 @@ class MultiAgentState(flax.struct.PyTreeNode):
     round: jax.Array
 
 
-def make_multi_agent(
-    config: MultiAgentConfig, space: DiscreteSpace, *, performance_size: int, budget: int
-) -> Controller:
-    """The controller. A round is a trial of every agent, then the master's: L + 1 queries.
-
-    Args:
-      budget: queries of the whole search; epsilon falls over them.
-    """
-    return _MultiAgent(config, space, performance_size, budget).controller()
+def make_multi_agent(config: MultiAgentConfig, request: Request) -> Controller:
+    """The controller. A round is a trial of every agent, then the master's: L + 1 queries."""
+    return _MultiAgent(config, request).controller()
 
 
 class _MultiAgent:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(
-        self, config: MultiAgentConfig, space: DiscreteSpace, performance_size: int, budget: int
-    ):
-        self.config, self.space, self.performance_size = config, space, performance_size
-        self.layers = space.num_layers
-        self.rounds = max(1, budget // (self.layers + 1))
+    def __init__(self, config: MultiAgentConfig, request: Request):
+        self.config, self.performance_size = config, request.performance_size
+        self.space: DiscreteSpace = request.space
+        self.layers = self.space.num_layers
+        per_round = self.layers + 1
+        self.rounds = max(1, request.queries(per_round) // per_round)
 
     def controller(self) -> Controller:
         return Controller(
@@ -76,7 +70,6 @@ class _MultiAgent:
                 Phase("agents", self.layers, 1, self.propose_trials, self.learn),
                 Phase("master", 1, 1, self.propose_combination, self.decide),
             ),
-            finished=lambda state: jnp.bool_(False),
             num_updates=lambda state: state.round * self.layers,
             params=lambda state: {"values": state.values},
         )

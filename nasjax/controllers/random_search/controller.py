@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from nasjax.config import PositiveInt, settings
 from nasjax.controllers.proposals import propose_whole
-from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal, Space
+from nasjax.types import Controller, Metrics, Outcome, Phase, Proposal, Request
 
 
 @settings("controller")
@@ -22,15 +22,13 @@ class RandomSearchState(flax.struct.PyTreeNode):
     round: jax.Array
 
 
-def make_random_search(
-    config: RandomSearchConfig, space: Space, *, performance_size: int
-) -> Controller:
-    """Proposes random architectures and learns nothing; P = performance_size."""
+def make_random_search(config: RandomSearchConfig, request: Request) -> Controller:
+    """Proposes random architectures and learns nothing."""
     rows = config.models_per_round
 
     def propose(key: jax.Array, state: RandomSearchState) -> tuple[Proposal, RandomSearchState]:
-        drawn = jax.vmap(space.sample)(jax.random.split(key, rows))
-        return propose_whole(drawn, performance_size), state
+        drawn = jax.vmap(request.space.sample)(jax.random.split(key, rows))
+        return propose_whole(drawn, request.performance_size), state
 
     def update(
         key: jax.Array,
@@ -44,7 +42,5 @@ def make_random_search(
     return Controller(
         init=lambda key: RandomSearchState(round=jnp.int32(0)),
         round=(Phase("propose", rows, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: jnp.int32(0),
         learns=False,
     )

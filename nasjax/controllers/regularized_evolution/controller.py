@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from nasjax.config import PositiveInt, settings
 from nasjax.controllers.proposals import propose_whole
-from nasjax.types import Controller, Metrics, MutableSpace, Outcome, Phase, Proposal
+from nasjax.types import Controller, Metrics, MutableSpace, Outcome, Phase, Proposal, Request
 
 
 @settings("controller")
@@ -30,13 +30,12 @@ class RegularizedEvolutionState(flax.struct.PyTreeNode):
     born: jax.Array
 
 
-def make_regularized_evolution(
-    config: RegularizedEvolutionConfig, space: MutableSpace, *, performance_size: int
-) -> Controller:
+def make_regularized_evolution(config: RegularizedEvolutionConfig, request: Request) -> Controller:
     """Proposes one architecture a round: random until the population is full, then a mutation.
 
     The parent is the best of `sample_size` members drawn at random.
     """
+    space: MutableSpace = request.space
     size = config.population_size
 
     def propose(
@@ -47,7 +46,7 @@ def make_regularized_evolution(
         parent = drawn[jnp.argmax(state.reward[drawn])]
         child = space.mutate(mutate_key, state.architecture[parent])
         asked = jnp.where(state.born < size, space.sample(random_key), child)
-        return propose_whole(asked[None], performance_size), state
+        return propose_whole(asked[None], request.performance_size), state
 
     def update(
         key: jax.Array,
@@ -73,7 +72,5 @@ def make_regularized_evolution(
             born=jnp.int32(0),
         ),
         round=(Phase("evolve", 1, 1, propose, update),),
-        finished=lambda state: jnp.bool_(False),
-        num_updates=lambda state: jnp.int32(0),
         learns=False,
     )

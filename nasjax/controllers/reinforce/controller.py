@@ -18,7 +18,7 @@ from nasjax.config import PositiveFloat, PositiveInt, settings
 from nasjax.controllers import sequences
 from nasjax.controllers.proposals import propose_whole
 from nasjax.controllers.sequences import Sequence
-from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal
+from nasjax.types import Controller, DiscreteSpace, Metrics, Outcome, Phase, Proposal, Request
 
 
 @settings("controller")
@@ -56,18 +56,17 @@ def log_probability(logits: jax.Array, sequence: Sequence) -> jax.Array:
     return (chosen - jax.nn.logsumexp(masked, axis=1)).sum()
 
 
-def make_reinforce(
-    config: ReinforceConfig, space: DiscreteSpace, *, performance_size: int
-) -> Controller:
+def make_reinforce(config: ReinforceConfig, request: Request) -> Controller:
     """The controller; it learns from the reward of whole architectures."""
-    return _Reinforce(config, space, performance_size).controller()
+    return _Reinforce(config, request).controller()
 
 
 class _Reinforce:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(self, config: ReinforceConfig, space: DiscreteSpace, performance_size: int):
-        self.space, self.performance_size = space, performance_size
+    def __init__(self, config: ReinforceConfig, request: Request):
+        self.space: DiscreteSpace = request.space
+        self.performance_size = request.performance_size
         self.rows, self.momentum = config.models_per_update, config.baseline_momentum
         self.optimizer = optax.adam(config.learning_rate)
 
@@ -75,7 +74,6 @@ class _Reinforce:
         return Controller(
             init=self.init,
             round=(Phase("reinforce", self.rows, 1, self.propose, self.update),),
-            finished=lambda state: jnp.bool_(False),
             num_updates=lambda state: state.num_updates,
             params=lambda state: {"policy": state.logits},
         )

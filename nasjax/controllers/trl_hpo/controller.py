@@ -1,6 +1,7 @@
 """TRL-HPO as a controller: grow models, learn from replayed layers, validate without noise."""
 
 import functools
+import math
 from typing import Any
 
 import flax.struct
@@ -25,7 +26,7 @@ from nasjax.types import (
     Outcome,
     Phase,
     Proposal,
-    Space,
+    Request,
 )
 
 
@@ -55,52 +56,35 @@ class TrlHpoState(flax.struct.PyTreeNode):
     stale: jax.Array
 
 
-def make_trl_hpo(
-    config: TrlHpoConfig,
-    space: Space,
-    *,
-    performance_size: int,
-    counts_of: int | None,
-    invalid_reward: float,
-    rounds: int,
-) -> Controller:
+def make_trl_hpo(config: TrlHpoConfig, request: Request) -> Controller:
     """The controller of one search.
 
-    Args:
-      config: see `TrlHpoConfig`.
-      space: decodes actions in [0, 1]^A to layers.
-      performance_size: P, accuracies per outcome.
-      counts_of: images per validation batch where accuracies are counts of correct images (the
-        replay then keeps uint8 counts); None where they are any numbers.
-      invalid_reward: reward of a layer that cannot be built.
-      rounds: rounds of the search.
-
     Raises:
-      UserError: the search ends before its replay holds `config.min_size` rows.
+      UserError: the search ends before its replay holds `config.min_size` rows, or no accuracy
+        reaches `config.min_accuracy`.
     """
-    most = rounds * config.models_per_episode * space.num_layers
-    rows = f"{rounds} rounds x {config.models_per_episode} models x {space.num_layers} layers"
+    least, best = config.min_accuracy, request.best_accuracy
+    if least is not None and best is not None:
+        allowed = f"at most {best:.4f}, the best of the table, or None"
+        check(least <= best, "controller.min_accuracy", least, allowed)
+    models, layers = config.models_per_episode, request.space.num_layers
+    rounds = math.ceil(request.queries(models * layers) / (models * layers))
+    most = rounds * models * layers
+    allowed = f"at most {most} ({rounds} rounds x {models} models x {layers} layers) to ever learn"
     learns = config.min_size <= most or config.updates_per_episode == 0
-    check(learns, "controller.min_size", config.min_size, f"at most {most} ({rows}) to ever learn")
-    return _TrlHpo(config, space, performance_size, counts_of, invalid_reward).controller()
+    check(learns, "controller.min_size", config.min_size, allowed)
+    return _TrlHpo(config, request).controller()
 
 
 class _TrlHpo:
     """The phases as methods over static settings; all state is an argument."""
 
-    def __init__(
-        self,
-        config: TrlHpoConfig,
-        space: Space,
-        performance_size: int,
-        counts_of: int | None,
-        invalid_reward: float,
-    ):
-        self.config, self.space, self.performance_size = config, space, performance_size
-        self.counts_of, self.invalid_reward = counts_of, invalid_reward
+    def __init__(self, config: TrlHpoConfig, request: Request):
+        self.config, self.space, self.request = config, request.space, request
+        self.performance_size, self.counts_of = request.performance_size, request.counts_of
         self.trains_backups = config.backup == "trained"
-        actor = make_actor(config, space.num_layers, space.action_size)
-        self.nets = ddpg.Nets(actor, make_critic(config, space.num_layers))
+        actor = make_actor(config, self.space.num_layers, self.space.action_size)
+        self.nets = ddpg.Nets(actor, make_critic(config, self.space.num_layers))
         self.observe = functools.partial(
             growth.observe, min_gain=config.min_gain, min_accuracy=config.min_accuracy
         )
@@ -177,13 +161,8 @@ class _TrlHpo:
             "reward": rewards.astype(jnp.float32),
             "discount": jnp.where(grown.growing, jnp.float32(self.config.discount), 0),
         }
-        return (
-            state.replace(
-                replay=replay.add(state.replay, row, proposal.mask),
-                grown=self.advance(grown),
-            ),
-            {},
-        )
+        kept = replay.add(state.replay, row, proposal.mask)
+        return state.replace(replay=kept, grown=self.advance(grown)), {}
 
     # Learn: back-up rows evaluate the next layers of the target policy.
 
@@ -229,7 +208,7 @@ class _TrlHpo:
             batch,
             nets=self.nets,
             config=self.config,
-            invalid=self.invalid_reward,
+            invalid=self.request.invalid_reward,
         )
         learning = self.learning(state)
         kept = jax.tree.map(lambda new, old: jnp.where(learning, new, old), learned, state.ddpg)
@@ -266,15 +245,12 @@ class _TrlHpo:
         validating = self.validating(state) & last
         better = validating & (validated.score[0] > state.best_validation)
         stale = state.stale + jnp.where(validating, self.config.validate_every, 0)
-        return (
-            state.replace(
-                validated=self.advance(validated),
-                best_validation=jnp.where(better, validated.score[0], state.best_validation),
-                stale=jnp.where(better, 0, stale),
-                round=state.round + last,
-            ),
-            metrics,
-        )
+        return state.replace(
+            validated=self.advance(validated),
+            best_validation=jnp.where(better, validated.score[0], state.best_validation),
+            stale=jnp.where(better, 0, stale),
+            round=state.round + last,
+        ), metrics
 
     # Steps that the phases share.
 

@@ -205,15 +205,12 @@ def update(
         "q_mean": q_tm1.mean(),
         "target_mean": targets.mean(),
     }
-    return (
-        DdpgState(
-            actor=actor,
-            critic=critic,
-            target_actor=optax.incremental_update(actor, state.target_actor, rate),
-            target_critic=optax.incremental_update(critic, state.target_critic, rate),
-            actor_optimizer=actor_optimizer,
-            critic_optimizer=critic_optimizer,
-            num_updates=state.num_updates + 1,
-        ),
-        metrics,
-    )
+    return DdpgState(
+        actor=actor,
+        critic=critic,
+        target_actor=optax.incremental_update(actor, state.target_actor, rate),
+        target_critic=optax.incremental_update(critic, state.target_critic, rate),
+        actor_optimizer=actor_optimizer,
+        critic_optimizer=critic_optimizer,
+        num_updates=state.num_updates + 1,
+    ), metrics

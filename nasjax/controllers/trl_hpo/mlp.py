@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from nasjax.controllers.trl_hpo.dropout import dropout_masks
+from nasjax.controllers.trl_hpo.transformer import dropout_masks
 
 
 def hidden_width(num_params: int, num_inputs: int, num_outputs: int) -> int:
@@ -20,13 +20,7 @@ def hidden_width(num_params: int, num_inputs: int, num_outputs: int) -> int:
 
 
 class Mlp(nn.Module):
-    """Two hidden layers over the flattened sequence; interface of `Transformer`.
-
-    Attributes:
-      num_outputs: values of the last layer.
-      width: of the hidden layers.
-      dropout: rate after each of them, in effect with `train=True`.
-    """
+    """Two hidden layers, each with dropout, over the flattened sequence; as `Transformer`."""
 
     num_outputs: int
     width: int

@@ -8,9 +8,7 @@ def ornstein_uhlenbeck(
 ) -> jax.Array:
     """The next value of the process x <- x - theta x + sigma N(0, 1) (Lillicrap et al., 7).
 
-    Args:
-      key: consumed.
-      noise: any shape, one process per element, 0 at the start of an episode.
-      theta, sigma: .15 and .2 in DDPG and in TRL-HPO.
+    One process per element of `noise`, 0 at the start of an episode; theta is .15 and sigma .2 in
+    DDPG and in TRL-HPO. The key is consumed.
     """
     return noise - theta * noise + sigma * jax.random.normal(key, noise.shape)

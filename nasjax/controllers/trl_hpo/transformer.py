@@ -7,8 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax.controllers.trl_hpo.dropout import dropout_masks
-
 
 def sinusoidal_positions(length: int, width: int) -> np.ndarray:
     """Encodings sin and cos of pos / 10000^(2i / width) (Vaswani et al., 3.5), [length, width]."""
@@ -51,16 +49,11 @@ class SelfAttention(nn.Module):
 class Transformer(nn.Module):
     """Positions, blocks of (attention, feed-forward), then linear over the flattened sequence.
 
-    Layer norm follows the residual, dropout follows layer norm, as in the released code.
-
-    Attributes:
-      num_outputs: values of the linear layer at the end.
-      num_blocks, num_heads, expansion: 2, 4 and 4 in the paper.
-      projections: see SelfAttention.
-      dropout: rate, in effect only with a "dropout" random stream and `train=True`.
+    Layer norm follows the residual, dropout follows layer norm, as in the released code. Dropout
+    is in effect only with a "dropout" random stream and `train=True`.
     """
 
-    num_outputs: int
+    num_outputs: int  # values of the linear layer at the end
     num_blocks: int = 2
     num_heads: int = 4
     expansion: int = 4
@@ -88,6 +81,20 @@ class Transformer(nn.Module):
             x = norm(x + _project(contract, nn.relu(_project(expand, x)))) * kept[2 * i + 1]
         head = nn.Dense(self.num_outputs, name="head")
         return head(x.reshape(*rows, length * width)), jnp.stack(recorded, -4)
+
+
+def dropout_masks(
+    module: nn.Module, shape: tuple[int, ...], rate: float, train: bool
+) -> jax.Array | np.ndarray:
+    """Dropout's factors [N, ...] of N activations: 0 or 1 / (1 - rate); ones unless `train`.
+
+    A value takes 16 random bits, so the rate is met to 1 / 2^17. There is one draw, because on a
+    CPU every call of the generator is expensive.
+    """
+    if not train or rate == 0:
+        return np.ones((shape[0], *[1] * (len(shape) - 1)), np.float32)
+    bits = jax.random.bits(module.make_rng("dropout"), shape, jnp.uint16)
+    return jnp.where(bits >= round(rate * 2**16), np.float32(1 / (1 - rate)), 0)
 
 
 def _project(dense: nn.Dense, x: jax.Array) -> jax.Array:

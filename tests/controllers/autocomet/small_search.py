@@ -11,7 +11,7 @@ from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.controller import make_autocomet
 from nasjax.spaces import parsed
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import GROW, INFEASIBLE, OK, Costs, Outcome, Proposal
+from nasjax.types import GROW, INFEASIBLE, OK, Costs, Outcome, Proposal, Request
 from tests.oracles.numpy_tree import Tree
 
 COSTS = Costs(("device/latency_ms", "network/params_m"), (4.0, 0.5))
@@ -78,9 +78,8 @@ COMPILE_QUICKLY = {"xla_backend_optimization_level": 0}
 @functools.cache
 def make(queries=40, space=UNEQUAL, costs=COSTS, **settings):
     """The controller, and its functions as they are jitted when first called."""
-    controller = make_autocomet(
-        AutocometConfig(**settings), space, performance_size=1, costs=costs, queries=queries
-    )
+    request = Request(space, 1, rounds=queries, max_queries=queries, costs=costs)
+    controller = make_autocomet(AutocometConfig(**settings), request)
     grow, validate = controller.round
     functions = {
         "init": controller.init,

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from nasjax.controllers.autocomet import controller, diagnostics
 from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.spaces.nas_bench_201 import NasBench201
-from nasjax.types import Costs
+from nasjax.types import Costs, Request
 
 SPACE = NasBench201()
 
@@ -23,9 +23,9 @@ def test_a_choice_is_changed_where_the_potentials_tip_it():
     phi = jnp.array([[[0.0, 0.1, 0.3], [0.25, 0.0, 9.0]]])
     is_choice = jnp.array([[True, True, True], [True, True, False]])
     found = diagnostics.compare_choices(q, phi, jnp.array([2.0]), is_choice)
-    np.testing.assert_array_equal(found.changed, [True, False])
-    assert_allclose(found.potential_spread, [0.6, 0.5], rtol=1e-6)
-    assert_allclose(found.q_spread, [0.4, 1.0], rtol=1e-6)
+    np.testing.assert_array_equal(found["changed"], [True, False])
+    assert_allclose(found["potential_spread"], [0.6, 0.5], rtol=1e-6)
+    assert_allclose(found["q_spread"], [0.4, 1.0], rtol=1e-6)
     told = diagnostics.metrics_by_slot(found, ("a", "b"), jnp.bool_(True))
     assert float(told["changed/a"]) == 1 and float(told["changed/b"]) == 0
     assert np.isnan(
@@ -46,7 +46,8 @@ def quick_features(monkeypatch):
 def make(**settings):
     costs = Costs(("latency_ms",), (2.0,))
     config = AutocometConfig(width=4, target=1.0, epsilon=(2.0,), **settings)
-    return controller.make_autocomet(config, SPACE, performance_size=1, costs=costs, queries=4)
+    request = Request(SPACE, 1, rounds=4, max_queries=4, costs=costs)
+    return controller.make_autocomet(config, request)
 
 
 def drawn_state(made):

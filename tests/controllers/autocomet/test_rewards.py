@@ -9,7 +9,17 @@ from nasjax.controllers.autocomet.config import AutocometConfig
 from nasjax.controllers.autocomet.controller import make_autocomet
 from nasjax.controllers.autocomet.rewards import Components
 from nasjax.errors import UserError
-from nasjax.types import DIVERGED, INFEASIBLE, INVALID, OK, OVER_MEMORY, STOPPED, Costs, Outcome
+from nasjax.types import (
+    DIVERGED,
+    INFEASIBLE,
+    INVALID,
+    OK,
+    OVER_MEMORY,
+    STOPPED,
+    Costs,
+    Outcome,
+    Request,
+)
 from tests.controllers.autocomet.small_search import UNEQUAL
 
 NAMES = ("phone/latency_ms", "phone/energy_mj", "network/params_m")
@@ -184,7 +194,7 @@ NOTHING_RUNS = Costs(NAMES, (float("nan"), 10.0, 0.5))
 def test_what_cannot_be_is_one_line_with_key_value_and_what_is_allowed(settings, costs, said):
     with pytest.raises(UserError) as error:
         config = components(**settings)
-        make_autocomet(config, UNEQUAL, performance_size=1, costs=costs, queries=9)
+        make_autocomet(config, Request(UNEQUAL, 1, rounds=9, max_queries=9, costs=costs))
     message = str(error.value)
     assert "\n" not in message
     for part in said:

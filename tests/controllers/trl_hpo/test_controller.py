@@ -14,7 +14,7 @@ import pytest
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.spaces.slots import SlotSpace
-from nasjax.types import BACKUP, GROW, INVALID, OK, VALIDATE, Outcome
+from nasjax.types import BACKUP, GROW, INVALID, OK, VALIDATE, Outcome, Request
 
 SPACE = SlotSpace(("a", "b", "c"), num_layers=3, filler=0)
 BATCHES, IMAGES = 4, 41
@@ -42,14 +42,8 @@ CONFIG = TrlHpoConfig(
 
 @functools.cache
 def controller():
-    return make_trl_hpo(
-        CONFIG,
-        SPACE,
-        performance_size=BATCHES,
-        counts_of=IMAGES,
-        invalid_reward=-1.0,
-        rounds=10,
-    )
+    request = Request(SPACE, BATCHES, rounds=10, counts_of=IMAGES, invalid_reward=-1.0)
+    return make_trl_hpo(CONFIG, request)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from nasjax.controllers.trl_hpo import growth
 from nasjax.controllers.trl_hpo.growth import Growth
 from nasjax.controllers.trl_hpo.imr import Imr
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.rewards.accuracy import ProgressiveConfig, make_accuracy_gain
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import DIVERGED, GROW, INVALID, OK, OVER_MEMORY, VALIDATE, Outcome
 
@@ -20,7 +20,7 @@ ROWS, BATCHES = 4, 32
 OBSERVE = jax.jit(growth.observe, static_argnames=("min_gain", "min_accuracy"))
 PUT = jax.jit(lambda state, action: growth.put_layer(state, action, SPACE))
 PROPOSE = jax.jit(growth.propose, static_argnums=2)
-REWARD = jax.jit(make_accuracy_gain(AccuracyGainConfig()))
+REWARD = jax.jit(make_accuracy_gain(ProgressiveConfig()))
 PUBLISHED = dict(min_gain=0.001, min_accuracy=0.6)
 NEVER = dict(min_gain=None, min_accuracy=None)
 

@@ -15,8 +15,8 @@ from nasjax import loop
 from nasjax.controllers.trl_hpo.config import TrlHpoConfig
 from nasjax.controllers.trl_hpo.controller import make_trl_hpo
 from nasjax.evaluation.trained.programs import OLDER_EMITTERS
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
-from nasjax.types import VALIDATE
+from nasjax.rewards.accuracy import ProgressiveConfig, make_accuracy_gain
+from nasjax.types import VALIDATE, Request
 from tests.oracles.landscape import make_landscape
 from tests.oracles.unit_box import UnitBox
 
@@ -47,20 +47,14 @@ CONFIG = TrlHpoConfig(
 
 
 def parts(config=CONFIG):
-    controller = make_trl_hpo(
-        config,
-        SPACE,
-        performance_size=PERFORMANCE_SIZE,
-        counts_of=None,
-        invalid_reward=-1.0,
-        rounds=ROUNDS,
-    )
+    request = Request(SPACE, PERFORMANCE_SIZE, rounds=ROUNDS, invalid_reward=-1.0)
+    controller = make_trl_hpo(config, request)
     return {
         "controller": controller,
         "evaluator": make_landscape(
             SPACE, jnp.asarray(BEST), performance_size=PERFORMANCE_SIZE, top=0.9
         ),
-        "reward": make_accuracy_gain(AccuracyGainConfig()),
+        "reward": make_accuracy_gain(ProgressiveConfig()),
     }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from nasjax.rewards.accuracy_gain import AccuracyGainConfig, make_accuracy_gain
+from nasjax.rewards.accuracy import ProgressiveConfig, make_accuracy_gain
 from nasjax.types import DIVERGED, GROW, INVALID, OK, OVER_MEMORY, Outcome, Proposal
 
 # Four images right, of 16, in each of four batches.
@@ -35,19 +35,19 @@ def exchange(
     return proposal, outcome
 
 
-def reward(config: AccuracyGainConfig, *given: Any) -> np.ndarray:
+def reward(config: ProgressiveConfig, *given: Any) -> np.ndarray:
     return np.asarray(jax.jit(make_accuracy_gain(config))(*exchange(*given)))
 
 
 def test_the_reward_is_the_mean_gain_over_the_validation_batches() -> None:
-    got = reward(AccuracyGainConfig(), ACCURACIES, BASELINE, [OK] * 3)
+    got = reward(ProgressiveConfig(), ACCURACIES, BASELINE, [OK] * 3)
     # (4 + 0 + 8 - 4) / 16 / 4 = 0.125; (0 + 0 - 8 - 8) / 16 / 4 = -0.25; 0
     assert_allclose(got, [0.125, -0.25, 0], atol=1e-7)
     assert got.dtype == np.float32
 
 
 def test_a_first_layer_earns_its_accuracy() -> None:
-    got = reward(AccuracyGainConfig(), ACCURACIES, [[0] * 4] * 3, [OK] * 3)
+    got = reward(ProgressiveConfig(), ACCURACIES, [[0] * 4] * 3, [OK] * 3)
     # 40 / 64, 40 / 64, 16 / 64
     assert_allclose(got, [0.625, 0.625, 0.25], atol=1e-7)
 
@@ -55,10 +55,10 @@ def test_a_first_layer_earns_its_accuracy() -> None:
 @pytest.mark.parametrize("status", [INVALID, DIVERGED, OVER_MEMORY])
 def test_a_layer_that_cannot_be_built_or_trained_earns_minus_one(status: int) -> None:
     accuracies = [[0] * 4, *ACCURACIES[1:]]
-    got = reward(AccuracyGainConfig(), accuracies, BASELINE, [status, OK, OK])
+    got = reward(ProgressiveConfig(), accuracies, BASELINE, [status, OK, OK])
     assert_allclose(got, [-1, -0.25, 0], atol=1e-7)
 
 
 def test_the_price_of_an_invalid_layer_is_a_setting() -> None:
-    got = reward(AccuracyGainConfig(invalid=-0.25), ACCURACIES, BASELINE, [INVALID, INVALID, OK])
+    got = reward(ProgressiveConfig(invalid=-0.25), ACCURACIES, BASELINE, [INVALID, INVALID, OK])
     assert_allclose(got, [-0.25, -0.25, 0], atol=1e-7)
