@@ -9,13 +9,15 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from nasjax.config import check, check_sections, parse_section
+from nasjax import files
+from nasjax.config import PositiveInt, check, check_sections, parse_section, settings
 from nasjax.devices import measurements
 from nasjax.devices.measurements import Measurements
 from nasjax.predictor_studies import experiment, methods
@@ -26,36 +28,28 @@ from nasjax.predictors.oversampling import oversample
 
 WAYS = ("rows", "networks", "devices")
 _SAMPLINGS = {False: "as-measured", True: "oversampled"}
-_PUBLISHED = pathlib.Path(__file__).parents[2] / "third_party"
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("described")
 class DescribedConfig:
-    """Section `described`.
+    """Section `described` of a config."""
 
-    Attributes:
-      folder: of measurements, see `devices/measurements.py`; a name alone is one of `third_party`.
-      target: the cost to predict, the unit at the end: "latency_ms".
-      test: part of the rows, networks or devices that is left out and tested.
-      seeds: number of draws of what is left out.
-      oversample: whether rare contexts are over-sampled (SMOTE); both values: both are compared.
-    """
-
+    # Measurements, see `devices/measurements.py`; a name alone is a folder of third_party.
     folder: str
-    target: str = "latency_ms"
-    test: float = 0.2
-    seeds: int = 5
+    target: str = "latency_ms"  # the cost to predict, the unit at the end
+    # Part of the rows, networks or devices that is left out and tested.
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seeds: PositiveInt = 5  # draws of the part that is left out
+    # Whether rare contexts are over-sampled (SMOTE); with both values both ways are compared.
     oversample: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
-        check(0 < self.test < 1, "described.test", self.test, "above 0, below 1")
-        check(self.seeds >= 1, "described.seeds", self.seeds, ">= 1")
         check(bool(self.oversample), "described.oversample", self.oversample, "one way or both")
 
     @property
     def path(self) -> pathlib.Path:
         """The folder."""
-        published = _PUBLISHED / self.folder
+        published = files.shipped("third_party") / self.folder
         return published if published.is_dir() else pathlib.Path(self.folder)
 
 
