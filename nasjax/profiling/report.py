@@ -28,7 +28,7 @@ PROFILE, PICTURE = "profile.json", "latency.png"
 def is_one(directory: pathlib.Path) -> bool:
     """True if the directory holds a profile, finished or not."""
     try:
-        return "profile" in rounds.read_json(directory / "config.json")
+        return "profile" in files.read_json(directory / "config.json")
     except UserError:
         return False
 
@@ -43,7 +43,7 @@ def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
     if not visited:
         raise UserError(f"{directory} has no round yet; there is nothing to report")
     if (directory / PROFILE).exists():
-        return write(directory, rounds.read_json(directory / PROFILE)["energy"])
+        return write(directory, files.read_json(directory / PROFILE)["energy"])
     is_measured = any(one["energy"] for one in visited)
     return write(directory, f"energy: {'' if is_measured else 'not '}measured")
 
@@ -58,7 +58,7 @@ def write(directory: pathlib.Path, energy: str) -> list[pathlib.Path]:
     Raises:
       UserError: a file cannot be read or written.
     """
-    config = ProfileConfig(**rounds.read_json(directory / "config.json")["profile"])
+    config = ProfileConfig(**files.read_json(directory / "config.json")["profile"])
     rows = measurements.read_table(directory / measurements.ROWS)
     networks = measurements.read_table(directory / measurements.NETWORKS)
     rows = rows.assign(macs=rows["network"].map(networks.set_index("network")["macs"]))
@@ -66,7 +66,7 @@ def write(directory: pathlib.Path, energy: str) -> list[pathlib.Path]:
     description = devices[config.device]
     stats = list(rounds.read_stats(directory).values())
     profile = {
-        **rounds.read_json(directory / "versions.json"),
+        **files.read_json(directory / "versions.json"),
         "written": time.strftime("%Y-%m-%d %H:%M"),
         "device_name": config.device,
         "description": description,

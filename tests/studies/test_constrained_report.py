@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasjax.data import tables
 from nasjax.reports import render
 from nasjax.reports.render import Picture
 from nasjax.studies import config, figures, problem, report, shards
@@ -226,8 +225,8 @@ def test_a_study_keeps_its_picks_and_ratios_and_computes_them_once(
     counted = collections.Counter()
     for name in ("summarize", "recommendations", "tradeoff"):
         count_calls(monkeypatch, analysis, name, counted)
-    count_calls(monkeypatch, tables, "load_table", counted)
-    count_calls(monkeypatch, problem, "make_problem", counted)
+    for name in ("_load", "make_problem"):
+        count_calls(monkeypatch, problem, name, counted)
     paths = report.write(tmp_path, study, problem.make_arms(study))
     # Two problems, the table of both read once; everything is computed once, recommendations once
     # for each constraint.
@@ -235,7 +234,7 @@ def test_a_study_keeps_its_picks_and_ratios_and_computes_them_once(
         "summarize": 1,
         "recommendations": 2,
         "tradeoff": 1,
-        "load_table": 1,
+        "_load": 1,
         "make_problem": 2,
     }
     written = [path.name for path in paths]

@@ -75,8 +75,8 @@ class Comparison(Experiment):
         if config.in_jit is not None:
             jobs.append(json_job("in_jit.json", self._time))
         for cost in config.costs if config.save is not None else ():
-            page = experiment.saved_page(_saved_name(cost))
-            jobs.append(Job(f"saved {cost}", (page,), functools.partial(self._save, cost)))
+            header = experiment.saved_header(_saved_name(cost))
+            jobs.append(Job(f"saved {cost}", (header,), functools.partial(self._save, cost)))
         return jobs
 
     def _fit(
