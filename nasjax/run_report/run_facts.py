@@ -100,13 +100,13 @@ def incumbent(
     if key in summary:
         if not (kept := section(summary, key)):
             return None
-        costs_kept = kept.get("costs", {})
-        return Best(kept["architecture"], kept["encoding"], kept["accuracy"], costs_kept)
+        measured = kept.get("costs", {})
+        return Best(kept["architecture"], kept["encoding"], kept["accuracy"], measured)
     eligible = (
         row for row in candidates if row.is_measured and costs.keeps(row.first_cost, max_cost)
     )
     row = max(eligible, key=lambda row: row.accuracy, default=None)
-    return row and Best(row.architecture, row.encoding, row.accuracy, row.costs)
+    return Best(row.architecture, row.encoding, row.accuracy, row.costs) if row else None
 
 
 def find_status(events: Events, now: float) -> str:
