@@ -55,16 +55,11 @@ class DescribedConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DescribedDevices(Experiment):
-    """An experiment on measurements of many described devices.
-
-    Attributes:
-      config: section `described`.
-      methods: section `predictors`, by label.
-    """
+    """An experiment on measurements of many described devices."""
 
     template: ClassVar[str] = "predictors_described_devices"
     config: DescribedConfig
-    methods: dict[str, Method]
+    methods: dict[str, Method]  # section `predictors`, by label
 
     @functools.cached_property
     def measured(self) -> Measurements:
@@ -143,7 +138,6 @@ class DescribedDevices(Experiment):
         Scores: r2_log, of logarithms, and r2_log_sd over seeds; median_ratio of prediction and
         measurement or its inverse, at least 1; within_10, share of errors of at most 10 %;
         spearman, within a setting; within_1_spread; the number of splits.
-
         """
         rows = pd.DataFrame(experiment.read_fits(directory))
         names = ["r2_log", "median_ratio", "within_10", "spearman", "within_1_spread"]

@@ -64,35 +64,23 @@ class SurrogatesConfig:
 
 
 class Target(NamedTuple):
-    """One quantity that a surrogate predicts.
+    """One quantity that a surrogate predicts; no network is in both `train` and `test`."""
 
-    Attributes:
-      name: of the surrogate's folder; column: of the measurements.
-      values: [N] float64, in the unit that ends the name, accuracies from 0 to 1; NaN: missing.
-      train, test: rows that are fitted and tested; no network is in both.
-    """
-
-    name: str
-    column: str
-    values: np.ndarray
-    train: np.ndarray
-    test: np.ndarray
+    name: str  # of the surrogate's folder
+    column: str  # of the measurements
+    values: np.ndarray  # [N] float64, in the unit that ends the name, accuracies 0 to 1; or NaN
+    train: np.ndarray  # rows that are fitted
+    test: np.ndarray  # rows that are tested
 
 
 @dataclasses.dataclass(frozen=True)
 class Surrogates(Experiment):
-    """An experiment that fits surrogates, compares methods and saves one of them.
-
-    Attributes:
-      config: section `surrogates`.
-      space: the space of the networks.
-      methods: section `predictors`, by label.
-    """
+    """An experiment that fits surrogates, compares methods and saves one of them."""
 
     template: ClassVar[str] = "predictors_surrogates"
     config: SurrogatesConfig
-    space: SlotSpace
-    methods: dict[str, Method]
+    space: SlotSpace  # of the networks
+    methods: dict[str, Method]  # section `predictors`, by label
 
     @functools.cached_property
     def measured(self) -> Networks:

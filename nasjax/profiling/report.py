@@ -34,11 +34,7 @@ def is_one(directory: pathlib.Path) -> bool:
 
 
 def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
-    """`write` of a profile that may be unfinished; nothing is measured anew.
-
-    Raises:
-      UserError: there is no round yet, a file is damaged or cannot be written.
-    """
+    """`write` of a profile that may be unfinished; nothing is measured anew."""
     visited = rounds.read(directory)
     if not visited:
         raise UserError(f"{directory} has no round yet; there is nothing to report")
@@ -54,9 +50,6 @@ def write(directory: pathlib.Path, energy: str) -> list[pathlib.Path]:
     Args:
       directory: with config.json, versions.json, the rounds and the folder of measurements.
       energy: a line about its meter, see `energy.find_meter`.
-
-    Raises:
-      UserError: a file cannot be read or written.
     """
     config = ProfileConfig(**files.read_json(directory / "config.json")["profile"])
     rows = measurements.read_table(directory / measurements.ROWS)

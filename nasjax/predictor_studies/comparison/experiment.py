@@ -26,18 +26,12 @@ from nasjax.spaces.slots import SlotSpace
 
 @dataclasses.dataclass(frozen=True)
 class Comparison(Experiment):
-    """Several methods, fitted to the same splits of a table or of a folder of measurements.
-
-    Attributes:
-      config: section `comparison`.
-      space: the space of the measured architectures.
-      methods: section `predictors`, by label.
-    """
+    """Several methods, fitted to the same splits of a table or of a folder of measurements."""
 
     template: ClassVar[str] = "predictors_comparison"
     config: ComparisonConfig
-    space: SlotSpace
-    methods: dict[str, Method]
+    space: SlotSpace  # of the measured architectures
+    methods: dict[str, Method]  # section `predictors`, by label
 
     @functools.cached_property
     def measured(self) -> Measured:

@@ -81,19 +81,12 @@ class SplitConfig:
 
 @dataclasses.dataclass(frozen=True)
 class UnseenDevices(Experiment):
-    """Known devices are fitted, new ones predicted before and after a few samples.
-
-    Attributes:
-      config: section `unseen`.
-      splits: section `splits`, by label.
-      known: section `known`, the method that known devices are fitted with.
-      transfer: section `transfer`.
-    """
+    """Known devices are fitted, new ones predicted before and after a few samples."""
 
     template: ClassVar[str] = "predictors_unseen_devices"
     config: UnseenConfig
-    splits: dict[str, SplitConfig]
-    known: Method
+    splits: dict[str, SplitConfig]  # by label
+    known: Method  # that known devices are fitted with
     transfer: TransferConfig
 
     @property

@@ -267,5 +267,5 @@ def expected_best(values: np.ndarray, n: int, worthless: int = 0) -> float:
 
 
 def chance_of_any(known: int, n: int, worthless: int) -> float:
-    """The chance that `n` uniform draws, with replacement, have one of `known` among `worthless`."""
+    """The chance that `n` uniform draws, with replacement, have one of `known`, not `worthless`."""
     return 1 - (worthless / (known + worthless)) ** n if known else 0.0
