@@ -92,11 +92,7 @@ def title(run: RunFacts) -> str:
 
 
 def collect(directory: pathlib.Path, *, clock: Callable[[], float] = time.time) -> RunFacts:
-    """Reads a run's directory.
-
-    Args:
-      directory: of the run.
-      clock: seconds since 1970, to tell running from stopped.
+    """Reads a run's directory; the clock, seconds since 1970, tells running from stopped.
 
     Raises:
       UserError: the directory is missing, is not a run, or has no record yet.

@@ -67,19 +67,13 @@ class Constraint(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A labelled controller and its reward.
-
-    Attributes:
-      controller, reward: sections of a config, with every default filled in.
-      predicted: saved predictors whose costs the controller observes instead of the measured ones.
-      relative: the controller's bound is the constraint's quantile of the costs that it observes.
-    """
+    """A labelled controller and its reward: sections of a config, with every default filled in."""
 
     label: str
     controller: dict[str, Any]
     reward: dict[str, Any]
-    predicted: tuple[str, ...] = ()
-    relative: bool = False
+    predicted: tuple[str, ...] = ()  # saved predictors; it observes their costs, not measured ones
+    relative: bool = False  # its bound is the constraint's quantile of the costs that it observes
 
     @property
     def section(self) -> dict[str, Any]:
@@ -93,22 +87,15 @@ class Setting(NamedTuple):
 
 
 class ProblemConfig(NamedTuple):
-    """A problem as its searches observe it.
-
-    Attributes:
-      evaluator: section `evaluator`; its `costs`, then its `predicted` are what searches observe.
-      measures: costs to report of the incumbents.
-      predictors: saved predictors that the study's costs and measures may name.
-      relative: see `Setting`.
-    """
+    """A problem as its searches observe it."""
 
     space: str
     data_set: str
-    evaluator: dict[str, Any]
+    evaluator: dict[str, Any]  # searches observe its `costs`, then its `predicted`
     constraint: Constraint | None = None
-    measures: tuple[str, ...] = ()
-    predictors: tuple[str, ...] = ()
-    relative: bool = False
+    measures: tuple[str, ...] = ()  # costs to report of the incumbents
+    predictors: tuple[str, ...] = ()  # saved, which the study's costs and measures may name
+    relative: bool = False  # see `Setting`
 
     @property
     def has_surrogates(self) -> bool:
@@ -162,17 +149,11 @@ class ArmConfig(NamedTuple):
 
 
 class Study(NamedTuple):
-    """A checked config.
-
-    Attributes:
-      config: its section `study`.
-      arms: in the order in which they run.
-      resolved: the whole config with every default filled in, plain data.
-    """
+    """A checked config."""
 
     config: StudyConfig
-    arms: tuple[ArmConfig, ...]
-    resolved: dict[str, Any]
+    arms: tuple[ArmConfig, ...]  # in the order in which they run
+    resolved: dict[str, Any]  # the whole config with every default filled in, plain data
 
 
 def parse(config: Mapping[str, Any]) -> Study:
