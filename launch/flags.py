@@ -21,49 +21,28 @@ from nasjax.errors import UserError
 
 
 class Given(NamedTuple):
-    """What a command was given.
+    """The arguments of a command."""
 
-    Attributes:
-      config: the config with its changes, plain data; empty where none was given.
-      directory: what `--directory` names; the current one where a command takes none.
-      cache_dir: decoded data sets, compiled programs and results of trained candidates.
-      own: values of the command's own flags, as attributes.
-      words: what is no flag.
-    """
-
-    config: dict[str, Any]
-    directory: pathlib.Path
-    cache_dir: pathlib.Path
-    own: Any
-    words: list[str]
+    config: dict[str, Any]  # with its changes, plain data; empty where none was given
+    directory: pathlib.Path  # `--directory`; the current one where a command takes none
+    cache_dir: pathlib.Path  # decoded data sets, compiled programs, results of trained candidates
+    own: Any  # values of the command's own flags, as attributes
+    words: list[str]  # all that is no flag
 
 
 class Command(NamedTuple):
-    """A command of `nasjax`.
+    """A command of `nasjax`."""
 
-    Attributes:
-      name: `nasjax NAME` starts it.
-      text: its help, the docstring of its module.
-      run: does the work.
-      define: adds its own flags to the set.
-      config: an example of the configs that it takes; empty: it takes none.
-      needs_config: it does nothing without one.
-      directory: the help of `--directory`, without which it does nothing; empty: it takes none.
-      aliases: other names of `--directory`.
-      word: the one word that it takes beside flags, e.g. "DIR"; empty: it takes none.
-      kept: what is kept in the directory when it is interrupted.
-    """
-
-    name: str
-    text: str
+    name: str  # `nasjax NAME` starts it
+    text: str  # its help, the docstring of its module
     run: Callable[[Given], None]
-    define: Callable[[flags.FlagValues], None] = lambda own: None
-    config: str = ""
-    needs_config: bool = True
-    directory: str = ""
-    aliases: tuple[str, ...] = ()
-    word: str = ""
-    kept: str = ""
+    define: Callable[[flags.FlagValues], None] = lambda own: None  # adds its own flags to the set
+    config: str = ""  # an example of the configs that it takes; empty: it takes none
+    needs_config: bool = True  # it does nothing without one
+    directory: str = ""  # the help of `--directory`, which it needs; empty: it takes none
+    aliases: tuple[str, ...] = ()  # other names of `--directory`
+    word: str = ""  # the one word that it takes beside flags, e.g. "DIR"; empty: it takes none
+    kept: str = ""  # that which stays in the directory when it is interrupted, with its verb
 
 
 def parse(command: Command, arguments: Sequence[str]) -> Given:

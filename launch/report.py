@@ -26,14 +26,10 @@ from .flags import Command, Given
 
 
 class Kind(NamedTuple):
-    """A kind of directory that a command fills.
+    """A kind of directory that a command fills."""
 
-    is_one: (directory) -> whether it holds one.
-    write_again: (directory) -> the files that it wrote.
-    """
-
-    is_one: Callable[[pathlib.Path], bool]
-    write_again: Callable[[pathlib.Path], list[pathlib.Path]]
+    is_one: Callable[[pathlib.Path], bool]  # (directory) -> whether it holds one
+    write_again: Callable[[pathlib.Path], list[pathlib.Path]]  # (directory) -> files written
 
 
 # A directory that is none of these holds a search.

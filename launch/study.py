@@ -3,7 +3,7 @@
     nasjax study --config=studies/quick --directory=studies/quick
     nasjax study --config=studies/quick --directory=studies/few --config.study.seeds=50
 
-Results are kept part by part: whatever stops it, the same command goes on. On several machines,
+Results are kept shard by shard: whatever stops it, the same command goes on. On several machines,
 give each its --share (0/4 to 3/4) and copy their folders parts/ into one directory.
 """
 

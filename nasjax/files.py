@@ -45,6 +45,20 @@ def write_npz(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> pathlib.P
     return write(path, lambda file: np.savez_compressed(file, allow_pickle=False, **arrays))
 
 
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a JSON object that a run, a study or a profile keeps.
+
+    Raises:
+      UserError: the file cannot be read or is damaged.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is damaged; remove it, and it is made again") from error
+
+
 def digest(*contents: bytes) -> str:
     """The SHA-256 of the contents one after the other, 64 hexadecimal digits."""
     found = hashlib.sha256()

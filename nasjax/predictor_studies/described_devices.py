@@ -9,13 +9,15 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from nasjax.config import check, check_sections, parse_section
+from nasjax import files
+from nasjax.config import PositiveInt, check, check_sections, parse_section, settings
 from nasjax.devices import measurements
 from nasjax.devices.measurements import Measurements
 from nasjax.predictor_studies import experiment, methods
@@ -26,51 +28,38 @@ from nasjax.predictors.oversampling import oversample
 
 WAYS = ("rows", "networks", "devices")
 _SAMPLINGS = {False: "as-measured", True: "oversampled"}
-_PUBLISHED = pathlib.Path(__file__).parents[2] / "third_party"
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("described")
 class DescribedConfig:
-    """Section `described`.
+    """Section `described` of a config."""
 
-    Attributes:
-      folder: of measurements, see `devices/measurements.py`; a name alone is one of `third_party`.
-      target: the cost to predict, the unit at the end: "latency_ms".
-      test: part of the rows, networks or devices that is left out and tested.
-      seeds: number of draws of what is left out.
-      oversample: whether rare contexts are over-sampled (SMOTE); both values: both are compared.
-    """
-
+    # Measurements, see `devices/measurements.py`; a name alone is a folder of third_party.
     folder: str
-    target: str = "latency_ms"
-    test: float = 0.2
-    seeds: int = 5
+    target: str = "latency_ms"  # the cost to predict, the unit at the end
+    # Part of the rows, networks or devices that is left out and tested.
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seeds: PositiveInt = 5  # draws of the part that is left out
+    # Whether rare contexts are over-sampled (SMOTE); with both values both ways are compared.
     oversample: tuple[bool, ...] = (False, True)
 
     def __post_init__(self) -> None:
-        check(0 < self.test < 1, "described.test", self.test, "above 0, below 1")
-        check(self.seeds >= 1, "described.seeds", self.seeds, ">= 1")
         check(bool(self.oversample), "described.oversample", self.oversample, "one way or both")
 
     @property
     def path(self) -> pathlib.Path:
         """The folder."""
-        published = _PUBLISHED / self.folder
+        published = files.shipped("third_party") / self.folder
         return published if published.is_dir() else pathlib.Path(self.folder)
 
 
 @dataclasses.dataclass(frozen=True)
 class DescribedDevices(Experiment):
-    """An experiment on measurements of many described devices.
-
-    Attributes:
-      config: section `described`.
-      methods: section `predictors`, by label.
-    """
+    """An experiment on measurements of many described devices."""
 
     template: ClassVar[str] = "predictors_described_devices"
     config: DescribedConfig
-    methods: dict[str, Method]
+    methods: dict[str, Method]  # section `predictors`, by label
 
     @functools.cached_property
     def measured(self) -> Measurements:
@@ -149,7 +138,6 @@ class DescribedDevices(Experiment):
         Scores: r2_log, of logarithms, and r2_log_sd over seeds; median_ratio of prediction and
         measurement or its inverse, at least 1; within_10, share of errors of at most 10 %;
         spearman, within a setting; within_1_spread; the number of splits.
-
         """
         rows = pd.DataFrame(experiment.read_fits(directory))
         names = ["r2_log", "median_ratio", "within_10", "spearman", "within_1_spread"]

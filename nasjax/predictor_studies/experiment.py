@@ -9,7 +9,6 @@ missing.
 """
 
 import functools
-import json
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -28,17 +27,11 @@ FITS, SAVED, SUMMARY = "fits", "saved", "predictors.json"
 
 
 class Job(NamedTuple):
-    """One computation of an experiment.
+    """One computation of an experiment."""
 
-    Attributes:
-      name: shown while it runs.
-      outputs: files in the experiment's directory; the job is done when all are there.
-      run: (directory), computes and writes them.
-    """
-
-    name: str
-    outputs: tuple[str, ...]
-    run: Callable[[pathlib.Path], object]
+    name: str  # shown while it runs
+    outputs: tuple[str, ...]  # files in the experiment's directory; it is done when all are there
+    run: Callable[[pathlib.Path], object]  # (directory), computes and writes them
 
 
 class Experiment(Protocol):
@@ -46,12 +39,9 @@ class Experiment(Protocol):
 
     Measurements are read by `check_measurements`, `resolved` and jobs only, so that a report can be
     written where they are not.
-
-    Attributes:
-      template: of its report, see `reports/render.py`.
     """
 
-    template: ClassVar[str]
+    template: ClassVar[str]  # of its report, see `reports/render.py`
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -64,11 +54,7 @@ class Experiment(Protocol):
         """All jobs, in the order in which to run them."""
 
     def analyse(self, directory: pathlib.Path) -> dict[str, Any]:
-        """Plain data, from the files that are there; nothing is fitted.
-
-        Raises:
-          UserError: nothing is there yet, or a file is damaged.
-        """
+        """Plain data, from the files that are there; a UserError if nothing is there yet."""
 
     def pictures(self, directory: pathlib.Path, found: Mapping[str, Any]) -> Sequence[Picture]:
         """Pictures of the report on what `analyse` found; none, unless an experiment has some."""
@@ -89,20 +75,16 @@ def json_job(
     path: str, compute: Callable[[pathlib.Path], dict[str, Any]], saves: Iterable[str] = ()
 ) -> Job:
     """A job that keeps as JSON what `compute(directory)` returns; `saves` names what it saves."""
-    outputs = (path, *map(saved_page, saves))
-    name = pathlib.Path(path).stem
-    return Job(
-        name, outputs, lambda directory: files.write_json(directory / path, compute(directory))
-    )
+
+    def run(directory: pathlib.Path) -> None:
+        files.write_json(directory / path, compute(directory))
+
+    return Job(pathlib.Path(path).stem, (path, *map(saved_header, saves)), run)
 
 
 def read_fits(directory: pathlib.Path) -> list[dict[str, Any]]:
-    """The scores of the fits that are there, in the order of their files' names.
-
-    Raises:
-      UserError: there are none yet, or a file is damaged.
-    """
-    found = [read_json(path) for path in sorted((directory / FITS).glob("*.json"))]
+    """The scores of the fits that are there, by file name; a UserError if there are none yet."""
+    found = [files.read_json(path) for path in sorted((directory / FITS).glob("*.json"))]
     if not found:
         raise UserError(f"{directory} holds no finished fit yet")
     return found
@@ -110,22 +92,17 @@ def read_fits(directory: pathlib.Path) -> list[dict[str, Any]]:
 
 def read_measurement(directory: pathlib.Path, name: str) -> dict[str, Any]:
     """Reads `NAME.json`; empty if its job is not done."""
-    path = directory / f"{name}.json"
-    return read_json(path) if path.exists() else _last_summary(directory).get(name, {})
+    return read_if_there(directory / f"{name}.json") or _last_summary(directory).get(name, {})
 
 
 def _last_summary(directory: pathlib.Path) -> dict[str, Any]:
     # Studies that were finished before measurements were jobs kept their results only here.
-    path = directory / SUMMARY
-    return read_json(path) if path.exists() else {}
+    return read_if_there(directory / SUMMARY)
 
 
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a file of plain data; a UserError names it if it is damaged."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged; remove it, and it is made again") from error
+def read_if_there(path: pathlib.Path) -> dict[str, Any]:
+    """Reads a JSON object; empty if there is no such file."""
+    return files.read_json(path) if path.exists() else {}
 
 
 def save(directory: pathlib.Path, name: str, predictor: Saved) -> None:
@@ -134,15 +111,15 @@ def save(directory: pathlib.Path, name: str, predictor: Saved) -> None:
     saved.save(directory / SAVED / name, predictor._replace(facts=facts))
 
 
-def saved_page(name: str) -> str:
+def saved_header(name: str) -> str:
     """The file of a saved predictor that is written last."""
     return f"{SAVED}/{name}/{saved.HEADER}"
 
 
 def saved_paths(directory: pathlib.Path) -> dict[str, str]:
     """Folders of the saved predictors that are there, by name."""
-    pages = sorted(directory.glob(saved_page("*")))
-    return {page.parent.name: str(page.parent) for page in pages}
+    folders = (header.parent for header in sorted(directory.glob(saved_header("*"))))
+    return {folder.name: str(folder) for folder in folders}
 
 
 @functools.cache

@@ -12,16 +12,10 @@ from nasjax.spaces.slots import SlotSpace
 
 
 class Method(NamedTuple):
-    """A predictor that a config asks for.
+    """A predictor that a config asks for."""
 
-    Attributes:
-      name: a key of `registry.PREDICTORS`.
-      settings: its config with every default filled in, plain data.
-      predictor: how it is fitted and predicts.
-    """
-
-    name: str
-    settings: dict[str, Any]
+    name: str  # a key of `registry.PREDICTORS`
+    settings: dict[str, Any]  # with every default filled in, plain data
     predictor: Predictor
 
     def resolved(self) -> dict[str, Any]:

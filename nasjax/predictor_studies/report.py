@@ -6,7 +6,7 @@ import time
 from nasjax import files
 from nasjax.errors import UserError
 from nasjax.predictor_studies.config import EXPERIMENTS, read, read_config
-from nasjax.predictor_studies.experiment import SUMMARY, Experiment, read_json
+from nasjax.predictor_studies.experiment import SUMMARY, Experiment, read_if_there
 from nasjax.reports import render
 
 
@@ -31,8 +31,7 @@ def write(directory: pathlib.Path, experiment: Experiment) -> list[pathlib.Path]
       UserError: nothing is there yet, a file is damaged or cannot be written.
     """
     found = experiment.analyse(directory)
-    path = directory / "versions.json"  # what the files were made with, see `Workdir`
-    versions = read_json(path) if path.exists() else {}
+    versions = read_if_there(directory / "versions.json")  # those that made the files
     written = {**versions, "written": time.strftime("%Y-%m-%d %H:%M")}
     pictures = experiment.pictures(directory, found)
     context = {

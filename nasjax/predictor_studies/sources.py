@@ -21,17 +21,11 @@ from nasjax.spaces.slots import SlotSpace
 
 
 class Published(NamedTuple):
-    """Where published measurements come from.
-
-    Attributes:
-      space: the space of the networks.
-      tables: the tables of results that a search in this space reads; None where there are none.
-      is_searched: whether a search can evaluate the networks.
-    """
+    """The space of published measurements, and what a search in it can read."""
 
     space: SlotSpace
-    tables: Tables | None
-    is_searched: bool
+    tables: Tables | None  # of results, where there are any
+    is_searched: bool  # whether a search can evaluate the networks
 
     @property
     def data_set(self) -> str | None:
@@ -60,31 +54,19 @@ SOURCES = _published()
 
 
 class Measured(NamedTuple):
-    """N networks of a space and their costs on one device.
+    """N networks of a space and their costs on one device."""
 
-    Attributes:
-      features: [N, F] float32, of the space.
-      costs: [N, targets] float32, infinite where the device cannot run a network, NaN where it was
-        not measured.
-    """
-
-    features: np.ndarray
-    costs: np.ndarray
+    features: np.ndarray  # [N, F] float32, of the space
+    costs: np.ndarray  # [N, targets] float32, infinite: the device cannot run it; NaN: not measured
 
 
 class Source(NamedTuple):
-    """N networks of a space and their costs on described devices.
+    """N networks of a space and their costs on described devices."""
 
-    Attributes:
-      features: [N, F] float32; names: [F].
-      costs: [N] float32 each, infinite where the device cannot run a network or was not asked.
-      contexts: [C] float32 each, the device, how it was used and the task, of the same costs.
-    """
-
-    features: np.ndarray
-    names: tuple[str, ...]
-    costs: dict[str, np.ndarray]
-    contexts: dict[str, np.ndarray]
+    features: np.ndarray  # [N, F] float32
+    names: tuple[str, ...]  # [F]
+    costs: dict[str, np.ndarray]  # [N] float32 each, infinite: the device cannot run it, or unknown
+    contexts: dict[str, np.ndarray]  # [C] float32 each: the device, how it was used, and the task
 
     @property
     def macs(self) -> np.ndarray:
@@ -159,9 +141,6 @@ def with_folder(
     Returns:
       The source with these rows, and the names of the folder's costs, one for each setting in
       which the target was measured.
-
-    Raises:
-      UserError: the folder is missing or damaged, has no such target, or lacks a feature.
     """
     context = next(iter(source.contexts.values()))  # the task stands last and is the same in all
     values = context[-len(descriptions.TASK) :].tolist()
@@ -195,7 +174,7 @@ def read_folder(
 
     Args:
       data_set: of a table; the networks are for its images and classes.
-      targets: what was measured, the unit at the end, e.g. "latency_ms".
+      targets: quantities that were measured, the unit at the end, e.g. "latency_ms".
 
     Raises:
       UserError: the folder is missing or damaged, has no such target or several settings of one;

@@ -11,12 +11,20 @@ import functools
 import pathlib
 import time
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field
 
-from nasjax.config import check, check_sections, parse_section, unknown
+from nasjax.config import (
+    NonNegativeInt,
+    check,
+    check_sections,
+    parse_section,
+    settings,
+    unknown,
+)
 from nasjax.data.tables import Networks, load_networks
 from nasjax.errors import UserError
 from nasjax.evaluation.surrogate import drawn_from
@@ -33,69 +41,46 @@ _PERCENT, _THROUGHPUT = "_percent", "_images_per_s"
 _BEST = 0.1  # part of the tested networks: those that a search looks for
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("surrogates")
 class SurrogatesConfig:
-    """Section `surrogates`.
+    """Section `surrogates` of a config."""
 
-    Attributes:
-      networks: whose measurements, one of `sources.SOURCES` that has accuracies.
-      data_set: that the accuracies were measured on, for searches to ask for.
-      accuracies: columns in per cent; two surrogates each, which predict from 0 to 1.
-      costs: columns; one surrogate each. Images per second become ms per image.
-      save: label of the predictor that is saved for searches.
-      held_out: part of the networks that surrogates of costs are tested on.
-      seed: of the halves and of the networks that are held out.
-    """
-
-    networks: str
-    data_set: str
-    accuracies: tuple[str, ...]
-    costs: tuple[str, ...]
-    save: str
-    held_out: float = 0.2
-    seed: int = 0
+    networks: str  # the measurements, one of `sources.SOURCES` that has accuracies
+    data_set: str  # the accuracies were measured on it; searches ask for it
+    accuracies: tuple[str, ...]  # columns in per cent; two surrogates each, which predict 0 to 1
+    costs: tuple[str, ...]  # columns; one surrogate each. Images per second become ms per image
+    save: str  # label of the predictor that is saved for searches
+    # Part of the networks that surrogates of costs are tested on.
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: NonNegativeInt = 0  # decides on the halves and on the networks that are held out
 
     def __post_init__(self) -> None:
         known = [name for name, source in SOURCES.items() if source.has_accuracies]
         if self.networks not in known:
             what = f"config.surrogates.networks={self.networks!r}"
             raise UserError(unknown(what, self.networks, known))
-        check(0 < self.held_out < 1, "surrogates.held_out", self.held_out, "above 0, below 1")
         percent = all(name.endswith(_PERCENT) for name in self.accuracies)
         check(percent, "surrogates.accuracies", self.accuracies, f"columns that end in {_PERCENT}")
-        check(self.seed >= 0, "surrogates.seed", self.seed, ">= 0")
 
 
 class Target(NamedTuple):
-    """One quantity that a surrogate predicts.
+    """One quantity that a surrogate predicts; no network is in both `train` and `test`."""
 
-    Attributes:
-      name: of the surrogate's folder; column: of the measurements.
-      values: [N] float64, in the unit that ends the name, accuracies from 0 to 1; NaN: missing.
-      train, test: rows that are fitted and tested; no network is in both.
-    """
-
-    name: str
-    column: str
-    values: np.ndarray
-    train: np.ndarray
-    test: np.ndarray
+    name: str  # of the surrogate's folder
+    column: str  # of the measurements
+    values: np.ndarray  # [N] float64, in the unit that ends the name, accuracies 0 to 1; or NaN
+    train: np.ndarray  # rows that are fitted
+    test: np.ndarray  # rows that are tested
 
 
 @dataclasses.dataclass(frozen=True)
 class Surrogates(Experiment):
-    """An experiment that fits surrogates, compares methods and saves one of them.
-
-    Attributes:
-      config: section `surrogates`.
-      space: the space of the networks.
-      methods: section `predictors`, by label.
-    """
+    """An experiment that fits surrogates, compares methods and saves one of them."""
 
     template: ClassVar[str] = "predictors_surrogates"
     config: SurrogatesConfig
-    space: SlotSpace
-    methods: dict[str, Method]
+    space: SlotSpace  # of the networks
+    methods: dict[str, Method]  # section `predictors`, by label
 
     @functools.cached_property
     def measured(self) -> Networks:

@@ -19,15 +19,13 @@ _NVML_CLOCK_SM = 1  # of NVML's nvmlClockType_t
 
 
 def bind(threads: int) -> tuple[int, ...]:
-    """Binds this process to some processors, on different cores first.
+    """Binds this process to some processors, on different cores first; returns their numbers.
 
     XLA starts as many threads as its process has processors when JAX starts, so call this before.
 
     Args:
-      threads: number of processors; 0: all that the process may use.
-
-    Returns:
-      Numbers of the processors, () where the system cannot bind processes (macOS).
+      threads: number of processors; 0: all that the process may use, () where the system cannot
+        bind processes (macOS).
 
     Raises:
       UserError: there are fewer processors, or the system cannot bind processes.
@@ -115,11 +113,7 @@ def name_and_description(
     Args:
       directory: of the measurements; its last part is the name, unless `given` has one.
       found: the values of `describe`.
-      given: path of a file {"devices": {name: description}} of one device, whose values win; or
-        None.
-
-    Raises:
-      UserError: the file cannot be read, a value is not allowed, or it describes several devices.
+      given: path of a file {"devices": {name: description}} of one device, whose values win.
     """
     found = {"sources": ["the operating system"], **found}
     if given is None:
@@ -136,11 +130,8 @@ def name_and_description(
 def nvml(function: str, *arguments: Any) -> Any:
     """An answer of NVIDIA's management library about the first visible GPU.
 
-    Args:
-      function: of pynvml, e.g. "nvmlDeviceGetPowerUsage"; it is given the GPU and `arguments`.
-
-    Returns:
-      The answer; None where pynvml (nvidia-ml-py) is not installed, or NVML has no such value.
+    `function` of pynvml, e.g. "nvmlDeviceGetPowerUsage", is given the GPU and `arguments`. None
+    where pynvml (nvidia-ml-py) is not installed, or NVML has no such value.
     """
     try:
         import pynvml

@@ -22,15 +22,10 @@ LAYER_KINDS = (parsed.CONV, parsed.POOL, parsed.LINEAR, parsed.INVERTED_RESIDUAL
 
 
 class ForwardPass(NamedTuple):
-    """A network or a layer as a function of its parameters and of a batch.
+    """A network or a layer as a function of its parameters and of a batch."""
 
-    Attributes:
-      function: (weights, inputs [N, *input_shape]) -> outputs, see `networks.layers`.
-      input_shape: of one image, or (values,).
-    """
-
-    function: Function
-    input_shape: tuple[int, ...]
+    function: Function  # (weights, inputs [N, *input_shape]) -> outputs, see `networks.layers`
+    input_shape: tuple[int, ...]  # of one image, or (values,)
 
     def param_shapes(self) -> list[tuple[int, ...]]:
         """Shapes of the parameters, in the order in which `function` asks for them."""
@@ -51,40 +46,25 @@ class ForwardPass(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A network or a layer to be measured.
+    """A network or a layer to be measured."""
 
-    Attributes:
-      name: unique in the profile; of a network its text (`Space.to_text`), see also `Layer.name`.
-      target: LATENCY of a network, LAYER_LATENCY of a layer alone.
-      features: inputs of predictors by name; "macs", multiply-adds per image, is among them.
-      forward: the computation.
-    """
-
-    name: str
-    target: str
-    features: dict[str, float]
+    name: str  # unique in the profile; a network's text (`Space.to_text`), or `Layer.name`
+    target: str  # LATENCY of a network, LAYER_LATENCY of a layer alone
+    features: dict[str, float]  # inputs of predictors by name; "macs", per image, is among them
     forward: ForwardPass
 
 
 class Layer(NamedTuple):
-    """A convolution, pool, linear layer or inverted residual.
+    """A convolution, pool, linear layer or inverted residual; lengths are in pixels."""
 
-    Attributes:
-      kind: index of `parsed.KINDS`.
-      kernel, stride, padding: in pixels.
-      inputs, outputs: channels, or values of a linear layer.
-      side: of the square image that the layer reads, in pixels.
-      expansion: of an inverted residual, which has three convolutions, no groups and no squeeze.
-    """
-
-    kind: int
+    kind: int  # index of `parsed.KINDS`
     kernel: int
     stride: int
     padding: int
-    inputs: int
+    inputs: int  # this and the next: channels, or values of a linear layer
     outputs: int
-    side: int
-    expansion: int = 1
+    side: int  # of the square image that the layer reads
+    expansion: int = 1  # of an inverted residual: three convolutions, no groups, no squeeze
 
     @property
     def name(self) -> str:
@@ -109,20 +89,14 @@ class Layer(NamedTuple):
 
 
 class ProfiledSpace(NamedTuple):
-    """The way in which the architectures of one space become programs.
+    """The way in which the architectures of one space become programs."""
 
-    Attributes:
-      make_space: (image_size, classes) -> the space, which has `sample`, `features`,
-        `feature_names`, `parse_network` and `to_text`.
-      network: (space, architecture [L, F]) -> the network, reading images.
-      layer: one of the space's layers that is not linear.
-      max_networks: largest sample, see `config.MAX_PROGRAMS`.
-    """
-
+    # (image_size, classes) -> the space: `sample`, `features`, `feature_names`, `parse_network`,
+    # `to_text`.
     make_space: Callable[[int, int], Any]
-    network: Callable[[Any, np.ndarray], Function]
-    layer: Callable[[Layer], Function]
-    max_networks: int = MAX_PROGRAMS
+    network: Callable[[Any, np.ndarray], Function]  # (space, architecture [L, F]), reads images
+    layer: Callable[[Layer], Function]  # one of the space's layers that is not linear
+    max_networks: int = MAX_PROGRAMS  # largest sample
 
 
 def make_networks(

@@ -28,22 +28,18 @@ PROFILE, PICTURE = "profile.json", "latency.png"
 def is_one(directory: pathlib.Path) -> bool:
     """True if the directory holds a profile, finished or not."""
     try:
-        return "profile" in rounds.read_json(directory / "config.json")
+        return "profile" in files.read_json(directory / "config.json")
     except UserError:
         return False
 
 
 def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
-    """`write` of a profile that may be unfinished; nothing is measured anew.
-
-    Raises:
-      UserError: there is no round yet, a file is damaged or cannot be written.
-    """
+    """`write` of a profile that may be unfinished; nothing is measured anew."""
     visited = rounds.read(directory)
     if not visited:
         raise UserError(f"{directory} has no round yet; there is nothing to report")
     if (directory / PROFILE).exists():
-        return write(directory, rounds.read_json(directory / PROFILE)["energy"])
+        return write(directory, files.read_json(directory / PROFILE)["energy"])
     is_measured = any(one["energy"] for one in visited)
     return write(directory, f"energy: {'' if is_measured else 'not '}measured")
 
@@ -54,11 +50,8 @@ def write(directory: pathlib.Path, energy: str) -> list[pathlib.Path]:
     Args:
       directory: with config.json, versions.json, the rounds and the folder of measurements.
       energy: a line about its meter, see `energy.find_meter`.
-
-    Raises:
-      UserError: a file cannot be read or written.
     """
-    config = ProfileConfig(**rounds.read_json(directory / "config.json")["profile"])
+    config = ProfileConfig(**files.read_json(directory / "config.json")["profile"])
     rows = measurements.read_table(directory / measurements.ROWS)
     networks = measurements.read_table(directory / measurements.NETWORKS)
     rows = rows.assign(macs=rows["network"].map(networks.set_index("network")["macs"]))
@@ -66,7 +59,7 @@ def write(directory: pathlib.Path, energy: str) -> list[pathlib.Path]:
     description = devices[config.device]
     stats = list(rounds.read_stats(directory).values())
     profile = {
-        **rounds.read_json(directory / "versions.json"),
+        **files.read_json(directory / "versions.json"),
         "written": time.strftime("%Y-%m-%d %H:%M"),
         "device_name": config.device,
         "description": description,

@@ -6,7 +6,6 @@ all of them alike. The median over the rounds leaves out visits that were distur
 
 import collections
 import gc
-import json
 import math
 import pathlib
 import time
@@ -18,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax import files
-from nasjax.errors import UserError
 from nasjax.profiling import machine
 from nasjax.profiling.config import ProfileConfig
 from nasjax.profiling.energy import Meter
@@ -34,17 +32,13 @@ ENERGY_ROUNDS = 3  # only the first rounds measure energy: a meter takes up to a
 class CompiledProgram(NamedTuple):
     """A program that is compiled and warmed up.
 
-    Attributes:
-      program: the source.
-      call: runs it once and waits for the end; None: it does not fit into the device's memory.
-      calls: timed calls per visit.
-      stats: `compile_seconds`; `arguments_mib` (weights and images), `outputs_mib` and
-        `temporary_mib` as XLA plans them; `resident_growth_mib`, by which the process grew.
+    `stats` has `compile_seconds`; `arguments_mib` (weights and images), `outputs_mib` and
+    `temporary_mib` as XLA plans them; `resident_growth_mib`, by which the process grew.
     """
 
     program: Program
-    call: Callable[[], None] | None
-    calls: int
+    call: Callable[[], None] | None  # runs it and waits for the end; None: it exceeds the memory
+    calls: int  # timed in a visit
     stats: dict[str, float]
 
 
@@ -65,14 +59,15 @@ class SharedArrays:
     def make(self, shapes: Sequence[tuple[int, ...]]) -> list[jax.Array]:
         """Arrays of these shapes."""
         seen: collections.Counter[tuple[int, ...]] = collections.Counter()
-        keys = []
+        made = []
         for shape in shapes:
-            keys.append((shape, seen[shape]))
+            key = shape, seen[shape]
             seen[shape] += 1
-            if keys[-1] not in self._arrays:
+            if key not in self._arrays:
                 values = np.resize(self._values, shape) * max(1, math.prod(shape[:-1])) ** -0.5
-                self._arrays[keys[-1]] = jnp.asarray(values, self._dtype)
-        return [self._arrays[key] for key in keys]
+                self._arrays[key] = jnp.asarray(values, self._dtype)
+            made.append(self._arrays[key])
+        return made
 
 
 def compile_program(program: Program, batch: int, arrays: SharedArrays) -> CompiledProgram:
@@ -113,8 +108,7 @@ def _planned_memory(compiled: jax.stages.Compiled) -> dict[str, float]:
 
 def write_stats(directory: pathlib.Path, compiled: Sequence[CompiledProgram]) -> None:
     """Keeps the programs' `stats` by name, in programs.json."""
-    stats = {one.program.name: one.stats for one in compiled}
-    files.write_json(directory / PROGRAMS, stats)
+    files.write_json(directory / PROGRAMS, {one.program.name: one.stats for one in compiled})
 
 
 def run(
@@ -180,28 +174,10 @@ def _path(directory: pathlib.Path, number: int) -> pathlib.Path:
 
 
 def read(directory: pathlib.Path) -> list[dict[str, Any]]:
-    """All rounds of the directory, see `run`.
-
-    Raises:
-      UserError: a file is damaged.
-    """
-    return [read_json(path) for path in sorted((directory / ROUNDS).glob("*.json"))]
+    """All rounds of the directory, see `run`; a UserError names a damaged file."""
+    return [files.read_json(path) for path in sorted((directory / ROUNDS).glob("*.json"))]
 
 
 def read_stats(directory: pathlib.Path) -> dict[str, dict[str, float]]:
     """The programs' `stats` by name."""
-    return read_json(directory / PROGRAMS)
-
-
-def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Reads one of a profile's own files.
-
-    Raises:
-      UserError: it cannot be read or is damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is damaged; remove it, and it is made again") from error
+    return files.read_json(directory / PROGRAMS)

@@ -22,11 +22,7 @@ def profiled_spaces() -> list[str]:
 
 
 def profiled_space(name: str) -> ProfiledSpace:
-    """The profile that the space's entry in the registry names.
-
-    Raises:
-      UserError: the space is unknown or has none.
-    """
+    """The profile that the space's entry in the registry names; a UserError if there is none."""
     profile = registry.find("space", name).profile
     if profile is None:
         names = ", ".join(profiled_spaces())

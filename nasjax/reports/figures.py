@@ -79,11 +79,7 @@ def style(inks: Inks) -> Iterator[None]:
 def canvas(
     width: float, height: float, columns: int = 1, panels: int = 1
 ) -> "tuple[Figure, list[Axes]]":
-    """A transparent figure of `panels` axes in rows of `columns`.
-
-    Args:
-      width, height: of the figure, inches.
-    """
+    """A transparent figure, width x height inches, of `panels` axes in rows of `columns`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -97,11 +93,9 @@ def canvas(
 
 
 def to_svg(figure: "Figure", name: str) -> str:
-    """The figure as an <svg> element: colours as CSS variables, no metadata.
+    """A figure in the inks PAGE as an <svg> element: CSS variables, no metadata.
 
-    Args:
-      figure: drawn in the inks PAGE.
-      name: unique in the page; all ids begin with it.
+    All ids begin with `name`, which is unique in the report.
     """
     import matplotlib
 
@@ -123,9 +117,7 @@ def to_svg(figure: "Figure", name: str) -> str:
 def accuracy_scale(axes: "Axes", values: Sequence[float] | np.ndarray) -> None:
     """Labels the y axis in per cent, stretched towards 100 % where good models would crowd.
 
-    Args:
-      axes: to be changed.
-      values: the accuracies in [0, 1] that it shows; NaN is left out.
+    Fits the accuracies `values` in [0, 1]; NaN is left out.
     """
     finite = np.array([v for v in values if math.isfinite(v)] or [0.0, 1.0])
     low, high = float(finite.min()), float(finite.max())

@@ -26,19 +26,12 @@ HTML, MARKDOWN = "report.html", "report.md"
 
 
 class Picture(NamedTuple):
-    """A picture of a report.
+    """A picture of a report."""
 
-    Attributes:
-      name: unique in the report; ids in the SVG begin with it.
-      file_name: of the PNG, relative to the report's directory.
-      alternative: the text in the picture's place.
-      draw: (colours) -> a matplotlib figure.
-    """
-
-    name: str
-    file_name: str
-    alternative: str
-    draw: Callable[[Inks], "Figure"]
+    name: str  # unique in the report; ids in the SVG begin with it
+    file_name: str  # of the PNG, relative to the report's directory
+    alternative: str  # the text in the picture's place
+    draw: Callable[[Inks], "Figure"]  # (colours) -> a matplotlib figure
 
     def svg(self) -> str:
         """An <svg> element in the colours of the page."""
@@ -66,11 +59,8 @@ def write(
 
     Args:
       template: its name without the suffix, e.g. "study".
-      context: what the template reads; `title` is the report's.
-      pictures: those that the template shows, see `Picture`.
-
-    Raises:
-      UserError: a file cannot be written.
+      context: the values that the template reads; `title` is the report's.
+      pictures: those that the template shows.
     """
     written = [
         files.write_text(directory / name, render(template, context))

@@ -5,30 +5,22 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasjax.reports.pareto import pareto_front
 from nasjax.runs.records import Candidate, Round
 
 Curves = dict[str, tuple[list[int], list[float]]]  # name -> (rounds, values)
 
 
 class Tradeoff(NamedTuple):
-    """Accuracy against the first cost.
+    """Accuracy against the first cost, of the N measured candidates."""
 
-    Attributes:
-      name: of the cost, with its unit.
-      max_cost: the bound of the search; None if it has none.
-      cost, accuracy: [N] of the measured candidates.
-      front: indices of the Pareto front, from the cheapest to the most accurate.
-      kept: the number of these candidates that keep the bound.
-      infeasible: the number of candidates that a device cannot run.
-    """
-
-    name: str
-    max_cost: float | None
-    cost: np.ndarray
-    accuracy: np.ndarray
-    front: np.ndarray
-    kept: int
-    infeasible: int
+    name: str  # of the cost, with its unit
+    max_cost: float | None  # the bound of the search, if it has one
+    cost: np.ndarray  # [N]
+    accuracy: np.ndarray  # [N]
+    front: np.ndarray  # indices of the Pareto front, from the cheapest to the most accurate
+    kept: int  # those that keep the bound
+    infeasible: int  # candidates that a device cannot run
 
 
 class Shaping(NamedTuple):
@@ -74,27 +66,10 @@ def tradeoff(candidates: Sequence[Candidate], max_cost: float | None) -> Tradeof
     )
 
 
-def pareto_front(cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Indices of the rows that no other row beats at the same or a lower cost, cheapest first.
-
-    Rows with a value that is not finite are left out. Of equal rows the first stays.
-
-    Args:
-      cost: [N], less is better.
-      accuracy: [N], more is better.
-    """
-    usable = np.flatnonzero(np.isfinite(accuracy) & np.isfinite(cost))
-    order = usable[np.lexsort((-accuracy[usable], cost[usable]))]  # stable: the first of equals
-    best = np.maximum.accumulate(accuracy[order])
-    return order[np.diff(best, prepend=-np.inf) > 0]
-
-
 def shaping(rounds: Sequence[Round], slot_names: Sequence[str]) -> Shaping | None:
     """The potentials' part over the rounds; None if no round has an epsilon.
 
-    Args:
-      rounds: the records of the run.
-      slot_names: of the space, in its order; slots that it does not name come last.
+    Slots come in the order of the space's names; those that it does not name come last.
     """
     epsilons = _curves(rounds, "epsilon")
     if not epsilons:

@@ -38,30 +38,18 @@ def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
 
 
 def write(run: RunFacts) -> list[pathlib.Path]:
-    """Writes report.html, report.md and figures/ into the run's directory; returns the files.
-
-    Raises:
-      UserError: a file cannot be written.
-    """
+    """Writes report.html, report.md and figures/ into the run's directory; returns the files."""
     values = context(run)
     return render.write(run.directory, TEMPLATE, values, [*values["pictures"].values()])
 
 
 def write_html(run: RunFacts, path: pathlib.Path) -> pathlib.Path:
-    """Writes the HTML report alone, to any path.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
+    """Writes the HTML report alone, to any path."""
     return files.write_text(path, render.html(TEMPLATE, context(run)))
 
 
 def write_picture(run: RunFacts, path: pathlib.Path) -> pathlib.Path:
-    """Writes the learning curve above the accuracies of all candidates as one PNG.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
+    """Writes the learning curve above the accuracies of all candidates as one PNG."""
     picture = Picture("overview", path.name, "", lambda inks: figures.overview(run))
     return picture.write_png(path.parent)
 
@@ -104,11 +92,7 @@ def title(run: RunFacts) -> str:
 
 
 def collect(directory: pathlib.Path, *, clock: Callable[[], float] = time.time) -> RunFacts:
-    """Reads a run's directory.
-
-    Args:
-      directory: of the run.
-      clock: seconds since 1970, to tell running from stopped.
+    """Reads a run's directory; the clock, seconds since 1970, tells running from stopped.
 
     Raises:
       UserError: the directory is missing, is not a run, or has no record yet.

@@ -37,73 +37,48 @@ class Best(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One layer of the best architecture, a layer chain.
+    """One layer of the best architecture, a layer chain."""
 
-    Attributes:
-      row: its words, output shape, parameters and FLOPs.
-      accuracy: of the network that ends with it; NaN if that one was never measured.
-      gain: over the network that is one layer shorter; NaN if either was never measured.
-    """
-
-    row: LayerRow
-    accuracy: float
-    gain: float
+    row: LayerRow  # its words, output shape, parameters and FLOPs
+    accuracy: float  # of the network that ends with it; NaN if that one was never measured
+    gain: float  # over the network that is one layer shorter; NaN if either was never measured
 
 
 class Attention(NamedTuple):
-    """Attention weights of the last validation episode, which took S steps.
+    """Attention weights of the last validation episode, which took S steps."""
 
-    Attributes:
-      actor, critic: [S, blocks, heads, L, L]; each row sums to one.
-      architecture: the layers of the last step, in words.
-      added: [S] the layer that each step added, in words.
-      round: of the episode.
-    """
-
-    actor: np.ndarray
-    critic: np.ndarray
-    architecture: list[str]
-    added: list[str]
-    round: int
+    actor: np.ndarray  # [S, blocks, heads, L, L]; each row sums to one
+    critic: np.ndarray  # the same
+    architecture: list[str]  # the layers of the last step, in words
+    added: list[str]  # [S] the layer that each step added, in words
+    round: int  # of the episode
 
 
 class RunFacts(NamedTuple):
-    """Everything that the reports and the terminal summary say about a run.
-
-    Attributes:
-      status: running, finished or stopped.
-      summary, final_test: empty until the run has finished.
-      roles: of each candidate, see `statistics.roles`.
-      best, best_noise_free: None if there is none yet.
-      layers: of the best, the last one closes the network; empty in spaces other than layer
-        chains, as are kinds and pairs.
-      attention: None for controllers without it.
-      tradeoff: None where candidates have no costs.
-      shaping: None for controllers that do not shape their rewards.
-      untrained: whether the learner made too few updates; False for one that never learns.
-      damaged_files: names of files that could not be read and were left out.
-    """
+    """Everything that the reports and the terminal summary say about a run."""
 
     directory: pathlib.Path
-    status: str
+    status: str  # running, finished or stopped
     config: dict[str, Any]
     versions: dict[str, Any]
-    summary: dict[str, Any]
+    summary: dict[str, Any]  # this and the next: empty until the run has finished
     final_test: dict[str, Any]
     events: Events
-    roles: list[str]
-    best: Best | None
+    roles: list[str]  # of each candidate, see `statistics.roles`
+    best: Best | None  # this and the next: None if there is none yet
     best_noise_free: Best | None
+    # Layers of the best, the last one closes the network. This, kinds and pairs are empty in spaces
+    # other than layer chains.
     layers: list[Layer]
     curve: list[CurvePoint]
     kinds: list[collections.Counter[str]]
     pairs: dict[tuple[str, str], PairCount]
     budget: Budget
-    untrained: bool
-    attention: Attention | None
-    tradeoff: Tradeoff | None
-    shaping: Shaping | None
-    damaged_files: list[str]
+    untrained: bool  # whether the learner made too few updates; False for one that never learns
+    attention: Attention | None  # None for controllers without it
+    tradeoff: Tradeoff | None  # None where candidates have no costs
+    shaping: Shaping | None  # None for controllers that do not shape their rewards
+    damaged_files: list[str]  # names of files that could not be read and were left out
 
 
 def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -115,29 +90,23 @@ def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def incumbent(
     candidates: Sequence[Candidate], summary: Mapping[str, Any], key: str, max_cost: float | None
 ) -> Best | None:
-    """The search's own incumbent if it has finished, else the best of the candidates so far.
+    """The incumbent that the summary has as `key`; while the search runs, the best so far.
 
     Args:
       candidates: the rows that may be the answer.
-      summary: of the finished run; empty while it is running.
-      key: of the incumbent in the summary.
+      summary: empty while the search is running.
       max_cost: the bound of the first cost; None if there is none.
     """
     if key in summary:
-        kept = section(summary, key)
-        if not kept:
+        if not (kept := section(summary, key)):
             return None
-        words, encoding, accuracy = (
-            kept[name] for name in ("architecture", "encoding", "accuracy")
-        )
-        return Best(words, encoding, accuracy, kept.get("costs", {}))
-    eligible = [
+        measured = kept.get("costs", {})
+        return Best(kept["architecture"], kept["encoding"], kept["accuracy"], measured)
+    eligible = (
         row for row in candidates if row.is_measured and costs.keeps(row.first_cost, max_cost)
-    ]
-    if not eligible:
-        return None
-    row = max(eligible, key=lambda row: row.accuracy)
-    return Best(row.architecture, row.encoding, row.accuracy, row.costs)
+    )
+    row = max(eligible, key=lambda row: row.accuracy, default=None)
+    return Best(row.architecture, row.encoding, row.accuracy, row.costs) if row else None
 
 
 def find_status(events: Events, now: float) -> str:

@@ -15,18 +15,12 @@ NOISE_FREE, GROWN = "validate", "grow"
 
 
 class CurvePoint(NamedTuple):
-    """Accuracies in [0, 1] of one finished round.
-
-    Attributes:
-      best: of the incumbent.
-      mean: over the models that the round ended with; NaN if none of them could be measured.
-      noise_free: of the models of its validation episode.
-    """
+    """Accuracies in [0, 1] of one finished round."""
 
     round: int
-    best: float
-    mean: float
-    noise_free: list[float]
+    best: float  # of the incumbent
+    mean: float  # over the models that it ended with; NaN if none of them could be measured
+    noise_free: list[float]  # of the models of its validation episode
 
 
 class PairCount(NamedTuple):
@@ -38,23 +32,15 @@ class PairCount(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What the run has spent.
+    """The queries, programs, updates and seconds that a run has spent."""
 
-    Attributes:
-      queries: all candidates but those of validation episodes.
-      by_purpose: the number of candidates.
-      candidates: the number that were trained, reused, or ended in a status other than ok.
-      seconds_by_source: summed over candidates.
-      seconds: summed over rounds.
-    """
-
-    queries: int
-    by_purpose: dict[str, int]
-    candidates: dict[str, int]
+    queries: int  # candidates, but for those of validation episodes
+    by_purpose: dict[str, int]  # candidates
+    candidates: dict[str, int]  # trained, reused, or ended in a status other than ok
     programs_compiled: int
-    seconds_by_source: dict[str, float]
+    seconds_by_source: dict[str, float]  # of candidates
     updates: int
-    seconds: float
+    seconds: float  # of rounds
 
 
 def grown_models(candidates: Iterable[Candidate], purpose: str) -> list[list[Candidate]]:
@@ -154,7 +140,7 @@ def count_pairs(models: Iterable[list[Candidate]]) -> dict[tuple[str, str], Pair
 
 
 def count_budget(events: Events) -> Budget:
-    """What the run has spent, from its records."""
+    """The budget of a run that its records add up to."""
     candidates = dict.fromkeys(("trained", "reused", *STATUSES[1:]), 0)
     seconds: dict[str, float] = collections.defaultdict(float)
     for row in events.candidates:

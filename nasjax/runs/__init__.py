@@ -1,1 +1,1 @@
-"""What a run keeps: checkpoints, records, final test, report."""
+"""Checkpoints, records, final test and summary: the files of a run."""

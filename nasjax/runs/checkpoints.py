@@ -26,9 +26,6 @@ class Checkpoints:
     Args:
       directory: where they lie; made if it is missing.
       kept: the number of newest checkpoints that stay.
-
-    Raises:
-      UserError: the directory cannot be used.
     """
 
     def __init__(self, directory: pathlib.Path, *, kept: int):
@@ -40,12 +37,10 @@ class Checkpoints:
             raise UserError(f"cannot use {directory} for checkpoints: {error}") from error
 
     def save(self, step: int, state: Any, position: int) -> None:
-        """Writes a checkpoint.
+        """Writes a checkpoint: a pytree, and the bytes of `events.jsonl` that belong to it.
 
         Args:
           step: higher than of any checkpoint before.
-          state: a pytree.
-          position: bytes of `events.jsonl` that belong to it.
 
         Raises:
           UserError: it cannot be written; the checkpoints before stay as they are.
@@ -59,11 +54,9 @@ class Checkpoints:
             self._check_room(state)
             self._manager.save(step, args=saved, force=True)
         except Exception as error:  # tensorstore wraps the system's errors in several types
-            line = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UserError(
-                f"cannot write checkpoint {self._directory / str(step)}: {line[:300]}; make room, "
-                "the same command goes on from the checkpoint before"
-            ) from error
+            path, line = self._directory / str(step), _line(error, 300)
+            remedy = "make room, the same command goes on from the checkpoint before"
+            raise UserError(f"cannot write checkpoint {path}: {line}; {remedy}") from error
 
     def restore(self, like: Any, *, at_most: int) -> Restored | None:
         """Reads the newest checkpoint that can be used; None if there is no checkpoint at all.
@@ -85,9 +78,8 @@ class Checkpoints:
                 if restored.position > at_most:
                     raise ValueError("the run's records are shorter than it remembers")
             except Exception as error:  # whatever is wrong with it: the one before may be whole
-                line = str(error).splitlines()[0] if str(error) else type(error).__name__
                 path = self._directory / str(step)
-                logging.warning("checkpoint %s cannot be used (%s)", path, line[:200])
+                logging.warning("checkpoint %s cannot be used (%s)", path, _line(error, 200))
                 continue
             for damaged in steps[:tried]:
                 self._manager.delete(damaged)
@@ -122,6 +114,10 @@ class Checkpoints:
         if digest(restored.state) != restored.about["digest"]:
             raise ValueError("its content does not match its digest")
         return Restored(restored.state, restored.about["position"])
+
+
+def _line(error: Exception, length: int) -> str:
+    return str(error).splitlines()[0][:length] if str(error) else type(error).__name__
 
 
 def digest(state: Any) -> str:

@@ -20,13 +20,9 @@ TestFn = Callable[[np.ndarray], dict[str, Any]]
 def final_test(
     workdir: pathlib.Path, architecture: np.ndarray, space: Space, test_fn: TestFn
 ) -> dict[str, Any]:
-    """Measures the best architecture on the test split, or reads the result of having done so.
+    """Measures the best architecture [L, F] on the test split, or reads the result of a test.
 
-    Args:
-      workdir: the run's directory, which keeps the result.
-      architecture: [L, F].
-      space: puts the architecture in words.
-      test_fn: measures it on the test split.
+    The run's directory keeps the result.
 
     Raises:
       UserError: another architecture was tested in this run already, or the kept result is damaged.

@@ -17,11 +17,7 @@ LEARNED = "learned.npz"
 
 
 def save(workdir: pathlib.Path, params: Mapping[str, Any]) -> pathlib.Path | None:
-    """Writes a controller's parameters, trees of arrays by name; None if there are none.
-
-    Raises:
-      UserError: the file cannot be written.
-    """
+    """Writes a controller's parameters, trees of arrays by name; None if there are none."""
     flat = traverse_util.flatten_dict(jax.device_get(dict(params)), sep="/")
     if not flat:
         return None
@@ -44,11 +40,7 @@ def load(paths: Sequence[str]) -> dict[str, Any]:
 
 
 def fingerprint(path: str) -> str:
-    """The SHA-256 of a file that `load` reads.
-
-    Raises:
-      UserError: the file cannot be read.
-    """
+    """The SHA-256 of a file that `load` reads."""
     try:
         return files.digest(pathlib.Path(path).read_bytes())
     except OSError as error:

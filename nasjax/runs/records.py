@@ -25,41 +25,26 @@ ATTENTION = "attention.npz"
 
 
 class Candidate(NamedTuple):
-    """The record of one row of an exchange.
+    """The record of one row of an exchange."""
 
-    Attributes:
-      round, phase, repeat, row: its place in the search.
-      purpose, status: one of PURPOSES, one of STATUSES.
-      id: the first 16 digits of the SHA-256 of the encoding.
-      architecture: in words.
-      encoding: [L, F].
-      counts: [P] correct images per validation batch; None where accuracies are not counts.
-      accuracy: in [0, 1], on the whole validation split; zero if it was not measured.
-      costs: by name; infinite: a device cannot run it; NaN: not known; empty: not recorded.
-      first: whether the run had not met the architecture before.
-      source: how the result was obtained, e.g. "trained" or "store"; seconds: the time it took.
-      compiled: whether a program had to be compiled for it.
-      time: when it was recorded, seconds since 1970.
-    """
-
-    round: int
+    round: int  # this and the next three: its place in the search
     phase: str
     repeat: int
     row: int
-    purpose: str
-    id: str
-    architecture: str
-    encoding: list[list[int]]
-    status: str
-    counts: list[int] | None
-    accuracy: float
+    purpose: str  # one of PURPOSES
+    id: str  # the first 16 digits of the SHA-256 of the encoding
+    architecture: str  # in words
+    encoding: list[list[int]]  # [L, F]
+    status: str  # one of STATUSES
+    counts: list[int] | None  # [P] correct images per validation batch, if accuracies are counts
+    accuracy: float  # in [0, 1], on the whole validation split; zero if it was not measured
     reward: float
-    costs: dict[str, float]
-    first: bool
-    source: str
-    seconds: float
-    compiled: bool
-    time: float
+    costs: dict[str, float]  # infinite: a device cannot run it; NaN: not known; empty: not recorded
+    first: bool  # whether the run had not met the architecture before
+    source: str  # of the result, e.g. "trained" or "store"
+    seconds: float  # that it took
+    compiled: bool  # whether a program had to be compiled for it
+    time: float  # of the record, seconds since 1970
 
     @property
     def is_measured(self) -> bool:
@@ -83,21 +68,14 @@ def filled(encoding: Iterable[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
 
 
 class Round(NamedTuple):
-    """The record of one finished round.
-
-    Attributes:
-      updates: that the controller made so far.
-      best_accuracy: of the incumbent, in [0, 1]; zero if there is none.
-      metrics: means over the round's exchanges, by "phase/name".
-      seconds: the round took; time: it ended at, seconds since 1970.
-    """
+    """The record of one finished round."""
 
     round: int
-    updates: int
-    best_accuracy: float
-    metrics: dict[str, float]
-    seconds: float
-    time: float
+    updates: int  # that the controller made so far
+    best_accuracy: float  # of the incumbent, in [0, 1]; zero if there is none
+    metrics: dict[str, float]  # means over the round's exchanges, by "phase/name"
+    seconds: float  # that the round took
+    time: float  # of its end, seconds since 1970
 
 
 class Events(NamedTuple):

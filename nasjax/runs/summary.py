@@ -29,13 +29,8 @@ def write_summary(
     Args:
       workdir: the run's directory, with config.json, versions.json and the events.
       state: the last state of the search.
-      space: puts architectures in words.
       tested: the result of `final_test`; empty if no architecture keeps search.max_cost.
-      updates: that the controller made.
-      learns: whether the controller ever makes an update.
-
-    Raises:
-      UserError: the file cannot be written.
+      updates: those that the controller made; learns: whether it ever makes one.
     """
     state = jax.device_get(state)
     candidates, rounds, _ = records.read(workdir / records.EVENTS)

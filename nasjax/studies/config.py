@@ -5,45 +5,43 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nasjax import build, registry
-from nasjax.config import check, check_label, check_sections, parse_section
+from nasjax.config import (
+    PositiveFloat,
+    PositiveInt,
+    check,
+    check_label,
+    check_sections,
+    parse_section,
+    settings,
+)
 from nasjax.errors import UserError
 
 SECTIONS = ("study", "evaluator", "controllers")
 SETTING_KEYS = ("controller", "reward", "predicted", "relative")
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("study")
 class StudyConfig:
     """Section `study` of a config.
 
-    Attributes:
-      tables: what is searched, each as "space/data_set".
-      budgets: queries of a search.
-      costs: device costs to constrain, e.g. "hw_nas_bench/pixel3_latency_ms"; empty: no constraint.
-        A cost may also be the directory of a saved predictor that `evaluator.predicted` lists; the
-        constraint is then on the predicted cost, which nobody measured.
-      quantiles: how tight the constraint is. For every table, cost and quantile q the study solves
-        one problem: maximise accuracy subject to cost <= the q-quantile of that cost over the
-        table. A space without a table uses a fixed random sample instead. The constrained cost is
-        the first that a controller observes; `evaluator.costs` follow.
-      measures: further costs to report of the incumbents; saved predictors, too.
-      seeds: searches of each setting on each problem, with seeds 0 to seeds - 1.
-      seeds_per_part: at most this many seeds run as one program and are kept in one file.
-      memory_budget_gib: fewer seeds run together where their states would take more.
-      reference: label of the setting that all others are compared with.
-      digest: names the predictors and files that `predicted` and `initial` read. It is filled in
-        when a study begins; the study goes on with no others.
+    For every table, cost and quantile q a study solves one problem: maximise accuracy subject to
+    cost <= the q-quantile of that cost over the table, or over a fixed random sample of a space
+    without a table. Controllers observe the constrained cost first; `evaluator.costs` follow.
     """
 
-    tables: tuple[str, ...]
-    budgets: tuple[int, ...]
+    tables: tuple[str, ...]  # the tables that are searched, each as "space/data_set"
+    budgets: tuple[int, ...]  # queries of a search
+    # Device costs to constrain, e.g. "hw_nas_bench/pixel3_latency_ms"; empty: no constraint. Also
+    # the directory of a saved predictor that `evaluator.predicted` lists: nobody measured its cost.
     costs: tuple[str, ...] = ()
-    quantiles: tuple[float, ...] = ()
-    measures: tuple[str, ...] = ()
-    seeds: int = 500
-    seeds_per_part: int = 500
-    memory_budget_gib: float = 4.0
-    reference: str = "random_search"
+    quantiles: tuple[float, ...] = ()  # how tight the constraint is, above 0, at most 1
+    measures: tuple[str, ...] = ()  # more costs to report of incumbents; also saved predictors
+    seeds: PositiveInt = 500  # searches of each setting on each problem
+    seeds_per_part: PositiveInt = 500  # at most so many run as one program, kept in one file
+    memory_budget_gib: PositiveFloat = 4.0  # fewer run together where their states would take more
+    reference: str = "random_search"  # label of the setting that all others are compared with
+    # Names the predictors and files that `predicted` and `initial` read. It is filled in when a
+    # study begins; the study goes on with no others.
     digest: str | None = None
 
     def __post_init__(self) -> None:
@@ -54,10 +52,6 @@ class StudyConfig:
             check(0 < quantile <= 1, "study.quantiles", quantile, "above 0, at most 1")
         both = bool(self.costs) == bool(self.quantiles)
         check(both, "study.quantiles", self.quantiles, "one or more where there are study.costs")
-        for name in ("seeds", "seeds_per_part"):
-            check(getattr(self, name) >= 1, f"study.{name}", getattr(self, name), ">= 1")
-        budget = self.memory_budget_gib
-        check(budget > 0, "study.memory_budget_gib", budget, "> 0")
         good = bool(self.budgets) and min(self.budgets) >= 1
         check(good, "study.budgets", self.budgets, "one or more numbers of queries, each >= 1")
 
@@ -73,38 +67,35 @@ class Constraint(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A labelled controller and its reward.
-
-    Attributes:
-      controller, reward: sections of a config, with every default filled in.
-      predicted: saved predictors whose costs the controller observes instead of the measured ones.
-      relative: the controller's bound is the constraint's quantile of the costs that it observes.
-    """
+    """A labelled controller and its reward: sections of a config, with every default filled in."""
 
     label: str
     controller: dict[str, Any]
     reward: dict[str, Any]
-    predicted: tuple[str, ...] = ()
-    relative: bool = False
+    predicted: tuple[str, ...] = ()  # saved predictors; it observes their costs, not measured ones
+    relative: bool = False  # its bound is the constraint's quantile of the costs that it observes
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """Its entry of `controllers`."""
+        return {
+            "controller": self.controller,
+            "reward": self.reward,
+            **({"predicted": self.predicted} if self.predicted else {}),
+            **({"relative": True} if self.relative else {}),
+        }
 
 
 class ProblemConfig(NamedTuple):
-    """A problem as its searches observe it.
-
-    Attributes:
-      evaluator: section `evaluator`; its `costs`, then its `predicted` are what searches observe.
-      measures: costs to report of the incumbents.
-      predictors: saved predictors that the study's costs and measures may name.
-      relative: see `Setting`.
-    """
+    """A problem as its searches observe it."""
 
     space: str
     data_set: str
-    evaluator: dict[str, Any]
+    evaluator: dict[str, Any]  # searches observe its `costs`, then its `predicted`
     constraint: Constraint | None = None
-    measures: tuple[str, ...] = ()
-    predictors: tuple[str, ...] = ()
-    relative: bool = False
+    measures: tuple[str, ...] = ()  # costs to report of the incumbents
+    predictors: tuple[str, ...] = ()  # saved, which the study's costs and measures may name
+    relative: bool = False  # see `Setting`
 
     @property
     def has_surrogates(self) -> bool:
@@ -141,7 +132,7 @@ class ArmConfig(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The arm's folder below `parts`."""
+        """The arm's folder of shards."""
         name = f"{self.label}--{self.problem.space}--{self.problem.data_set}--{self.budget}"
         constraint = self.problem.constraint
         return f"{name}--{constraint}" if constraint else name
@@ -158,17 +149,11 @@ class ArmConfig(NamedTuple):
 
 
 class Study(NamedTuple):
-    """A checked config.
-
-    Attributes:
-      config: its section `study`.
-      arms: in the order in which they run.
-      resolved: the whole config with every default filled in, plain data.
-    """
+    """A checked config."""
 
     config: StudyConfig
-    arms: tuple[ArmConfig, ...]
-    resolved: dict[str, Any]
+    arms: tuple[ArmConfig, ...]  # in the order in which they run
+    resolved: dict[str, Any]  # the whole config with every default filled in, plain data
 
 
 def parse(config: Mapping[str, Any]) -> Study:
@@ -184,17 +169,12 @@ def parse(config: Mapping[str, Any]) -> Study:
     known = f"one of {', '.join(controllers)}"
     check(study.reference in controllers, "study.reference", study.reference, known)
     evaluator: dict[str, Any] = {}
-    settings = []
+    compared = []
     for label, sections in controllers.items():
         setting, evaluator = _setting(label, sections, config["evaluator"])
-        allowed = "False: there are no study.costs"
-        check(
-            bool(study.costs) or not setting.relative,
-            f"controllers.{label}.relative",
-            True,
-            allowed,
-        )
-        settings.append(setting)
+        fits, where = bool(study.costs) or not setting.relative, f"controllers.{label}.relative"
+        check(fits, where, True, "False: there are no study.costs")
+        compared.append(setting)
     evaluator = build.with_digest_of(evaluator, (*study.costs, *study.measures))
     constraints: list[Constraint | None] = [
         Constraint(cost, quantile) for cost in study.costs for quantile in study.quantiles
@@ -204,13 +184,13 @@ def parse(config: Mapping[str, Any]) -> Study:
         for table in study.tables
         for constraint in constraints or [None]
         for budget in study.budgets
-        for setting in settings
+        for setting in compared
     ]
     study = dataclasses.replace(study, digest=_digest(study.digest, arms))
     resolved = {
         "study": dataclasses.asdict(study),
         "evaluator": evaluator,
-        "controllers": {setting.label: _section(setting) for setting in settings},
+        "controllers": {setting.label: setting.section for setting in compared},
     }
     return Study(study, tuple(arms), resolved)
 
@@ -242,14 +222,13 @@ def _problem(
         device = constraint.cost.rpartition("/")[2] if constraint else ""
         paths = tuple(path.format(cost=device) for path in setting.predicted)
         observed = {"costs": (), "predicted": paths}
-    elif constraint is not None and constraint.cost in predictors:
-        cost = constraint.cost
-        allowed = f"(): study.costs has {cost!r}, predicted, and a constrained cost comes first"
-        check(not observed["costs"], "evaluator.costs", observed["costs"], allowed)
-        observed["predicted"] = (cost, *(path for path in predictors if path != cost))
     elif constraint is not None:
-        cost = constraint.cost
-        observed["costs"] = (cost, *(other for other in observed["costs"] if other != cost))
+        cost, kind = constraint.cost, "costs"
+        if cost in predictors:
+            allowed = f"(): study.costs has {cost!r}, predicted, and a constrained cost comes first"
+            check(not observed["costs"], "evaluator.costs", observed["costs"], allowed)
+            observed["predicted"], kind = predictors, "predicted"
+        observed[kind] = (cost, *(other for other in observed[kind] if other != cost))
     section = {**evaluator, "data_set": data_set, **observed}
     return ProblemConfig(
         space, data_set, section, constraint, measures, predictors, setting.relative
@@ -292,13 +271,3 @@ def _setting(
     del resolved["evaluator"]["data_set"]
     setting = Setting(label, resolved["controller"], resolved["reward"], tuple(predicted), relative)
     return setting, resolved["evaluator"]
-
-
-def _section(setting: Setting) -> dict[str, Any]:
-    """The entry of `controllers` that a setting was made of."""
-    section: dict[str, Any] = {"controller": setting.controller, "reward": setting.reward}
-    if setting.predicted:
-        section["predicted"] = setting.predicted
-    if setting.relative:
-        section["relative"] = True
-    return section

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nasjax.reports import figures
-from nasjax.reports.figures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Inks
+from nasjax.reports.figures import GREY, SERIES_COLOURS, Inks
 from nasjax.studies.analysis.tradeoffs import Curve, Progress, Tradeoff
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 MOST_COLOURED = 8  # labels drawn apart; the reference is always one of them
-COLOURS = (BLUE, RED, GREEN, ORANGE, PURPLE, "#56b4e9", "#8c613c")  # sky blue and brown
 NO_REGRET = 1e-9  # below it two accuracies are equal: sums of float64 differ in their last bits
 WIDTH = 8.6  # inches
 LEGEND_CHARACTERS = 105  # about as many fit in WIDTH
@@ -37,6 +36,13 @@ def drawn_apart(labels: Sequence[str], reference: str) -> list[str]:
     return [label for label in labels if label in kept]
 
 
+def _looks(labels: Sequence[str], reference: str, inks: Inks) -> Looks:
+    """The reference is dashed, fourteen others have a look of their own, the rest is grey."""
+    styles = ({"color": colour, "ls": dash} for dash in DASHES for colour in SERIES_COLOURS)
+    drawn_grey, dashed = {"color": GREY, "ls": "-"}, {"color": inks.ink, "ls": REFERENCE_DASHES}
+    return {label: dashed if label == reference else next(styles, drawn_grey) for label in labels}
+
+
 # --- without a constraint -----------------------------------------------------------------------
 
 
@@ -47,13 +53,8 @@ def anytime(inks: Inks, curves: dict[str, Curve], *, reference: str, optimum: fl
       curves: by label, from the best to the worst; optimum: the table's best reported accuracy.
     """
     figure, (left, right) = figures.canvas(WIDTH, 3.7, 2, 2)
-    apart, colours = drawn_apart(list(curves), reference), iter(COLOURS)
-    looks: Looks = {
-        label: dict(color=inks.ink, ls=REFERENCE_DASHES)
-        if label == reference
-        else dict(color=next(colours))
-        for label in apart
-    }
+    apart = drawn_apart(list(curves), reference)
+    looks = _looks(apart, reference, inks)
     handles: dict[str, Line2D] = {}
     grey = [label for label in curves if label not in looks]
     for label in [*grey, *reversed(apart)]:  # what is drawn later lies on top
@@ -103,20 +104,6 @@ def _scale(left: "Axes", right: "Axes", curves: list[Curve], optimum: float, ink
 
 
 # --- under constraints --------------------------------------------------------------------------
-
-
-def _looks(labels: Sequence[str], reference: str, inks: Inks) -> Looks:
-    """The reference is dashed, fourteen others have a look of their own, the rest is grey."""
-    styles: list[dict[str, Any]] = [
-        {"color": colour, "ls": dash} for dash in DASHES for colour in COLOURS
-    ]
-    looks: Looks = {}
-    for label in labels:
-        if label == reference:
-            looks[label] = {"color": inks.ink, "ls": REFERENCE_DASHES}
-        else:
-            looks[label] = styles.pop(0) if styles else {"color": GREY, "ls": "-"}
-    return looks
 
 
 def front(inks: Inks, shown: Tradeoff, *, reference: str) -> "Figure":

@@ -37,37 +37,22 @@ _AT_ONCE = 2**18  # architectures whose slots are held at a time
 
 
 class Problem(NamedTuple):
-    """A space, a data set and a constraint: searches look for the best feasible architecture.
-
-    Attributes:
-      search_accuracy: [rows] in [0, 1], what a search observes; NaN where missing.
-      reported_accuracy: [rows] in [0, 1], what is reported (test); NaN where missing.
-      constraint, max_cost: a feasible architecture costs at most `max_cost`, in the unit that ends
-        the cost's name; None without a constraint.
-      costs: [rows] of the constrained cost; infinite where the device cannot run the row.
-      is_predicted: `costs` are a saved predictor's, of a table's rows: nobody measured them.
-      observed_costs: [rows], predicted costs that searches observe instead of `costs`; else None.
-      search_max_cost: the bound that searches observe, and count their first cost in.
-      measures: [rows] each, reported of the incumbents: energy, size ...
-      surrogates: stand in for a table; None where there is one.
-      ids, sample: with surrogates, each row's index in the space [rows] int64, and the rows of the
-        random sample [K] int32.
-    """
+    """A space, a data set and a constraint: searches look for the best feasible architecture."""
 
     space: str
     data_set: str
-    search_accuracy: np.ndarray
-    reported_accuracy: np.ndarray
+    search_accuracy: np.ndarray  # [rows] in [0, 1], searches observe it; NaN where missing
+    reported_accuracy: np.ndarray  # [rows] in [0, 1], on the test split; NaN where missing
     constraint: Constraint | None = None
-    max_cost: float | None = None
-    costs: np.ndarray | None = None
-    is_predicted: bool = False
-    observed_costs: np.ndarray | None = None
-    search_max_cost: float | None = None
-    measures: Mapping[str, np.ndarray] = MappingProxyType({})
-    surrogates: SurrogateConfig | None = None
-    ids: np.ndarray | None = None
-    sample: np.ndarray | None = None
+    max_cost: float | None = None  # of a feasible row, in the unit that ends the cost's name
+    costs: np.ndarray | None = None  # [rows], constrained; infinite: the device cannot run the row
+    is_predicted: bool = False  # `costs` are a saved predictor's, of a table's rows
+    observed_costs: np.ndarray | None = None  # [rows], predicted, observed instead of `costs`
+    search_max_cost: float | None = None  # the bound that searches observe, their costs' unit
+    measures: Mapping[str, np.ndarray] = MappingProxyType({})  # [rows] each, of the incumbents
+    surrogates: SurrogateConfig | None = None  # they stand in for a table, where there is none
+    ids: np.ndarray | None = None  # with surrogates: [rows] int64, the index in the space
+    sample: np.ndarray | None = None  # with surrogates: [K] int32, the rows of the random sample
 
     @property
     def is_kept(self) -> np.ndarray:
@@ -121,11 +106,7 @@ class _Columns(NamedTuple):
 
 
 def make_arms(study: Study) -> list[Arm]:
-    """Every arm of a study, in its order; each problem is made once.
-
-    Raises:
-      UserError: an arm's config is not allowed; the arm's name begins the message.
-    """
+    """Every arm of a study, in its order; a UserError begins with the arm's name."""
     costs = tuple(dict.fromkeys((*study.config.costs, *study.config.measures)))
     columns: dict[tuple[str, str], _Columns] = {}
     problems: dict[Any, Problem] = {}
@@ -199,12 +180,7 @@ def _quantile(costs: np.ndarray, quantile: float) -> float:
 
 
 def _load(config: ProblemConfig, costs: Sequence[str]) -> _Columns:
-    """The rows of a table, in the order of the space's index, or of the random sample.
-
-    Raises:
-      UserError: the space has no such evaluator; a name is neither a cost of the table nor a saved
-        predictor.
-    """
+    """The rows of a table, in the order of the space's index, or of the random sample."""
     name, fitting = config.evaluator.get("name", STUDIED), fitting_evaluator(config.space)
     fits = fitting.trains or fitting is find("evaluator", name)  # a trained space is refused later
     allowed = f"{fitting.name!r}, for {config.space} in study.tables"

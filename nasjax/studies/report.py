@@ -5,7 +5,6 @@
 """
 
 import functools
-import json
 import math
 import pathlib
 import re
@@ -37,7 +36,7 @@ from nasjax.studies.analysis.summary import AUTOCOMET, FACT, MEASURE, Row, plain
 from nasjax.studies.analysis.tradeoffs import Tradeoff
 from nasjax.studies.config import Study
 from nasjax.studies.problem import Arm, Problem
-from nasjax.studies.results import Result
+from nasjax.studies.results import Group, Result
 from nasjax.studies.simulate import ENDED
 from nasjax.types import UNTRAINED_BELOW_UPDATES
 
@@ -48,14 +47,14 @@ STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 def is_one(directory: pathlib.Path) -> bool:
     """Whether a study was run, or begun, in that directory."""
     try:
-        return "study" in json.loads((directory / CONFIG).read_text())
-    except (OSError, ValueError, TypeError):
+        return "study" in files.read_json(directory / CONFIG)
+    except UserError:
         return False
 
 
 def write_again(directory: pathlib.Path) -> list[pathlib.Path]:
     """`write` for the study that was begun in that directory."""
-    study = config.parse(json.loads((directory / CONFIG).read_text()))
+    study = config.parse(files.read_json(directory / CONFIG))
     return write(directory, study, problems.make_arms(study))
 
 
@@ -63,11 +62,7 @@ def write(directory: pathlib.Path, study: Study, arms: Sequence[Arm]) -> list[pa
     """Writes study.json, picks.json and the report of the results that are there.
 
     study.json has versions, commit and machine, seconds, a row for each result with its own
-    (`cells`), and `aggregates`; with constraints also the `ratios` of every two settings. The data
-    frame, ratios and entries of picks.json are those of `analysis`.
-
-    Returns:
-      The files.
+    (`cells`), and `aggregates`; with constraints also the `ratios` of every two settings.
 
     Raises:
       UserError: nothing is there yet, a shard is damaged, a file cannot be written.
@@ -115,9 +110,6 @@ def write_report(
 
     Args:
       origin: nested plain values that name the run, printed as they are: seconds, commit, machine.
-
-    Raises:
-      UserError: a file cannot be written.
     """
     shown = context(title, analysis, origin)
     pictures = [each["picture"] for each in shown["comparisons"]]
@@ -164,23 +156,32 @@ def context(title: str, analysis: Analysis, origin: Mapping[str, Any]) -> dict[s
 
 
 def _comparison(of: Comparison, index: int, reference: str) -> dict[str, Any]:
-    group, problem = of.group, of.results[0].problem
-    optimum = best_reported(problem)
+    problem, optimum = of.results[0].problem, best_reported(of.results[0].problem)
     draw = functools.partial(
         figures.anytime, curves=of.curves, reference=reference, optimum=optimum
     )
-    where = group.space, group.data_set, group.budget
-    name = f"{group.space}, {group.data_set}, {group.budget:,} queries: anytime curves"
+    name = f"{_heading(of.group)}: anytime curves"
     return {
         **_rows(of),
-        "space": group.space,
-        "data_set": group.data_set,
-        "budget": group.budget,
-        "surrogates": _surrogates(problem),
+        **_searched(of.group, problem),
         "optimum": optimum,
         "random": sorted({number(row["random_search_percent"]) for row in of.rows}),
         "drawn_apart": len(figures.drawn_apart(list(of.curves), reference)),
-        "picture": Picture(f"anytime-{index}", _file_name(*where), name, draw),
+        "picture": Picture(f"anytime-{index}", _file_name(of.group), name, draw),
+    }
+
+
+def _searched(group: Group, problem: Problem) -> dict[str, Any]:
+    """The table or the surrogates that were searched, and the queries of a search."""
+    surrogates = None
+    if problem.surrogates is not None:
+        size = slot_space(problem.space).size
+        surrogates = {"size": size, "sampled": SAMPLED, "seed": SAMPLE_SEED}
+    return {
+        "space": group.space,
+        "data_set": group.data_set,
+        "budget": group.budget,
+        "surrogates": surrogates,
     }
 
 
@@ -201,15 +202,11 @@ def _contest(contest: Contest, index: int, reference: str) -> dict[str, Any]:
         for result in results
         if result.problem.constraint is not None and result.problem.is_predicted
     }
-    group = contest.comparisons[0].group
     return {
-        "space": group.space,
-        "data_set": group.data_set,
-        "budget": group.budget,
-        "surrogates": _surrogates(results[0].problem),
+        **_searched(results[0].group, results[0].problem),
         "predicted": list(predicted),
         "labels": labels,
-        "constraints": [_constraint(of, contest, labels, reference) for of in contest.comparisons],
+        "constraints": [_constraint(of, labels, reference) for of in contest.comparisons],
         "pictures": [
             _pictures(tradeoff, f"{index}-{place}", contest, reference)
             for place, tradeoff in enumerate(contest.tradeoffs)
@@ -217,9 +214,7 @@ def _contest(contest: Contest, index: int, reference: str) -> dict[str, Any]:
     }
 
 
-def _constraint(
-    of: Comparison, contest: Contest, labels: Sequence[str], reference: str
-) -> dict[str, Any]:
+def _constraint(of: Comparison, labels: Sequence[str], reference: str) -> dict[str, Any]:
     rows, first, problem = of.rows, of.rows[0], of.results[0].problem
     by_label = {row["label"]: row for row in rows if row["feasible"]}
     autocomet = next((label for label in labels if label.startswith(AUTOCOMET)), "")
@@ -234,11 +229,7 @@ def _constraint(
         "best": float(problem.reported_accuracy[best_row(problem)]) if feasible else math.nan,
         "most_accurate": _best(rows, "mean_percent", max),
         "fastest": _best(rows, "queries_to_target", min),
-        "recommendations": [
-            entry
-            for entry in contest.recommendations
-            if (entry["cost"], entry["quantile"]) == of.group.constraint
-        ],
+        "recommendations": of.recommendations,
         "shows_kept": any(row["answered_kept_percent"] < 100 for row in rows),
         "measures": [name for name in measures if any(_is_known(row[name]) for row in rows)],
         "bases": [base for base in bases if base[1] and base[1] in by_label],
@@ -258,29 +249,24 @@ def _is_known(value: float | None) -> bool:
 
 def _pictures(tradeoff: Tradeoff, index: str, contest: Contest, reference: str) -> dict[str, Any]:
     group, cost = contest.comparisons[0].group, tradeoff.cost
-    where = group.space, group.data_set, group.budget, cost
-    head = f"{group.space}, {group.data_set}, {group.budget:,} queries: {cost}"
-    front = functools.partial(figures.front, shown=tradeoff, reference=reference)
-    progress = functools.partial(figures.progress, shown=tradeoff, reference=reference)
-    return {
-        "cost": cost,
-        "front": Picture(
-            f"front-{index}", _file_name(*where, "front"), f"{head} against accuracy", front
-        ),
-        "progress": Picture(
-            f"progress-{index}", _file_name(*where, "progress"), f"{head}, over queries", progress
-        ),
-    }
+    drawn: dict[str, Any] = {"cost": cost}
+    for name, draw, says in (
+        ("front", figures.front, " against accuracy"),
+        ("progress", figures.progress, ", over queries"),
+    ):
+        shown = functools.partial(draw, shown=tradeoff, reference=reference)
+        alternative, file_name = f"{_heading(group)}: {cost}{says}", _file_name(group, cost, name)
+        drawn[name] = Picture(f"{name}-{index}", file_name, alternative, shown)
+    return drawn
 
 
-def _surrogates(problem: Problem) -> dict[str, int] | None:
-    if problem.surrogates is None:
-        return None
-    return {"size": slot_space(problem.space).size, "sampled": SAMPLED, "seed": SAMPLE_SEED}
+def _heading(group: Group) -> str:
+    return f"{group.space}, {group.data_set}, {group.budget:,} queries"
 
 
-def _file_name(*words: Any) -> str:
-    name = re.sub(r"[^\w.=-]+", "_", "-".join(map(str, words)))
+def _file_name(group: Group, *words: str) -> str:
+    name = "-".join((group.space, group.data_set, str(group.budget), *words))
+    name = re.sub(r"[^\w.=-]+", "_", name)
     return f"{FIGURES}/{name}.png"
 
 

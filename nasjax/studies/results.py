@@ -15,7 +15,7 @@ from nasjax.studies.shards import Shard
 
 
 class Group(NamedTuple):
-    """What may be compared: the results of one space, data set, budget and constraint."""
+    """The space, data set, budget and constraint that results share which may be compared."""
 
     space: str
     data_set: str
@@ -24,29 +24,18 @@ class Group(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The queries of N seeds of one setting on one problem with a budget of T queries.
+    """The queries of N seeds of one setting on one problem with a budget of T queries."""
 
-    Attributes:
-      label: the setting's, e.g. "regularized_evolution" or "trl_hpo heads=8".
-      seeds: [N] int.
-      queries: [N, T] int32, rows of the problem, NO_ROW (invalid), or ENDED (the search was over).
-      updates: [N] int32, gradient or table updates that the controller made.
-      final: [N] int32, the controller's last validated row, without exploration, or NO_ROW.
-      learns: a controller that learns and made few updates is marked untrained.
-      facts: shown as columns: numbers of parameters, flags ...
-      compile_seconds, run_seconds: of all its searches together; NaN where unknown.
-    """
-
-    label: str
+    label: str  # the setting's, e.g. "regularized_evolution" or "trl_hpo heads=8"
     problem: Problem
     budget: int
-    seeds: np.ndarray
-    queries: np.ndarray
-    updates: np.ndarray
-    final: np.ndarray
-    learns: bool
-    facts: dict[str, Any]
-    compile_seconds: float = np.nan
+    seeds: np.ndarray  # [N] int
+    queries: np.ndarray  # [N, T] int32, rows of the problem; NO_ROW: invalid; ENDED: over by then
+    updates: np.ndarray  # [N] int32, gradient or table updates that the controller made
+    final: np.ndarray  # [N] int32, the controller's last validated row, greedy; or NO_ROW
+    learns: bool  # a controller that learns and made few updates is marked untrained
+    facts: dict[str, Any]  # shown as columns: numbers of parameters, flags ...
+    compile_seconds: float = np.nan  # this and the next: of all its searches; NaN where unknown
     run_seconds: float = np.nan
 
     @property
@@ -65,11 +54,7 @@ def grouped(results: Iterable[Result]) -> dict[Group, list[Result]]:
 
 
 def read(directory: pathlib.Path, arms: Sequence[Arm]) -> list[Result]:
-    """The results that are there; arms without any shard are left out.
-
-    Raises:
-      UserError: a shard is damaged.
-    """
+    """The results that are there; arms without any shard are left out."""
     results = []
     for _, group in itertools.groupby(arms, key=_compared):
         read = [(arm, shards.read(directory, arm.config.name)) for arm in group]
@@ -88,7 +73,7 @@ def _compared(arm: Arm) -> Group:
 
 def _of_surrogates(found: Sequence[tuple[Arm, Shard]]) -> list[Result]:
     """Results that share their rows: all that any of these arms asked for, and the sample."""
-    asked = (of for _, shard in found for of in (shard.found.queries, shard.found.final))
+    asked = (rows for _, shard in found for rows in (shard.found.queries, shard.found.final))
     problem = problems.with_asked(found[0][0].problem, asked)
     assert problem.ids is not None
     results = []

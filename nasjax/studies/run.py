@@ -3,8 +3,8 @@
 import collections
 import itertools
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -38,9 +38,6 @@ def missing(
     Args:
       index, count: only every count-th shard from the index-th on, counted over all shards, those
         that are there included: so a machine that goes on keeps its share.
-
-    Raises:
-      UserError: a kept file is damaged.
     """
     jobs, number = [], 0
     for arm in arms:
@@ -50,8 +47,7 @@ def missing(
         fitting = max(1, int(study.memory_budget_gib * 2**30 // needed))
         at_once = min(study.seeds_per_part, fitting)
         for first in range(0, study.seeds, at_once):
-            seeds = np.arange(first, min(first + at_once, study.seeds))
-            seeds = np.setdiff1d(seeds, done)
+            seeds = np.setdiff1d(np.arange(first, min(first + at_once, study.seeds)), done)
             if number % count == index and len(seeds):
                 jobs.append(Job(arm, seeds))
             number += 1
@@ -77,49 +73,29 @@ def run(
     programs, longest = simulate.Programs(), max(study.budgets)
 
     def compiled(same: Sequence[Job]) -> simulate.Searches:
-        arm, seeds = same[0]
+        arm, seeds, budget = same[0].arm.made, same[0].seeds, same[0].arm.config.budget
+        compile_program = programs.compile
         return simulate.Searches(
-            arm.made,
-            len(seeds),
-            arm.config.budget,
-            longest=longest,
-            compile_program=programs.compile,
+            arm, len(seeds), budget, longest=longest, compile_program=compile_program
         )
 
+    # Jobs that follow each other and differ in their seeds alone share a program.
+    by_program = itertools.groupby(jobs, key=lambda job: (job.arm.config.name, len(job.seeds)))
+    waiting = collections.deque(list(same) for _, same in by_program)
     pool = ThreadPoolExecutor(_COMPILING)
+    pending: collections.deque[tuple[list[Job], Future[simulate.Searches]]] = collections.deque()
     try:
-        for same, searches in _ahead(pool, compiled, _of_one_program(jobs)):
+        while waiting or pending:
+            while waiting and len(pending) <= _AHEAD:
+                pending.append((waiting[0], pool.submit(compiled, waiting.popleft())))
+            same, future = pending.popleft()
             for place, job in enumerate(same):
-                found = _search(searches, job, progress)
+                found = _search(future.result(), job, progress)
                 if place:
                     found = found._replace(compile_seconds=0.0)
                 shards.write(directory, job.arm.config.name, Shard(job.seeds, found))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _of_one_program(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Jobs that follow each other and differ in their seeds alone."""
-    for _, same in itertools.groupby(jobs, key=lambda job: (job.arm.config.name, len(job.seeds))):
-        yield list(same)
-
-
-def _ahead(
-    pool: Executor,
-    function: Callable[[Sequence[Job]], simulate.Searches],
-    items: Iterable[Sequence[Job]],
-) -> Iterator[tuple[Sequence[Job], simulate.Searches]]:
-    """Each item and the function of it, computed by the pool before it is asked for."""
-    pending: collections.deque[tuple[Sequence[Job], Future[simulate.Searches]]]
-    pending = collections.deque()
-    for item in items:
-        pending.append((item, pool.submit(function, item)))
-        if len(pending) > _AHEAD:
-            first, future = pending.popleft()
-            yield first, future.result()
-    while pending:
-        first, future = pending.popleft()
-        yield first, future.result()
 
 
 def _search(

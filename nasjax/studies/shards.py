@@ -24,11 +24,7 @@ class Shard(NamedTuple):
 
 
 def write(directory: pathlib.Path, arm: str, shard: Shard) -> pathlib.Path:
-    """Keeps a shard.
-
-    Raises:
-      UserError: it cannot be written.
-    """
+    """Keeps a shard; returns its file."""
     name = f"{shard.seeds[0]:05d}-{shard.seeds[-1] + 1:05d}.npz"
     arrays = {"seeds": shard.seeds, **shard.found._asdict()}
     return files.write_npz(directory / "parts" / arm / name, arrays)
@@ -45,17 +41,18 @@ def read(directory: pathlib.Path, arm: str) -> Shard | None:
     if not shards:
         return None
     seeds = np.concatenate([shard.seeds for shard in shards])
-    queries = np.concatenate([shard.found.queries for shard in shards])
-    updates = np.concatenate([shard.found.updates for shard in shards])
-    final = np.concatenate([shard.found.final for shard in shards])
     unique, first, inverse = np.unique(seeds, return_index=True, return_inverse=True)
-    for column in (queries, updates, final):
+
+    def join(name: str) -> np.ndarray:
+        column = np.concatenate([getattr(shard.found, name) for shard in shards])
         if not np.array_equal(column, column[first][inverse]):
             raise UserError(f"{folder}: two files disagree about a seed")
+        return column[first]
+
     found = Found(
-        queries=queries[first],
-        updates=updates[first],
-        final=final[first],
+        queries=join("queries"),
+        updates=join("updates"),
+        final=join("final"),
         compile_seconds=sum(shard.found.compile_seconds for shard in shards),
         run_seconds=sum(shard.found.run_seconds for shard in shards),
     )
@@ -69,6 +66,5 @@ def _read(path: pathlib.Path) -> Shard:
             seconds = {name: float(kept[name]) for name in ("compile_seconds", "run_seconds")}
             return Shard(file["seeds"], Found(**(kept | seconds)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} is damaged ({error}); remove it, the study makes it anew"
-        ) from None
+        remedy = "remove it, the study makes it anew"
+        raise UserError(f"{path} is damaged ({error}); {remedy}") from None

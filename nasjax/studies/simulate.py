@@ -32,36 +32,25 @@ class Found(NamedTuple):
     """The queries of N seeds of a search with a budget of T queries.
 
     Rows are those of the table; in a space too large for a table, the space's own index (int64).
-
-    Attributes:
-      queries: [N, T] rows in the order in which they were asked for; NO_ROW where the table has no
-        entry or the device cannot run it, ENDED after the search's last query.
-      updates: [N] int32, updates that the controller had made when the budget was spent.
-      final: [N], the controller's last validated row, NO_ROW if it validated none.
-      compile_seconds, run_seconds: apart.
     """
 
+    # [N, T] rows in the order in which they were asked for; NO_ROW where the table has no entry or
+    # the device cannot run it, ENDED after the search's last query.
     queries: np.ndarray
-    updates: np.ndarray
-    final: np.ndarray
+    updates: np.ndarray  # [N] int32, made by the controller until the budget was spent
+    final: np.ndarray  # [N], the controller's last validated row, NO_ROW if it validated none
     compile_seconds: float
     run_seconds: float
 
 
 class Asked(NamedTuple):
-    """The rows of one exchange [B]; on the host, those of N searches, [N, ...].
+    """The rows of one exchange [B]; on the host, those of N searches, [N, ...]."""
 
-    Attributes:
-      row: of the table, or NO_ROW; ENDED where masked, and for validation.
-      validated: the same for validation rows that have all layers; ENDED elsewhere.
-      updates: made so far, the same in all rows.
-      high: where an index takes two words, the high one, and the others hold the low one; else None
-        (always on the host, where rows are int64 then).
-    """
-
-    row: Any
-    validated: Any
-    updates: Any
+    row: Any  # of the table, or NO_ROW; ENDED where masked, and for validation
+    validated: Any  # the same for validation rows that have all layers; ENDED elsewhere
+    updates: Any  # made so far, the same in all rows
+    # The high word of an index that takes two, whose low word stands above; else None. On the host
+    # always None: rows are int64 then.
     high: Any = None
 
 
@@ -155,9 +144,6 @@ class Searches:
 
         Args:
           on_queries: told the mean of queries made so far, after every call of the program.
-
-        Returns:
-          Their queries, and the seconds of compiling among them.
         """
         start = time.perf_counter()
         placed = self._placed(seeds)
@@ -292,14 +278,12 @@ def _most_queries(made: Search) -> int:
 
 def _in_order(asked: tuple[Asked, ...]) -> Asked:
     """Phases [N, rounds, repeats, B] to [N, queries] in the order in which they were asked."""
-    columns: list[Any] = []
-    for leaves in zip(*asked, strict=True):
-        if leaves[0] is None:
-            columns.append(None)
-            continue
-        shaped = [leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves]
-        columns.append(np.concatenate(shaped, -1).reshape(len(shaped[0]), -1))
-    return Asked(*columns)
+
+    def join(*phases: np.ndarray) -> np.ndarray:
+        shaped = [rows.reshape(*rows.shape[:2], -1) for rows in phases]
+        return np.concatenate(shaped, -1).reshape(len(shaped[0]), -1)
+
+    return jax.tree.map(join, *asked)
 
 
 def _takes_two_words(made: Search) -> bool:
@@ -320,14 +304,9 @@ def _joined(made: Search, asked: Asked) -> Asked:
 def within(asked: Asked, budget: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Queries, updates and the validated row up to the budget's last query.
 
-    The program goes on for some rounds after it, which do not count.
-
-    Args:
-      asked: of N searches, columns [N, T] in the order of time.
-
-    Returns:
-      queries [N, budget], closed up over masked rows, ENDED behind them; updates [N]; final [N],
-      the last validated row or NO_ROW.
+    The program goes on for some rounds after it, which do not count. asked: of N searches, columns
+    [N, T] in the order of time -> queries [N, budget], closed up over masked rows, ENDED behind
+    them; updates [N]; final [N], the last validated row or NO_ROW.
     """
     is_query = asked.row != ENDED
     counts = np.cumsum(is_query, axis=1) - is_query < budget  # before the budget was spent

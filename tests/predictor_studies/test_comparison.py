@@ -265,7 +265,7 @@ def test_the_command_compares_goes_on_and_says_what_it_wrote(tmp_path):
 def test_the_command_without_a_config_says_what_it_needs(tmp_path):
     done = command(tmp_path)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: --config=configs/predictors/NAME.py and --directory")
+    assert done.stderr.startswith("error: --config=NAME and --directory=DIRECTORY are needed")
 
 
 def test_a_damaged_fit_is_named(tmp_path):

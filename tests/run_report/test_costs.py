@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nasjax.reports import render
+from nasjax.reports.pareto import pareto_front
 from nasjax.run_report import costs, report
 from nasjax.run_report.run_facts import RunFacts
 from nasjax.run_report.summary_text import summary_text
@@ -83,7 +84,7 @@ def test_the_front_is_what_no_other_row_beats() -> None:
         return cost[j] <= cost[i] and accuracy[j] >= accuracy[i] and (not alike or j < i)
 
     expected = [i for i in rows if not any(beats(j, i) for j in rows)]
-    found = costs.pareto_front(cost, accuracy)
+    found = pareto_front(cost, accuracy)
     assert found.tolist() == sorted(expected, key=lambda i: cost[i])
 
 

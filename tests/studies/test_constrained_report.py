@@ -225,15 +225,16 @@ def test_a_study_keeps_its_picks_and_ratios_and_computes_them_once(
     counted = collections.Counter()
     for name in ("summarize", "recommendations", "tradeoff"):
         count_calls(monkeypatch, analysis, name, counted)
-    for name in ("load_table", "make_problem"):
+    for name in ("_load", "make_problem"):
         count_calls(monkeypatch, problem, name, counted)
     paths = report.write(tmp_path, study, problem.make_arms(study))
-    # Two problems, the table of both read once; everything is computed once.
+    # Two problems, the table of both read once; everything is computed once, recommendations once
+    # for each constraint.
     assert counted == {
         "summarize": 1,
-        "recommendations": 1,
+        "recommendations": 2,
         "tradeoff": 1,
-        "load_table": 1,
+        "_load": 1,
         "make_problem": 2,
     }
     written = [path.name for path in paths]

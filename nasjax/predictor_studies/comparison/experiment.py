@@ -26,18 +26,12 @@ from nasjax.spaces.slots import SlotSpace
 
 @dataclasses.dataclass(frozen=True)
 class Comparison(Experiment):
-    """Several methods, fitted to the same splits of a table or of a folder of measurements.
-
-    Attributes:
-      config: section `comparison`.
-      space: the space of the measured architectures.
-      methods: section `predictors`, by label.
-    """
+    """Several methods, fitted to the same splits of a table or of a folder of measurements."""
 
     template: ClassVar[str] = "predictors_comparison"
     config: ComparisonConfig
-    space: SlotSpace
-    methods: dict[str, Method]
+    space: SlotSpace  # of the measured architectures
+    methods: dict[str, Method]  # section `predictors`, by label
 
     @functools.cached_property
     def measured(self) -> Measured:
@@ -75,8 +69,8 @@ class Comparison(Experiment):
         if config.in_jit is not None:
             jobs.append(json_job("in_jit.json", self._time))
         for cost in config.costs if config.save is not None else ():
-            page = experiment.saved_page(_saved_name(cost))
-            jobs.append(Job(f"saved {cost}", (page,), functools.partial(self._save, cost)))
+            header = experiment.saved_header(_saved_name(cost))
+            jobs.append(Job(f"saved {cost}", (header,), functools.partial(self._save, cost)))
         return jobs
 
     def _fit(

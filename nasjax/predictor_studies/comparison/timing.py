@@ -49,15 +49,15 @@ def measure(config: ComparisonConfig, predictor: Predictor, measured: Measured) 
 
 def _in_search(config: ComparisonConfig, predictor: Predictor, params: Params) -> float:
     """Microseconds of one prediction in a search, beyond those of a look-up."""
-    search = {
+    sections = {
         "space": {"name": CELLS},
         "controller": {"name": "reinforce"},
         "evaluator": {"data_set": config.data_set, "costs": config.costs[:1]},
         "reward": {"name": "weighted_product", "target": 1.0},
     }
-    looked_up = assemble_table(search, _QUERIES)
+    looked_up = assemble_table(sections, _QUERIES)
     predicted = _predicting(looked_up, predictor, params)
-    both = [Searches(parts, _SEEDS, _QUERIES) for parts in (looked_up, predicted)]
+    both = [Searches(search, _SEEDS, _QUERIES) for search in (looked_up, predicted)]
     durations: list[list[float]] = [[], []]
     for _ in range(_REPEATS):
         for searches, kept in zip(both, durations, strict=True):
@@ -66,12 +66,12 @@ def _in_search(config: ComparisonConfig, predictor: Predictor, params: Params) -
     return (with_predictions - without) / (_SEEDS * _QUERIES) * 1e6
 
 
-def _predicting(parts: Search, predictor: Predictor, params: Params) -> Search:
+def _predicting(search: Search, predictor: Predictor, params: Params) -> Search:
     """The same search, its cost predicted query by query."""
 
     def evaluate(key: jax.Array, proposal: Proposal) -> Outcome:
-        features = jax.vmap(parts.space.features)(proposal.architecture)
+        features = jax.vmap(search.space.features)(proposal.architecture)
         costs = predictor.predict(params, features).value
-        return parts.evaluator.evaluate(key, proposal)._replace(costs=costs[:, None])
+        return search.evaluator.evaluate(key, proposal)._replace(costs=costs[:, None])
 
-    return parts._replace(evaluator_of=lambda rows: Evaluator(evaluate, pure=True))
+    return search._replace(evaluator_of=lambda rows: Evaluator(evaluate, pure=True))

@@ -8,7 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasjax.config import check, check_label, check_sections, parse_section, unknown
+from nasjax.config import (
+    PositiveInt,
+    check,
+    check_label,
+    check_sections,
+    parse_section,
+    settings,
+    unknown,
+)
 from nasjax.devices import descriptions, measurements
 from nasjax.errors import UserError
 from nasjax.predictor_studies import experiment
@@ -27,49 +35,33 @@ from nasjax.reports.render import Picture
 _SEED_OF_SAVED = 0  # whose known devices the saved predictors start from
 
 
-@dataclasses.dataclass(frozen=True)
+@settings("unseen")
 class UnseenConfig:
-    """Section `unseen`.
+    """Section `unseen` of a config."""
 
-    Attributes:
-      main: label of the split whose figures open the report.
-      samples: numbers of networks measured on a new device.
-      train: networks measured on every known device.
-      seeds: number of draws of networks.
-    """
-
-    main: str
-    samples: tuple[int, ...] = (0, 10, 100)
-    train: int = 900
-    seeds: int = 5
+    main: str  # label of the split whose figures open the report
+    samples: tuple[int, ...] = (0, 10, 100)  # numbers of networks measured on a new device
+    train: PositiveInt = 900  # networks measured on every known device
+    seeds: PositiveInt = 5  # draws of networks
 
     def __post_init__(self) -> None:
         good = bool(self.samples) and min(self.samples) >= 0
         check(good, "unseen.samples", self.samples, "one number or more, >= 0")
-        for name in ("train", "seeds"):
-            check(getattr(self, name) >= 1, f"unseen.{name}", getattr(self, name), ">= 1")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)  # checked by `parse_section`, whose messages name the label
 class SplitConfig:
-    """Section `splits.LABEL`: devices that are known, and devices that are new.
+    """Section `splits.LABEL` of a config: devices that are known, and devices that are new."""
 
-    Attributes:
-      source: whose measurements, a key of `sources.SOURCES`.
-      known: costs on known devices, e.g. "help/1080ti_1_ms".
-      new: costs on new devices; empty with a folder.
-      folder: measurements of networks of the same space, whose devices are the new ones (see
-        `launch/profile_device.py`).
-      target: which of the folder's costs.
-      keep: for each of these numbers of samples and each new cost, a predictor is saved for
-        searches. With a folder one is saved anyway, fitted on all that the folder holds.
-    """
-
-    source: str
-    known: tuple[str, ...]
-    new: tuple[str, ...] = ()
+    source: str  # the measurements, a key of `sources.SOURCES`
+    known: tuple[str, ...]  # costs on known devices, e.g. "help/1080ti_1_ms"
+    new: tuple[str, ...] = ()  # costs on new devices; empty with a folder
+    # Measurements of networks of the same space, whose devices are the new ones, from `nasjax
+    # profile`; and the one of its costs that is predicted.
     folder: str | None = None
     target: str = "latency_ms"
+    # Numbers of samples after which a predictor of each new cost is saved for searches. With a
+    # folder one is saved anyway, fitted on all that the folder holds.
     keep: tuple[int, ...] = ()
 
     def resolved(self) -> dict[str, Any]:
@@ -89,19 +81,12 @@ class SplitConfig:
 
 @dataclasses.dataclass(frozen=True)
 class UnseenDevices(Experiment):
-    """Known devices are fitted, new ones predicted before and after a few samples.
-
-    Attributes:
-      config: section `unseen`.
-      splits: section `splits`, by label.
-      known: section `known`, the method that known devices are fitted with.
-      transfer: section `transfer`.
-    """
+    """Known devices are fitted, new ones predicted before and after a few samples."""
 
     template: ClassVar[str] = "predictors_unseen_devices"
     config: UnseenConfig
-    splits: dict[str, SplitConfig]
-    known: Method
+    splits: dict[str, SplitConfig]  # by label
+    known: Method  # that known devices are fitted with
     transfer: TransferConfig
 
     @property
@@ -186,8 +171,8 @@ class UnseenDevices(Experiment):
                 "measured": len(rows),
                 "known": list(split.known),
             }
-            params, settings = known.transfer(known.config, cost, rows), self.known.resolved()
-            predictor = Saved(TRANSFER, settings, split.target, source.names, params, facts)
+            params, method = known.transfer(known.config, cost, rows), self.known.resolved()
+            predictor = Saved(TRANSFER, method, split.target, source.names, params, facts)
             experiment.save(directory, name, predictor)
 
     def analyse(self, directory: pathlib.Path) -> dict[str, Any]:

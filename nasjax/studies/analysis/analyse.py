@@ -19,12 +19,14 @@ class Comparison(NamedTuple):
       rows: theirs of the data frame, from the best mean reported accuracy to the worst.
       curves: label -> accuracy of the incumbent over queries, in the order of `rows`; empty under a
         constraint, where `Tradeoff` has them.
+      recommendations: the entries of picks.json; empty without a constraint.
     """
 
     group: Group
     results: Sequence[Result]
     rows: Sequence[Row]
     curves: dict[str, Curve]
+    recommendations: Sequence[dict[str, Any]]
 
 
 class Contest(NamedTuple):
@@ -33,21 +35,19 @@ class Contest(NamedTuple):
     Attributes:
       comparisons: one for each constraint.
       tradeoffs: one for each cost that any architecture keeps.
-      recommendations: those of its results.
     """
 
     comparisons: Sequence[Comparison]
     tradeoffs: Sequence[Tradeoff]
-    recommendations: Sequence[dict[str, Any]]
 
 
 class Analysis(NamedTuple):
-    """What a study found.
+    """The numbers of a study and of its groups.
 
     Attributes:
       reference: label of the setting that all others are compared with.
       frame, ratios: see `summary.summarize`.
-      recommendations: see `recommendations.recommendations`.
+      recommendations: those of all groups, in the order of the results.
       comparisons: the groups without a constraint.
       contests: those with one, by table and budget.
     """
@@ -68,7 +68,8 @@ def analyse(results: Sequence[Result], reference: str) -> Analysis:
       UserError: there are no results, one is not usable, or none has the label `reference`.
     """
     frame, ratios = summarize(results, reference)
-    comparisons: list[Comparison] = []
+    recommended: list[dict[str, Any]] = []
+    free: list[Comparison] = []
     constrained: dict[Group, list[Comparison]] = {}
     start = 0
     for group, members in grouped(results).items():  # as the frame has them
@@ -77,16 +78,13 @@ def analyse(results: Sequence[Result], reference: str) -> Analysis:
         if group.constraint is None:
             curves = {result.label: accuracy_curve(result) for result in members}
             ordered = {row["label"]: curves[row["label"]] for row in rows}
-            comparisons.append(Comparison(group, members, rows, ordered))
+            free.append(Comparison(group, members, rows, ordered, ()))
         else:
-            comparison = Comparison(group, members, rows, {})
+            comparison = Comparison(group, members, rows, {}, recommendations(members))
+            recommended += comparison.recommendations
             constrained.setdefault(group._replace(constraint=None), []).append(comparison)
-    recommended = recommendations(results)
-    contests = [
-        Contest(compared, _tradeoffs(compared), _of_table(recommended, table))
-        for table, compared in constrained.items()
-    ]
-    return Analysis(results, reference, frame, ratios, recommended, comparisons, contests)
+    contests = [Contest(compared, _tradeoffs(compared)) for compared in constrained.values()]
+    return Analysis(results, reference, frame, ratios, recommended, free, contests)
 
 
 def _from_best_to_worst(frame: pd.DataFrame) -> list[Row]:
@@ -101,12 +99,3 @@ def _tradeoffs(comparisons: Sequence[Comparison]) -> list[Tradeoff]:
         if constraint is not None and comparison.results[0].problem.is_feasible:
             by_cost.setdefault(constraint.cost, []).extend(comparison.results)
     return [tradeoff(of_cost) for of_cost in by_cost.values()]
-
-
-def _of_table(recommended: Sequence[dict[str, Any]], table: Group) -> list[dict[str, Any]]:
-    where = table.space, table.data_set, table.budget
-    return [
-        entry
-        for entry in recommended
-        if (entry["space"], entry["data_set"], entry["budget"]) == where
-    ]

@@ -16,18 +16,12 @@ GOAL_UNDER_CONSTRAINT = 0.995
 
 
 def incumbents(result: Result) -> np.ndarray:
-    """Each seed's incumbent when its budget is spent: [N] int32 rows, NO_ROW where it has none.
-
-    Where rows are equally good, the first that was asked for.
-    """
+    """Each seed's incumbent when its budget is spent: [N] int32 rows, NO_ROW where it has none."""
     return statistics.last_incumbents(result.queries, result.problem.observed_accuracy)
 
 
 def kept_incumbents(result: Result) -> np.ndarray:
-    """The incumbents that keep the constraint as measured: [N] int32 rows, NO_ROW elsewhere.
-
-    All do, unless the searches observed predicted costs.
-    """
+    """The incumbents that keep the constraint as measured, not only as predicted; else NO_ROW."""
     rows = incumbents(result)
     return np.where((rows >= 0) & result.problem.is_kept[rows], rows, NO_ROW)
 
@@ -35,9 +29,8 @@ def kept_incumbents(result: Result) -> np.ndarray:
 def queries_to_goal(result: Result) -> np.ndarray:
     """Queries to 99 % of the best feasible search accuracy, 99.5 % under a constraint.
 
-    Returns:
-      [N] float, infinite where a search never came there. A row that a search took for infeasible,
-      by predicted costs, it has not found.
+    [N] float, infinite where a search never came there. A row that a search took for infeasible, by
+    predicted costs, it has not found.
     """
     problem = result.problem
     share = GOAL if problem.constraint is None else GOAL_UNDER_CONSTRAINT
@@ -47,11 +40,7 @@ def queries_to_goal(result: Result) -> np.ndarray:
 
 
 def best_row(problem: Problem) -> int:
-    """The feasible row of the best search accuracy, the first of equals.
-
-    Raises:
-      ValueError: there is none, see `Problem.is_feasible`.
-    """
+    """The row of the best search accuracy, the first of equals, of a problem that is feasible."""
     return int(np.nanargmax(problem.eligible_accuracy))
 
 

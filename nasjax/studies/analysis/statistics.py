@@ -67,10 +67,10 @@ def last_incumbents(queries: np.ndarray, search_accuracy: np.ndarray) -> np.ndar
 
 
 def queries_to_reach(queries: np.ndarray, search_accuracy: np.ndarray, target: float) -> np.ndarray:
-    """The number of the first query whose search accuracy is at least `target`.
+    """The number of the first query whose search accuracy is at least `target`, counted from 1.
 
-    queries [N, T] int, search_accuracy [rows] -> [N] float, counted from 1; infinite where it was
-    never reached, so that a median over all seeds is that of the censored distribution.
+    queries [N, T] int, search_accuracy [rows] -> [N] float; infinite where it was never reached, so
+    that a median over all seeds is that of the censored distribution.
     """
     hit = look_up(queries, search_accuracy) >= target
     return np.where(hit.any(1), hit.argmax(1) + 1.0, np.inf)
@@ -149,14 +149,14 @@ def _tails() -> tuple[float, float]:
 
 
 class Medians(NamedTuple):
-    """A median of censored values and the medians of bootstrap resamples, each as its bounds.
+    """Bounds of a median of censored values, then of those of R resamples, [1 + R] each.
 
-    What is censored lies above the budget: `least` has it there, `most` without bound. They are
+    A censored value lies above the budget: `least` has it there, `most` without bound. They are
     equal where the median is known.
     """
 
-    least: np.ndarray  # [1 + R]: of the values themselves, then of R resamples
-    most: np.ndarray  # [1 + R]
+    least: np.ndarray
+    most: np.ndarray
 
 
 class Ratio(NamedTuple):
@@ -253,14 +253,11 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def expected_best(values: np.ndarray, n: int, worthless: int = 0) -> float:
-    """The mean of the best of `n` uniform draws, with replacement, from the known `values`.
+    """The mean of the best of `n` uniform draws, with replacement, from N `values` and w worthless.
 
-    sum_i v_(i) [(i / N)^n - ((i - 1) / N)^n] over the N values in ascending order: the bracket is
-    the chance that v_(i) is the greatest drawn. Missing values (NaN) are never drawn.
-
-    worthless: the number of further values that are drawn as often and never count. The mean is
-    then that given that any other was drawn: with w of them the bracket is [((w + i) / (w + N))^n -
-    ((w + i - 1) / (w + N))^n] / [1 - (w / (w + N))^n]. NaN where there is no value.
+    sum_i v_(i) [((w + i) / (w + N))^n - ((w + i - 1) / (w + N))^n] / [1 - (w / (w + N))^n] over the
+    values in ascending order: each factor is the chance that v_(i) is the greatest drawn, given
+    that any was. NaN is no value and never drawn; the mean is NaN where there is no value.
     """
     known = np.sort(values[np.isfinite(values)])
     if not len(known):
@@ -270,8 +267,5 @@ def expected_best(values: np.ndarray, n: int, worthless: int = 0) -> float:
 
 
 def chance_of_any(known: int, n: int, worthless: int) -> float:
-    """The chance that `n` uniform draws, with replacement, have one of `known` among `worthless`.
-
-    0 where there is nothing to be drawn.
-    """
+    """The chance that `n` uniform draws, with replacement, have one of `known`, not `worthless`."""
     return 1 - (worthless / (known + worthless)) ** n if known else 0.0

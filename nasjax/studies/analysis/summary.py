@@ -35,40 +35,10 @@ Row = dict[str, Any]  # column -> value
 def summarize(results: Sequence[Result], reference: str) -> tuple[pd.DataFrame, list[Row]]:
     """A data frame with one row a result, and the ratios of the queries that settings need.
 
-    Rows come group after group (one space, data set, budget and constraint); columns say their
-    unit.
-
-    - label, space, data_set, budget, learns, seeds (N); queries_mean (made), distinct_rows_mean
-    - reported accuracy of the incumbent when the budget is spent: mean_percent, sd_points (N - 1),
-      iqm_percent, iqm_low_percent and iqm_high_percent (95 % bootstrap), median_regret_points
-      (below the table's best); its search_mean_percent beside random_search_percent (closed form)
-    - unknown_seeds found nothing whose reported accuracy is known: means leave them out; the median
-      regret and the rank test count them as the worst
-    - reached_percent of the seeds came to 99 % of the best search accuracy; queries_to_target is
-      their censored median (infinite where half never did)
-    - updates_mean, untrained_seeds (a learner's with few updates); final_mean_percent of the last
-      validated architecture over final_seeds, those that have one
-    - against `reference` in the same group: difference_points of the means, welch_t, welch_p,
-      mann_whitney_u, mann_whitney_p, and both p with "_holm", corrected over the group
-    - facts.NAME, a column each
-
-    Under a constraint only rows that keep it count, everywhere but in queries_mean,
-    distinct_rows_mean and final_*; the goal is 99.5 % of the best of them, the random search is one
-    that found any. An incumbent that searches take for feasible by predicted costs, and that breaks
-    the constraint, counts as unknown. Further columns:
-
-    - cost (its name), cost_is_predicted (by a saved predictor, not measured), quantile, target (the
-      bound, in the cost's unit); feasible: whether any row of the table keeps it
-    - answered_percent of the seeds have an incumbent; answered_kept_percent of these keep the
-      constraint, all unless searches observed predicted costs; cost_mean of the incumbents, in the
-      cost's unit, cost_percent of the bound, measures.NAME means (of what is known)
-    - random_answered_percent: the share of random searches that have one (closed form)
-    - final_percent of the seeds have a final greedy row, final_kept_percent of these keep the
-      constraint; final_cost_mean of those that the device can run, final_unable_seeds of the others
-    - seconds_per_1000_queries of all seeds together, NaN where unknown
-    - BASE_ratio_least, _most, _low, _high (see `statistics.Ratio`): the result's censored median of
-      queries to the goal over that of the base, which is the reference or the first setting whose
-      label begins with "autocomet"; NaN for the base itself, or where there is none
+    Rows come group after group (one space, data set, budget and constraint). Their columns, which
+    say their unit, are those of `_summary` and `_compare`; under a constraint also those of
+    `_under_constraint` and `compare_medians`, and only rows that keep it count, everywhere but in
+    queries_mean, distinct_rows_mean and final_*.
 
     The ratios are those of every two results of a group with a constraint: space, data_set, budget,
     cost, quantile, label, other, and the fields of `statistics.Ratio`.
@@ -80,38 +50,25 @@ def summarize(results: Sequence[Result], reference: str) -> tuple[pd.DataFrame, 
     rows: list[Row] = []
     ratios: list[Row] = []
     for group, members in grouped(results).items():
-        of_group, of_pairs = _summaries(members, group, reference)
-        rows += of_group
-        ratios += of_pairs
+        in_group = zip(members, _compare(members, reference), strict=True)
+        if group.constraint is None:
+            rows += [_summary(result) | tests for result, tests in in_group]
+            continue
+        medians = medians_to_goal(members)
+        rows += [
+            _summary(result) | _under_constraint(result) | tests | ratio
+            for (result, tests), ratio in zip(
+                in_group, compare_medians(medians, reference), strict=True
+            )
+        ]
+        where = {"space": group.space, "data_set": group.data_set, "budget": group.budget}
+        where |= group.constraint._asdict()
+        ratios += [where | pair for pair in ratios_of_pairs(medians)]
     frame = pd.DataFrame(rows)
     for name in (name for name in frame if name.startswith(FACT)):
         # as objects: where some results lack a fact, the others' integers stay integers
         frame[name] = pd.Series([row.get(name) for row in rows], dtype=object)
     return frame, ratios
-
-
-def _summaries(
-    results: Sequence[Result], group: Group, reference: str
-) -> tuple[list[Row], list[Row]]:
-    """The rows of one group, and its ratios if it has a constraint."""
-    rows = [_summary(result) for result in results]
-    compared = _compare(results, reference)
-    if group.constraint is None:
-        return [row | tests for row, tests in zip(rows, compared, strict=True)], []
-    medians = medians_to_goal(results)
-    times = compare_medians(medians, reference)
-    rows = [
-        row | _under_constraint(result) | tests | ratio
-        for row, result, tests, ratio in zip(rows, results, compared, times, strict=True)
-    ]
-    where = _named(group)
-    return rows, [where | pair for pair in ratios_of_pairs(medians)]
-
-
-def _named(group: Group) -> dict[str, Any]:
-    assert group.constraint is not None
-    where = {"space": group.space, "data_set": group.data_set, "budget": group.budget}
-    return where | group.constraint._asdict()
 
 
 def plain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -174,6 +131,21 @@ def _or_worst(values: np.ndarray) -> np.ndarray:
 
 
 def _summary(result: Result) -> dict[str, Any]:
+    """The columns of any result.
+
+    - label, space, data_set, budget, learns, seeds (N); queries_mean (made), distinct_rows_mean
+    - reported accuracy of the incumbent when the budget is spent: mean_percent, sd_points (N - 1),
+      iqm_percent, iqm_low_percent and iqm_high_percent (95 % bootstrap), median_regret_points
+      (below the table's best); its search_mean_percent beside random_search_percent (closed form;
+      under a constraint, of random searches that found any row that keeps it)
+    - unknown_seeds found nothing whose reported accuracy is known, or a row that keeps the
+      constraint by predicted costs only: means leave them out; the median regret and the rank test
+      count them as the worst
+    - reached_percent of the seeds came to the goal, queries_to_target is their censored median
+      (infinite where half never did), see `incumbents.queries_to_goal`
+    - updates_mean, untrained_seeds (a learner's with few updates); final_mean_percent of the last
+      validated architecture over final_seeds, those that have one; facts.NAME
+    """
     problem, rows = result.problem, kept_incumbents(result)
     eligible = problem.eligible_accuracy
     search = _known(statistics.look_up(rows, eligible))
@@ -214,7 +186,18 @@ def _summary(result: Result) -> dict[str, Any]:
 
 
 def _under_constraint(result: Result) -> dict[str, Any]:
-    """The further columns of a result with a constraint."""
+    """The columns that a constraint adds.
+
+    - cost (its name), cost_is_predicted (by a saved predictor, not measured), quantile, target (the
+      bound, in the cost's unit); feasible: whether any row of the table keeps it
+    - answered_percent of the seeds have an incumbent; answered_kept_percent of these keep the
+      constraint, all unless searches observed predicted costs; cost_mean of the incumbents, in the
+      cost's unit, cost_percent of the bound, measures.NAME means (of what is known)
+    - random_answered_percent: the share of random searches that have one (closed form)
+    - final_percent of the seeds have a final greedy row, final_kept_percent of these keep the
+      constraint; final_cost_mean of those that the device can run, final_unable_seeds of the others
+    - seconds_per_1000_queries of all seeds together, NaN where unknown
+    """
     problem, rows = result.problem, incumbents(result)
     assert problem.constraint is not None
     assert problem.costs is not None and problem.max_cost is not None
@@ -222,7 +205,7 @@ def _under_constraint(result: Result) -> dict[str, Any]:
     known = int(np.isfinite(problem.search_accuracy[problem.drawn]).sum())
     feasible = int(np.isfinite(problem.eligible_accuracy[problem.drawn]).sum())
     answered = statistics.chance_of_any(feasible, result.budget, known - feasible)
-    mean_cost = _mean_of(rows, problem.costs)
+    mean_cost, made = _mean_of(rows, problem.costs), int((result.queries != ENDED).sum())
     measures = {
         f"{MEASURE}{name}": _mean_of(rows, values) for name, values in problem.measures.items()
     }
@@ -242,9 +225,7 @@ def _under_constraint(result: Result) -> dict[str, Any]:
         "final_kept_percent": _percent_of(problem.is_kept[final]),
         "final_cost_mean": _mean_of(final, problem.costs),
         "final_unable_seeds": int(np.isinf(problem.costs[final]).sum()),
-        "seconds_per_1000_queries": 1000
-        * result.run_seconds
-        / int((result.queries != ENDED).sum()),
+        "seconds_per_1000_queries": 1000 * result.run_seconds / made,
     }
 
 
@@ -261,7 +242,11 @@ def _mean_of(rows: np.ndarray, values: np.ndarray) -> float:
 
 
 def _compare(group: Sequence[Result], reference: str) -> list[dict[str, float]]:
-    """Each result against the reference; NaN for the reference itself, or where there is none."""
+    """Each result against the reference; NaN for the reference itself, or where there is none.
+
+    Columns: difference_points of the means, welch_t, welch_p, mann_whitney_u, mann_whitney_p, and
+    both p with "_holm", corrected over the group.
+    """
     values = {
         result.label: statistics.look_up(kept_incumbents(result), result.problem.reported_accuracy)
         for result in group
@@ -298,7 +283,11 @@ def medians_to_goal(group: Sequence[Result]) -> dict[str, Medians]:
 
 
 def compare_medians(medians: Mapping[str, Medians], reference: str) -> list[dict[str, float]]:
-    """The columns BASE_ratio_*, see `summarize`, a row for each label."""
+    """BASE_ratio_least, _most, _low, _high (see `statistics.Ratio`), a row for each label.
+
+    The median of queries to the goal over that of the base, which is the reference or the first
+    setting whose label begins with "autocomet"; NaN for the base itself, or where there is none.
+    """
     autocomet = next((label for label in medians if label.startswith(AUTOCOMET)), "")
     rows = []
     for label, mine in medians.items():

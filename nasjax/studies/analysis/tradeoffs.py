@@ -62,10 +62,7 @@ class Tradeoff(NamedTuple):
 
 
 def tradeoff(results: Sequence[Result]) -> Tradeoff:
-    """The trade-off, of results that share all but their label and their quantile.
-
-    Some row of the table keeps each result's constraint.
-    """
+    """The trade-off of feasible results that share all but their label and their quantile."""
     problem = results[0].problem
     assert problem.constraint is not None and problem.costs is not None
     front = pareto_front(problem.costs, problem.reported_accuracy)
@@ -119,32 +116,31 @@ def _counts(budget: int, points: int) -> np.ndarray:
 # --- curves -------------------------------------------------------------------------------------
 
 
+def _curve(counts: np.ndarray, values: np.ndarray) -> Curve:
+    """The mean and the band of values [N, P]; NaN without any seed."""
+    if not len(values):
+        values = np.full((1, len(counts)), np.nan)
+    return Curve(counts, values.mean(0), *statistics.mean_band(values))
+
+
 def accuracy_curve(result: Result, *, points: int = CURVE_POINTS) -> Curve:
     """The incumbent's reported accuracy.
 
     Seeds that end without an incumbent that keeps the constraint are left out.
     """
     counts = _counts(result.budget, points)
-    ends_kept = kept_incumbents(result) >= 0
     rows = statistics.incumbents(result.queries, result.problem.observed_accuracy)
     reported = statistics.look_up(rows, result.problem.reported_accuracy)
-    reported = reported[ends_kept][:, counts - 1]
-    known = reported[np.isfinite(reported[:, -1])]
-    if not len(known):
-        nothing = np.full(len(counts), np.nan)
-        return Curve(counts, nothing, nothing, nothing)
-    return Curve(counts, known.mean(0), *statistics.mean_band(known))
+    reported = reported[kept_incumbents(result) >= 0][:, counts - 1]
+    return _curve(counts, reported[np.isfinite(reported[:, -1])])
 
 
 def hypervolume_curve(result: Result, *, points: int = HYPERVOLUME_POINTS) -> Curve:
-    """The hypervolume of the queries so far, of a result with a constraint.
-
-    The bound of the constraint plays no part: all rows that the device can run count.
-    """
+    """The hypervolume of the queries so far, whatever the constraint's bound."""
     problem, counts = result.problem, _counts(result.budget, points)
     assert problem.costs is not None
-    found = hypervolumes(result.queries, problem.search_accuracy, problem.costs, counts)
-    return Curve(counts, found.mean(0), *statistics.mean_band(found))
+    accuracy, costs = problem.search_accuracy, problem.costs
+    return _curve(counts, hypervolumes(result.queries, accuracy, costs, counts))
 
 
 def hypervolumes(
@@ -157,13 +153,10 @@ def hypervolumes(
 
     queries [N, T] int, negative where no row was asked for; accuracy, costs [rows], not finite
     where missing or where the device cannot run the row; counts [P] int, at least 1 -> [N, P] in
-    [0, 1].
-    NaN where the table has no area: all its costs are equal, or nothing is known.
+    [0, 1]; NaN where the table has no area: all its costs are equal, or nothing is known.
     """
     usable = np.isfinite(accuracy) & np.isfinite(costs)
-    if not usable.any():
-        return np.full((len(queries), len(counts)), np.nan)
-    largest = costs[np.isfinite(costs)].max()
+    largest = costs[np.isfinite(costs)].max(initial=0.0)
     # One more row, for what dominates nothing.
     heights = np.append(np.where(usable, accuracy, 0.0), 0.0).astype(float)
     prices = np.append(np.where(usable, costs, largest), largest).astype(float)
@@ -201,7 +194,7 @@ def return_curve(result: Result, *, points: int = RETURN_POINTS) -> Curve:
         means[:, i] = np.where(
             made, np.nansum(window, axis=1) / np.maximum(made, 1), means[:, i - 1]
         )
-    return Curve(counts, means.mean(0), *statistics.mean_band(means))
+    return _curve(counts, means)
 
 
 def worths(problem: Problem) -> np.ndarray:
