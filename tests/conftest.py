@@ -22,7 +22,7 @@ LONGEST = (
     "launch/test_quickstart.py",
     "contracts/test_controllers.py",
     "launch/test_resume.py",
-    "studies/test_compiled.py",
+    "studies/test_simulate.py",
     "studies/test_run.py",
     "launch/test_bad_input.py",
     "studies/test_trl_hpo_against_torch.py",
