@@ -30,7 +30,7 @@ NO_FILES = {
 }
 
 FOLDERS = "nasjax|launch|configs|tests|docs|benchmarks|third_party"
-SUFFIXES = "py|md|png|json|csv(?:\.gz)?|npz|yml|toml|cc|h|j2|css|mplstyle"
+SUFFIXES = r"py|md|png|json|csv(?:\.gz)?|npz|yml|toml|cc|h|j2|css|mplstyle"
 # A path from the root of the repository; a path from anywhere, or a file name; a text in capitals.
 ROOTED = re.compile(rf"(?<![\w./<{{-])(?:{FOLDERS})/[\w./-]*\w\.(?:{SUFFIXES})\b(?!\w)")
 SHORT = re.compile(r"(?<![\w./<{*-])[a-z][\w/]*\.(?:py|md)\b(?![\w.:])")
