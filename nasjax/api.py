@@ -153,7 +153,7 @@ def _search_in_memory(made: build.Search) -> SearchResult:
     )
     best = np.asarray(state.best.architecture)
     found = float(state.best.accuracy) > 0
-    tested = made.test_fn(best) if found else {}
+    tested = made.evaluation.test(best) if found else {}
     return _result(made, state, tested, costs.of_best)
 
 
@@ -164,7 +164,7 @@ def _search_in(directory: pathlib.Path, made: build.Search, progress: bool) -> S
     tested: dict[str, Any] = {}
     if float(state.best.accuracy) > 0:
         best = jax.device_get(state.best.architecture)
-        tested = final_test(directory, best, made.space, made.test_fn)
+        tested = final_test(directory, best, made.space, made.evaluation.test)
     elif made.settings.search.max_cost is None or not any(
         row.is_measured for row in records.read(events).candidates
     ):
@@ -185,7 +185,7 @@ def _go_on(directory: pathlib.Path, made: build.Search, progress: bool) -> Searc
     config, controller, evaluator = made.settings.search, made.controller, made.evaluator
     state = loop.init(controller, made.space, made.root_key)
     events = directory / records.EVENTS
-    made.remember(records.read(events).candidates)
+    made.evaluation.remember(records.read(events).candidates)
     checkpoints = Checkpoints(directory / "checkpoints", kept=config.checkpoints_kept)
     on_disk = events.stat().st_size if events.exists() else 0
     restored = checkpoints.restore(state, at_most=on_disk)
@@ -196,7 +196,7 @@ def _go_on(directory: pathlib.Path, made: build.Search, progress: bool) -> Searc
         directory,
         made.space,
         provenance=evaluator.provenance,
-        counts_of=made.counts_of,
+        counts_of=made.evaluation.counts_of,
         num_updates=controller.num_updates,
         cost_names=evaluator.cost_names,
         position=position,
@@ -204,7 +204,7 @@ def _go_on(directory: pathlib.Path, made: build.Search, progress: bool) -> Searc
     before = int(state.round)
     shown = Progress(config.rounds, "rounds", initial=before, shown=progress)
     keeper = Keeper(written, checkpoints, state, shown, checkpoint_every=config.checkpoint_every)
-    made.watch(keeper.on_result)
+    made.evaluation.watch(keeper.on_result)
     try:
         state = loop.run(
             controller=controller,

@@ -7,7 +7,7 @@ allowed, for parts that do not fit each other, and for a file that is missing or
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +18,7 @@ from nasjax.data.datasets import DataConfig, load_search, load_test
 from nasjax.entries import Entry, EvaluatorEntry
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs
-from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows, TestFn
+from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows
 from nasjax.loop import SearchConfig
 from nasjax.registry import STUDIED, Member, find, fitting_evaluator, of_saved, parse_member
 from nasjax.runs import learned
@@ -47,30 +47,24 @@ class Settings(NamedTuple):
 
 
 class Search(NamedTuple):
-    """All that a search is made of.
-
-    Attributes:
-      evaluator_of, source, rows, counts_of, remember, watch: see `evaluation.Evaluation`.
-      test_fn: the final test.
-    """
+    """All that a search is made of."""
 
     settings: Settings
     root_key: jax.Array
     space: Any
+    evaluation: Evaluation
     controller: Controller
     reward: Reward
-    evaluator_of: Callable[[Any], Evaluator]
-    source: Any
-    rows: Rows
-    counts_of: int | None
-    test_fn: TestFn
-    remember: Callable[[Iterable[Any]], None]
-    watch: Callable[[Callable[[], None]], None]
 
     @property
     def evaluator(self) -> Evaluator:
-        """The evaluator that reads `source`."""
-        return self.evaluator_of(self.source)
+        """The evaluator that reads the evaluation's own source."""
+        return self.evaluation.evaluator_of(self.evaluation.source)
+
+    @property
+    def rows(self) -> Rows:
+        """The rows of the table or the sample; none where candidates are trained."""
+        return self.evaluation.rows
 
 
 def parse(config: Mapping[str, Any]) -> Settings:
@@ -127,6 +121,7 @@ def assemble(
     cache_dir: pathlib.Path | None = None,
     use_store: bool = True,
     unit: float = 1.0,
+    like: Search | None = None,
 ) -> Search:
     """Builds the parts of a search.
 
@@ -135,9 +130,13 @@ def assemble(
       cache_dir: holds decoded data sets and, if `use_store`, the results of all runs; may be left
         out where no candidate is trained.
       unit: the first cost is counted in multiples of it.
+      like: a search with the same space, evaluator and unit, whose evaluation this one shares.
     """
     root_key = jax.random.key(settings.seed)
-    space, evaluation = _evaluation(settings, root_key, cache_dir, use_store, unit)
+    if like is None:
+        space, evaluation = _evaluation(settings, root_key, cache_dir, use_store, unit)
+    else:
+        space, evaluation = like.space, like.evaluation
     costs = evaluation.costs
     _check_costs(settings, evaluation)
     configs = {"controller": settings.controller, "reward": settings.reward}
@@ -159,15 +158,9 @@ def assemble(
         settings=settings,
         root_key=root_key,
         space=space,
+        evaluation=evaluation,
         controller=settings.members["controller"].entry.make(configs["controller"], request),
         reward=settings.members["reward"].entry.make(configs["reward"]),
-        evaluator_of=evaluation.evaluator_of,
-        source=evaluation.source,
-        rows=evaluation.rows,
-        counts_of=evaluation.counts_of,
-        test_fn=evaluation.test,
-        remember=evaluation.remember,
-        watch=evaluation.watch,
     )
 
 
@@ -213,7 +206,10 @@ def _check_costs(settings: Settings, evaluation: Evaluation) -> None:
 
 
 def assemble_table(
-    config: Mapping[str, Any], queries: int, max_cost: float | None = None
+    config: Mapping[str, Any],
+    queries: int,
+    max_cost: float | None = None,
+    like: Search | None = None,
 ) -> Search:
     """Builds the parts of a search that may be compiled whole.
 
@@ -222,6 +218,7 @@ def assemble_table(
       queries: its budget.
       max_cost: as `search.max_cost`; the first cost is counted in it, so that searches which differ
         in it have one program.
+      like: see `assemble`.
     """
     check(queries >= 1, "study.budgets", queries, "1 or more")
     name = config["space"]["name"]
@@ -231,7 +228,7 @@ def assemble_table(
     # The budget decides; a round makes a query at least.
     search = {"rounds": queries, "max_queries": queries, "max_cost": max_cost and 1}
     settings = parse({"seed": 0, "search": search, **config})
-    return assemble(settings, unit=max_cost or 1.0)
+    return assemble(settings, unit=max_cost or 1.0, like=like)
 
 
 def resolve_table(config: Mapping[str, Any]) -> dict[str, Any]:

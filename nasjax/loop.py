@@ -112,6 +112,13 @@ def _better(best: Best, proposal: Proposal, outcome: Outcome, eligible: jax.Arra
     )
 
 
+@functools.lru_cache(maxsize=32)
+def _jitted(phase: Phase, reward: Reward, max_cost: float | None) -> tuple[Any, Any]:
+    """The two halves of an exchange as programs."""
+    absorbed = functools.partial(absorb, phase, reward, max_cost=max_cost)
+    return jax.jit(functools.partial(propose, phase)), jax.jit(absorbed)
+
+
 def run(
     *,
     controller: Controller,
@@ -125,20 +132,16 @@ def run(
     """Searches from `state` until the budget or the controller's patience is used up.
 
     This is the host loop, for any evaluator. Proposing and updating are one jitted program each per
-    phase.
+    phase; a second search with the same controller and reward uses them again.
     """
-    proposers = [jax.jit(functools.partial(propose, phase)) for phase in controller.round]
-    absorbers = [
-        jax.jit(functools.partial(absorb, phase, reward, max_cost=config.max_cost))
-        for phase in controller.round
-    ]
+    halves = [_jitted(phase, reward, config.max_cost) for phase in controller.round]
     seed_key = stream(root_key, "evaluate")
     while not is_over(controller, state, config):
-        for i, phase in enumerate(controller.round):
+        for phase, (propose_rows, absorb_rows) in zip(controller.round, halves, strict=True):
             for repeat in range(phase.repeats):
-                proposal, state = proposers[i](root_key, state)
+                proposal, state = propose_rows(root_key, state)
                 outcome = evaluator.evaluate(seed_key, proposal)
-                state, rewards, metrics = absorbers[i](root_key, state, proposal, outcome)
+                state, rewards, metrics = absorb_rows(root_key, state, proposal, outcome)
                 observer.on_exchange(
                     Exchange(
                         round=int(state.round),

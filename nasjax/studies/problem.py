@@ -110,6 +110,7 @@ def make_arms(study: Study) -> list[Arm]:
     costs = tuple(dict.fromkeys((*study.config.costs, *study.config.measures)))
     columns: dict[tuple[str, str], _Columns] = {}
     problems: dict[Any, Problem] = {}
+    alike: dict[Any, build.Search] = {}  # by problem: its searches share one evaluation
     arms = []
     for config in study.arms:
         asked = config.problem
@@ -120,7 +121,10 @@ def make_arms(study: Study) -> list[Arm]:
             if asked.key not in problems:
                 problems[asked.key] = make_problem(asked, columns[where])
             problem = problems[asked.key]
-            made = build.assemble_table(config.sections, config.budget, problem.search_max_cost)
+            made = build.assemble_table(
+                config.sections, config.budget, problem.search_max_cost, like=alike.get(asked.key)
+            )
+            alike.setdefault(asked.key, made)
         except UserError as error:
             raise UserError(f"{config.name}: {error}") from None
         arms.append(Arm(config, problem, made))

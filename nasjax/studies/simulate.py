@@ -125,7 +125,7 @@ class Searches:
 
         start = time.perf_counter()
         # As arguments: tables of one shape have one program.
-        self._rows = jax.device_put(made.source, NamedSharding(mesh, PartitionSpec()))
+        self._rows = jax.device_put(made.evaluation.source, NamedSharding(mesh, PartitionSpec()))
         seeds = self._placed(np.zeros(count))
         lowered = begin.lower(self._rows, seeds)
         states = jax.tree.map(
@@ -261,7 +261,7 @@ def _go_on(
 
     state, asked = loop.run_compiled(
         controller=made.controller,
-        evaluator=made.evaluator_of(rows),
+        evaluator=made.evaluation.evaluator_of(rows),
         reward=made.reward,
         root_key=jax.random.key(seed),
         state=state,

@@ -186,7 +186,7 @@ def searched(directory, **evaluator):
 def test_the_final_test_reads_the_reported_accuracy(directory, known_space, tmp_path):
     settings = build.parse(searched(directory))
     parts = build.assemble(settings, cache_dir=tmp_path)
-    tested = parts.test_fn(ARCHITECTURES[0])
+    tested = parts.evaluation.test(ARCHITECTURES[0])
     expected = by_hand(2, 0.1, ARCHITECTURES[:1, :, 0] - 1)
     np.testing.assert_allclose(tested["test_accuracy"], expected[0], rtol=1e-5)
     kept = build.resolved(settings, parts.space)["evaluator"]

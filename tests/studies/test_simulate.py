@@ -198,7 +198,8 @@ def scripted(rounds):
         num_updates=lambda state: 10 * state.round,
     )
     evaluator = Evaluator(evaluate, pure=True)
-    return table._replace(controller=controller, evaluator_of=lambda rows: evaluator)
+    evaluation = table.evaluation._replace(evaluator_of=lambda rows: evaluator)
+    return table._replace(controller=controller, evaluation=evaluation)
 
 
 @pytest.mark.parametrize(

@@ -74,4 +74,7 @@ def _predicting(search: Search, predictor: Predictor, params: Params) -> Search:
         costs = predictor.predict(params, features).value
         return search.evaluator.evaluate(key, proposal)._replace(costs=costs[:, None])
 
-    return search._replace(evaluator_of=lambda rows: Evaluator(evaluate, pure=True))
+    predicting = search.evaluation._replace(
+        evaluator_of=lambda rows: Evaluator(evaluate, pure=True)
+    )
+    return search._replace(evaluation=predicting)
