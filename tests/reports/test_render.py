@@ -172,4 +172,6 @@ def test_the_templates_of_the_project_are_valid_in_both_forms() -> None:
         for form in ("html", "markdown"):
             source = path.read_text(encoding="utf-8")
             tree = render._environment(form).parse(source)
-            assert {"page.j2", "macros.j2"} <= set(meta.find_referenced_templates(tree)), path
+            used = set(meta.find_referenced_templates(tree))
+            shared = path.name == "predictors_footer.j2"  # a macro that several reports import
+            assert shared or {"page.j2", "macros.j2"} <= used, path
