@@ -54,8 +54,17 @@ CONTROLLERS = {
 FLOAT_LEARNERS = ("autocomet", "autocomet_gain", "metaqnn", "reinforce", "trl_hpo")
 
 
+SLOW = ("autocomet_gain", "local_search", "metaqnn", "multi_agent", "trl_hpo")
+
+
 def test_every_controller_is_in_the_suite():
     assert {settings["name"] for settings in CONTROLLERS.values()} == set(registry.CONTROLLERS)
+
+
+def labels(names):
+    """Labels as parameters; the slow learners are tried among the long tests."""
+    slow = pytest.mark.long
+    return [pytest.param(name, marks=slow if name in SLOW else ()) for name in sorted(names)]
 
 
 def given(label):
@@ -66,7 +75,7 @@ def given(label):
     return registry.CONTROLLERS[name], settings, reward
 
 
-@pytest.mark.parametrize("label", sorted(CONTROLLERS))
+@pytest.mark.parametrize("label", labels(CONTROLLERS))
 def test_it_asks_for_the_same_on_the_host_compiled_for_many_seeds_and_resumed(label):
     entry, settings, reward = given(label)
     check_controller(entry, settings, reward=reward, is_exact=label not in FLOAT_LEARNERS)
@@ -76,7 +85,7 @@ CHAINS = LayerChain((12, 12, 1), 10)
 NEEDS_SLOTS = {"autocomet", "autocomet_gain", "local_search"}
 
 
-@pytest.mark.parametrize("label", sorted(set(CONTROLLERS) - NEEDS_SLOTS))
+@pytest.mark.parametrize("label", labels(CONTROLLERS.keys() - NEEDS_SLOTS))
 def test_chains_of_layers_are_grown_too(label):
     def evaluate(seed_key, proposal):
         """Worth more with more layers; what does not fit is invalid."""

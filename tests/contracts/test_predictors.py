@@ -1,5 +1,7 @@
 """What every predictor must do."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -62,10 +64,12 @@ def test_a_predictor_that_breaks_the_contract_is_told_so():
         found = forest.predict(params, features)
         return Prediction(found.value + 0.001 * len(features), found.spread)
 
+    others = itertools.count()
+
     def unseeded(seed, features, values):
-        return forest.fit(int(np.random.default_rng().integers(2**31)), features, values)
+        return forest.fit(next(others), features, values)
 
     wrong = {"as each alone": {"predict": by_mates}, "must fit the same": {"fit": unseeded}}
     for message, changes in wrong.items():
         with pytest.raises(AssertionError, match=message):
-            check_predictor(forest._replace(**changes), *measurements(450))
+            check_predictor(forest._replace(**changes), *measurements(450), unexplained=0.5)

@@ -171,6 +171,7 @@ def rows(workdir: pathlib.Path) -> list[dict]:
     return [{k: v for k, v in row.items() if k != "physical"} for row in lines]
 
 
+@pytest.mark.long
 def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
     search: Search, tmp_path: pathlib.Path
 ) -> None:
@@ -194,7 +195,9 @@ def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
     assert code == 2 and "config.evaluator.epochs=1, this one has 2" in err
 
 
-@pytest.mark.parametrize("name", ["autocomet", "regularized_evolution"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("autocomet", marks=pytest.mark.long), "regularized_evolution"]
+)
 def test_a_limit_that_nothing_keeps_ends_in_a_summary(
     search: Search, tmp_path: pathlib.Path, name: str
 ) -> None:

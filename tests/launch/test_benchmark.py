@@ -24,6 +24,7 @@ def refused(capsys, *arguments):
     return line
 
 
+@pytest.mark.long
 def test_the_committed_list_holds_at_least_40_different_valid_chains():
     chains = json.loads(PATH.read_text())
     assert len({json.dumps(chain) for chain in chains}) == len(chains) >= 40
@@ -107,6 +108,7 @@ def test_an_unknown_benchmark_and_none_are_refused_in_one_line(capsys):
     assert "candidates | plan | studies is needed" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_without_torch_it_says_what_to_type(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "pip install torch" in refused(capsys)
@@ -194,6 +196,7 @@ def test_both_sides_measure_every_chain_of_a_set(monkeypatch, side):
     assert all(0 < accuracy < 1 and (accuracy * 512).is_integer() for accuracy in found["accuracy"])
 
 
+@pytest.mark.long
 def test_the_chains_of_a_set_differ_and_are_valid():
     found = cold.distinct_chains(benchmark.SPACE, 50)
     assert len(np.unique(found.reshape(50, -1), axis=0)) == 50

@@ -47,6 +47,7 @@ def test_help_is_there_before_jax_is_loaded():
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
 
 
+@pytest.mark.long
 def test_a_process_may_load_the_commands_under_both_of_their_names():
     """As `launch.search` in a clone and as `nasjax.launch.search` once installed."""
     script = """

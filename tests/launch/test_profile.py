@@ -37,6 +37,7 @@ def files(folder):
     return {path.name: path.read_bytes() for path in (folder / "here" / "rounds").iterdir()}
 
 
+@pytest.mark.long
 def test_a_stopped_profile_goes_on_with_the_rounds_that_are_there(profile, folder):
     module = (sys.executable, "-m", "launch.profile")
     process = subprocess.Popen(

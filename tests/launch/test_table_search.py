@@ -35,6 +35,7 @@ def test_it_ends_with_the_tables_accuracies_and_a_report(search, tmp_path):
     assert again.returncode == 0 and "(from the table)" in again.stdout
 
 
+@pytest.mark.long
 def test_what_a_device_cannot_run_is_recorded_as_infeasible_and_never_the_best(search, tmp_path):
     # The Edge TPU cannot run 4,699 of the 15,625 cells; these are infinite in the table.
     done = search("--config.evaluator.costs=('hw_nas_bench/edgetpu_latency_ms',)")

@@ -245,6 +245,7 @@ def command(cache, *flags):
     )
 
 
+@pytest.mark.long
 def test_the_command_compares_goes_on_and_says_what_it_wrote(tmp_path):
     path = tmp_path / "small.py"
     path.write_text(CONFIG % small(seeds=1))

@@ -63,6 +63,7 @@ def test_a_fit_sees_no_network_that_it_is_tested_on(study, oversampled, tmp_path
     assert not of & unseen
 
 
+@pytest.mark.long
 def test_every_way_is_scored_and_over_sampling_beside_it(tmp_path):
     study = config.parse(small())
     jobs = study.jobs(tmp_path)

@@ -274,6 +274,7 @@ def flags_of(tmp_path, *flags):
     return ["--config=configs/studies/quick.py", *where, *small, *flags]
 
 
+@pytest.mark.long
 def test_the_command_runs_a_study_and_the_report_is_made_again(commands, tmp_path):
     module = (sys.executable, "-m", "launch.study")
     done = subprocess.run(

@@ -107,6 +107,7 @@ def test_the_program_reports_what_the_host_loop_asks_for_in_its_order():
     np.testing.assert_array_equal(found.final, NO_ROW)
 
 
+@pytest.mark.long
 def test_the_program_reports_a_learner_as_the_host_loop_does():
     made, found = learned()
     rows, _ = rows_of_the_host_loop(made, 3, 70)

@@ -12,6 +12,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from nasjax.types import OK, Costs, Outcome
 from tests.controllers.autocomet.small_search import (
@@ -118,6 +119,7 @@ def with_epsilon(state, epsilon):
     return state.replace(learner=state.learner.replace(epsilon=jnp.array(epsilon)))
 
 
+@pytest.mark.long
 def test_policy_shaping_leaves_q_to_the_primary_whatever_the_secondaries_and_the_episodes():
     primary = rewards(SEED)[0]
     exact = TREE.optimal(primary)

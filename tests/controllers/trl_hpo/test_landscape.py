@@ -20,6 +20,8 @@ from nasjax.types import VALIDATE, Request
 from tests.oracles.landscape import make_landscape
 from tests.oracles.unit_box import UnitBox
 
+pytestmark = pytest.mark.long
+
 SEEDS, ROUNDS, PERFORMANCE_SIZE = 20, 40, 4
 SPACE = UnitBox(num_layers=6, action_size=4)
 BEST = np.tile(np.array([0.1, 0.9, 0.2, 0.8], np.float32), (6, 1))

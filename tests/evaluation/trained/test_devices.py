@@ -123,6 +123,7 @@ def train(processes, folder):
     return found
 
 
+@pytest.mark.long
 def test_two_processes_of_a_device_each_give_the_accuracies_of_one_with_two(tmp_path):
     first, second = train(2, str(tmp_path))
     assert first == second == train(1, str(tmp_path))[0]

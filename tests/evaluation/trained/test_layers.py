@@ -46,9 +46,15 @@ def conv_arguments(kernel, channels, filters, lanes=()):
 
 
 # Widths that fill vectors of 4, 8 and 16 values, leave half of one, and make several tiles.
-@pytest.mark.parametrize(("channels", "filters"), [(8, 8), (16, 24), (24, 16), (8, 120)])
-@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
-@pytest.mark.parametrize("stride", [1, 2, 3])
+def long(*values):
+    """Parameters of long tests."""
+    given = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*value, marks=pytest.mark.long) for value in given]
+
+
+@pytest.mark.parametrize(("channels", "filters"), [(8, 8), (16, 24), *long((24, 16), (8, 120))])
+@pytest.mark.parametrize("kernel", [1, 3, *long(5, 7)])
+@pytest.mark.parametrize("stride", [1, 2, *long(3)])
 def test_conv2d(way, kernel, stride, channels, filters):
     arguments = conv_arguments(kernel, channels, filters)
 
@@ -124,9 +130,9 @@ def test_a_linear_layer_is_the_product_in_either_order(inputs, outputs):
     assert_same(linear, lambda x, w: x @ w, x, w)
 
 
-@pytest.mark.parametrize("kernel", [2, 3, 5, 8])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("padding", [0, 1, 3])
+@pytest.mark.parametrize("kernel", [2, 3, *long(5, 8)])
+@pytest.mark.parametrize("stride", [1, 2, *long(3)])
+@pytest.mark.parametrize("padding", [0, 1, *long(3)])
 def test_max_pool(way, kernel, stride, padding):
     if 2 * padding > kernel:
         pytest.skip("padding is at most half the kernel")
