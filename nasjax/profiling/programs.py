@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nasjax.profiling.config import MAX_PROGRAMS
-from nasjax.profiling.networks.layers import Weights, linear
+from nasjax.profiling.layers import Weights, linear
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
 
@@ -24,7 +24,7 @@ LAYER_KINDS = (parsed.CONV, parsed.POOL, parsed.LINEAR, parsed.INVERTED_RESIDUAL
 class ForwardPass(NamedTuple):
     """A network or a layer as a function of its parameters and of a batch."""
 
-    function: Function  # (weights, inputs [N, *input_shape]) -> outputs, see `networks.layers`
+    function: Function  # (weights, inputs [N, *input_shape]) -> outputs, see `profiling.layers`
     input_shape: tuple[int, ...]  # of one image, or (values,)
 
     def param_shapes(self) -> list[tuple[int, ...]]:

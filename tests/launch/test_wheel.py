@@ -12,6 +12,8 @@ import zipfile
 
 import pytest
 
+from tests.commands import UNOPTIMISED
+
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = (
     "--config=trl_hpo/digits",
@@ -72,7 +74,7 @@ class Installed:
         self._elsewhere = folder / "elsewhere"
         self._elsewhere.mkdir()
         self._env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "XLA_FLAGS")}
-        self._env["NASJAX_CACHE_DIR"] = str(folder / "cache")
+        self._env |= {"NASJAX_CACHE_DIR": str(folder / "cache"), **UNOPTIMISED}
 
     def __call__(self, program, *arguments):
         """Runs a program of the environment in an empty folder; what it printed."""
@@ -130,16 +132,11 @@ def test_an_installed_search_finds_tables_and_runs_as_a_module(installed):
     assert "(from the table)" in out
 
 
-def test_installed_benchmarks_are_found(installed):
-    out = installed("nasjax", "benchmark", "plan", "--chains=3", "--input_shape=8,8,1")
-    assert "3 nets" in out
-
-
 def test_an_installed_nasjax_takes_no_other_name(installed):
     script = "import importlib.util as u, nasjax.launch\n"
     script += "print([n for n in ('launch', 'configs', 'benchmarks', 'third_party')"
-    script += " if u.find_spec(n) is not None])"
-    assert installed("python", "-c", script) == "[]\n"
+    script += " if u.find_spec(n) is not None], bool(u.find_spec('nasjax.benchmarks.plan')))"
+    assert installed("python", "-c", script) == "[] True\n"
 
 
 def test_an_own_config_may_import_those_that_come_with_nasjax(installed):
@@ -150,11 +147,13 @@ def test_an_own_config_may_import_those_that_come_with_nasjax(installed):
 def test_an_editable_installation_works_far_from_the_clone(source, tmp_path):
     editable = Installed(tmp_path, "--editable", str(source))
     script = "import nasjax.launch.flags as f, nasjax.configs.trl_hpo.digits as d; "
-    script += "print(f.__file__); print(d.__file__)"
-    files = editable("python", "-c", script).splitlines()
+    script += "from nasjax.files import shipped; from nasjax.data.tables import load_table; "
+    script += "print(f.__file__, d.__file__, shipped('third_party'), sep='\\n'); "
+    script += "print(len(load_table('nas_bench_201', 'cifar10', ()).ops))"
+    *files, cells = editable("python", "-c", script).splitlines()
     assert [pathlib.Path(file) for file in files] == [
         source / "launch/flags.py",
         source / "configs/trl_hpo/digits.py",
+        source / "third_party",
     ]
-    config = ("--config=nas_bench_201/regularized_evolution", "--config.search.rounds=5")
-    assert "(from the table)" in editable("nasjax", "search", *config, "--directory=table")
+    assert int(cells) == 15_625

@@ -10,7 +10,7 @@ import numpy as np
 from nasjax.evaluation.trained import network
 from nasjax.evaluation.trained.convolution import conv2d
 from nasjax.evaluation.trained.pooling import max_pool
-from nasjax.profiling.networks.layers import Weights
+from nasjax.profiling.layers import Weights
 from nasjax.profiling.programs import Function, Layer, ProfiledSpace
 from nasjax.spaces import parsed
 from nasjax.spaces.layer_chain import LayerChain

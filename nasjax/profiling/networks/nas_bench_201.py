@@ -13,7 +13,7 @@ import numpy as np
 from jax import lax
 
 from nasjax.errors import UserError
-from nasjax.profiling.networks.layers import Weights, conv, linear, relu, trace_once
+from nasjax.profiling.layers import Weights, conv, linear, relu, trace_once
 from nasjax.profiling.programs import Function, Layer, ProfiledSpace
 from nasjax.spaces import parsed
 from nasjax.spaces.nas_bench_201 import CELLS, CHANNELS, EDGES, OPERATIONS, NasBench201

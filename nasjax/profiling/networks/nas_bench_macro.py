@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from nasjax.profiling.networks.layers import Weights, conv, inverted_residual, linear, relu
+from nasjax.profiling.layers import Weights, conv, inverted_residual, linear, relu
 from nasjax.profiling.programs import Function, Layer, ProfiledSpace
 from nasjax.spaces import nas_bench_macro, parsed
 from nasjax.spaces.nas_bench_macro import HEAD, OPERATIONS, STEM, STRIDES, NasBenchMacro

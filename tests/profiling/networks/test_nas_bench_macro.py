@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nasjax.data.tables import load_table
-from nasjax.profiling.networks import layers
+from nasjax.profiling import layers
 from nasjax.profiling.networks import nas_bench_macro as nets
 from nasjax.profiling.programs import ForwardPass
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
