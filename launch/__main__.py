@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 import sys
 from typing import NoReturn
 
@@ -41,6 +42,7 @@ def main() -> NoReturn:
         hint = f"did you mean {close[0]!r}? " if close else ""
         print(f"error: {name!r} is no command; {hint}known: {', '.join(COMMANDS)}", file=sys.stderr)
         sys.exit(command_line.USER_ERROR)
+    sys.path.append(os.getcwd())  # as `python -m` does: own members may lie in the current folder
     command = importlib.import_module(f"{__package__}.{name}").COMMAND
     command_line.start(command, sys.argv[2:])
 

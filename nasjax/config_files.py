@@ -1,6 +1,7 @@
 """Finds and loads config files: by path, or those that come with nasjax by their short names.
 
-A config file is a Python module with `get_config() -> ml_collections.ConfigDict`, plain data.
+A config file is a Python module with `get_config()`, which returns plain data: a dict or a
+`ml_collections.ConfigDict`.
 """
 
 import difflib
@@ -10,7 +11,10 @@ import pathlib
 import sys
 import traceback
 import types
+from collections.abc import Mapping
 from typing import Any
+
+import ml_collections
 
 from nasjax import files
 from nasjax.errors import UserError
@@ -75,8 +79,10 @@ def load(name: str) -> Any:
             text += "; outside nasjax write `from nasjax.configs.FOLDER import NAME`"
         line = f"--config={name}: {type(error).__name__}: {text} ({last.filename}:{last.lineno})"
         raise UserError(line) from error
+    if isinstance(config, Mapping):
+        config = ml_collections.ConfigDict(config)
     if not hasattr(config, "to_dict"):
-        raise UserError(f"--config={name}: get_config() must return a ConfigDict")
+        raise UserError(f"--config={name}: get_config() must return a dict or a ConfigDict")
     return config
 
 

@@ -41,6 +41,13 @@ def test_an_own_file_in_a_package_of_its_own_may_import_its_neighbours(tmp_path)
     assert config_files.load(str(tmp_path / "mine" / "small.py")).seed == 7
 
 
+def test_a_config_may_be_a_plain_dict(tmp_path):
+    (tmp_path / "plain.py").write_text(
+        "def get_config():\n    return dict(search=dict(rounds=2))\n"
+    )
+    assert config_files.load(str(tmp_path / "plain.py")).search.rounds == 2
+
+
 def test_a_copy_elsewhere_is_told_what_to_write_instead_of_a_relative_import(tmp_path):
     copy = tmp_path / "quick.py"
     copy.write_text((ROOT / "configs/studies/quick.py").read_text())

@@ -97,9 +97,10 @@ def collect(directory: pathlib.Path, *, clock: Callable[[], float] = time.time) 
     Raises:
       UserError: the directory is missing, is not a run, or has no record yet.
     """
-    named = f"WORKDIR={str(directory)!r}"
+    named = repr(str(directory))
     if not directory.is_dir():
-        raise UserError(f"{named} does not exist; name the workdir of a search")
+        wanted = "name the directory of a search, a study or a profile"
+        raise UserError(f"{named} does not exist; {wanted}")
     if not is_one(directory):
         needs = f"it needs config.json and {records.EVENTS}"
         raise UserError(f"{named} is not a run directory: {needs}")

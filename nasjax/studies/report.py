@@ -75,7 +75,9 @@ def write(directory: pathlib.Path, study: Study, arms: Sequence[Arm]) -> list[pa
         "compile": round(sum(result.compile_seconds for result in results), 1),
         "run": round(sum(result.run_seconds for result in results), 1),
     }
-    origin = {**versions(), "written": time.strftime("%Y-%m-%d %H:%M"), "seconds": seconds}
+    made = directory / "versions.json"  # by the process that ran the study, not by this one
+    made_by = files.read_json(made) if made.is_file() else versions()
+    origin = {**made_by, "written": time.strftime("%Y-%m-%d %H:%M"), "seconds": seconds}
     content = {
         **origin,
         "cells": [_speed(result) for result in results],

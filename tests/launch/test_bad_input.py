@@ -69,7 +69,7 @@ CONFIGS = {  # name -> content of a config file of the user's own
     "raises.py": "def get_config():\n    raise RuntimeError('boom')\n",
     "key.py": "def get_config():\n    return {}['a']\n",
     "no_function.py": "x = 1\n",
-    "plain.py": "def get_config():\n    return {'seed': 0}\n",
+    "plain.py": "def get_config():\n    return [0]\n",
 }
 SECTION = "--config.controller"
 # (arguments, words of the one line)
@@ -121,7 +121,7 @@ CASES = [
     (["--config=raises.py"], ["raises.py", "boom", ":2)"]),
     (["--config=key.py"], ["key.py", "KeyError", ":2)"]),
     (["--config=no_function.py"], ["no_function.py", "get_config"]),
-    (["--config=plain.py"], ["plain.py", "ConfigDict"]),
+    (["--config=plain.py"], ["plain.py", "a dict or a ConfigDict"]),
     (["--cache_dir={file}"], ["cache_dir", "{file}"]),
     (["--directory={file}"], ["--directory={file}", "File exists"]),
     (["--directory={file}/below"], ["--directory={file}/below", "Not a directory"]),

@@ -33,6 +33,13 @@ def test_an_unknown_command_is_one_line_with_the_known_ones(monkeypatch, capsys)
     assert "did you mean 'search'" in err and all(name in err for name in main.COMMANDS)
 
 
+def test_own_members_may_lie_in_the_current_folder(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    started(monkeypatch, capsys, "search", "--help")
+    assert str(tmp_path) in sys.path
+
+
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_every_command_has_a_short_help_with_an_example(monkeypatch, capsys, name):
     code, out, err = started(monkeypatch, capsys, name, "--help")

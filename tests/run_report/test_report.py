@@ -146,7 +146,7 @@ def test_a_directory_without_a_run_ends_with_one_line_and_code_2(
         (workdir / name).touch()
     assert command_line.run(launch_report.COMMAND, [str(workdir)]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("error: WORKDIR='") and words in message
+    assert message.startswith(f"error: '{workdir}' ") and words in message
     assert message.count("\n") == 1 and message.endswith("\n")
 
 

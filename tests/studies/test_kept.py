@@ -43,8 +43,11 @@ def test_a_study_kept_by_an_earlier_version_is_written_again_with_its_figures(
     shutil.copytree(KEPT, directory)
     expected = json.loads((directory / "expected.json").read_text())
     assert report.is_one(directory) and not report.is_one(tmp_path)
+    (directory / "versions.json").write_text('{"commit": "9077016", "command": "study"}')
     report.write_again(directory)
     study = json.loads((directory / "study.json").read_text())
+    # A number names the run that made it, not the one that wrote it again.
+    assert (study["commit"], study["command"]) == ("9077016", "study")
     for key in ("cells", "aggregates", "ratios"):
         assert same(study[key], expected[key]), key
     assert same(json.loads((directory / "picks.json").read_text()), expected["picks"])
