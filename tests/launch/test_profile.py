@@ -69,6 +69,7 @@ def test_a_stopped_profile_goes_on_with_the_rounds_that_are_there(profile, folde
     assert "# here" in done.stdout and "| latency | ms | 3 |" in done.stdout
 
 
+@pytest.mark.long
 def test_what_it_wrote_is_what_predictors_read(folder):
     found = measurements.read(folder / "here", image_size=8, classes=10)
     latency, layers = found.select("latency_ms"), found.select("layer_latency_ms")
@@ -87,6 +88,7 @@ def test_what_it_wrote_is_what_predictors_read(folder):
     assert page["description"]["kind"] == "cpu"
 
 
+@pytest.mark.long
 def test_measurements_of_other_settings_are_not_mixed(profile, folder):
     done = profile(folder, "--batch=2")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
