@@ -42,12 +42,18 @@ def _published() -> dict[str, Published]:
     """All sources by name: tables by their space, and measured networks by their own name."""
     found: dict[str, Published] = {}
     for name, entry in registry.SPACES.items():
-        tabled = (name,) if entry.tables is not None else ()
+        tabled = (name,) if entry.tables and _is_measured(entry.tables) else ()
         if tabled or entry.measured_networks:
             space = entry.make(entry.settings(), None)
             source = Published(space, entry.tables, entry.evaluator is not None)
             found |= dict.fromkeys((*tabled, *entry.measured_networks), source)
     return found
+
+
+def _is_measured(tables: Tables) -> bool:
+    """Whether a cost of the first table was measured on a described device."""
+    described = descriptions.published_settings()
+    return any(cost in described for cost in tables.cost_names(tables.data_sets[0]))
 
 
 SOURCES = _published()
