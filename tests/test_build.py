@@ -32,7 +32,7 @@ COSTS = Costs((LATENCY, PARAMS), (10.0, 1.0))
 
 
 def targets(*arguments, max_cost):
-    """Of controller and reward, once the bound is known."""
+    """The targets of controller and reward, once the bound is known."""
     found = settings(*arguments, max_cost=max_cost)
     filled = [
         found.members[section].entry.with_max_cost(getattr(found, section), max_cost, COSTS)

@@ -1,4 +1,4 @@
-"""What `import nasjax` offers: light, documented, and the README's example runs."""
+"""The names that `import nasjax` offers: light, documented, and the README's example runs."""
 
 import importlib
 import json

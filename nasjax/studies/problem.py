@@ -179,7 +179,7 @@ def make_problem(config: ProblemConfig, columns: _Columns) -> Problem:
 
 
 def _quantile(costs: np.ndarray, quantile: float) -> float:
-    """Of the finite costs."""
+    """The quantile of the costs that are finite."""
     return float(np.quantile(costs[np.isfinite(costs)], quantile))
 
 

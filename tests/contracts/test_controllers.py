@@ -1,4 +1,4 @@
-"""What every controller must do, on a table with missing entries and on chains of layers."""
+"""Every controller keeps its contract, on a table with missing entries and on chains of layers."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""What every evaluator must do; and that the suite sees what does not."""
+"""Every evaluator keeps its contract, and the suite sees one that does not."""
 
 import jax
 import jax.numpy as jnp

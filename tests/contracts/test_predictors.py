@@ -1,4 +1,4 @@
-"""What every predictor must do."""
+"""Every predictor keeps its contract, and the suite sees one that does not."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""What every space must do; and that the suite sees what does not."""
+"""Every space keeps its contract, and the suite sees one that does not."""
 
 import dataclasses
 import functools

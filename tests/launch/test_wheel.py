@@ -1,4 +1,4 @@
-"""What pip installs: one top-level name, and commands that work far from the clone."""
+"""The wheel: one top-level name, and commands that work far from the clone."""
 
 import json
 import os

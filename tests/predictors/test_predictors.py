@@ -1,4 +1,4 @@
-"""What each predictor computes, against its library; tests/contracts has what all must do."""
+"""Each predictor agrees with its library; tests/contracts has what all must do."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""What is said of searches under a constraint: results counted by hand, and by plain loops."""
+"""Summaries of searches under a constraint: counted by hand, and by plain loops."""
 
 import json
 from typing import Any
