@@ -7,6 +7,7 @@ may share it, also on network file systems without shared memory.
 
 import pathlib
 import sqlite3
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,7 @@ class ResultStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
+            weakref.finalize(self, self._connection.close)  # where nobody calls `close`
             self._connection.execute("BEGIN IMMEDIATE")  # fails now, not after the first training
             self._connection.execute(_SCHEMA)
             self._connection.execute("COMMIT")
