@@ -22,11 +22,11 @@ def _lines(run: RunFacts) -> Iterator[tuple[str, str]]:
     best, budget = run.best, run.budget
     if best is None:
         yield (
-            "best CNN",
+            "best network",
             f"none: {run.summary.get('no_answer', 'no candidate may be the answer yet')}",
         )
     else:
-        yield "best CNN", best.architecture
+        yield "best network", best.architecture
         if best.costs:
             priced = ", ".join(f"{name} {cost:.4g}" for name, cost in best.costs.items())
             max_cost = section(run.config, "search").get("max_cost")

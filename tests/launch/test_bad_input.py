@@ -183,13 +183,13 @@ def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
         assert code == 130 and "Traceback" not in err
         assert err.splitlines()[-1].startswith(("stopped; ", "interrupted"))
     code, out, err = search(*command)
-    assert code == 0 and "best CNN" in out and "error" not in err
+    assert code == 0 and "best network" in out and "error" not in err
     assert search(*SMALL, f"--workdir={whole}")[0] == 0
     assert rows(stopped) == rows(whole) and len(rows(whole)) == 4  # a candidate and a round, twice
 
     # A finished run: asked again it changes nothing; another config is refused.
     before = (whole / "events.jsonl").read_bytes()
-    assert search(*SMALL, f"--workdir={whole}")[1].startswith("best CNN")
+    assert search(*SMALL, f"--workdir={whole}")[1].startswith("best network")
     assert (whole / "events.jsonl").read_bytes() == before
     code, _, err = search(*SMALL, f"--workdir={whole}", "--config.evaluator.epochs=2")
     assert code == 2 and "config.evaluator.epochs=1, this one has 2" in err
@@ -211,7 +211,7 @@ def test_a_limit_that_nothing_keeps_ends_in_a_summary(
     line = (
         f"none of {measured} measured rows keeps search.max_cost=0.001 of {LATENCY}; the least is"
     )
-    assert out.splitlines()[0] == f"best CNN       none: {line} {least:.4g}"
+    assert out.splitlines()[0] == f"best network   none: {line} {least:.4g}"
     summary = json.loads((run / "summary.json").read_text())
     assert summary["best"] is summary["best_noise_free"] is summary["test_accuracy"] is None
     assert summary["queries"] == 4 and summary["no_answer"].startswith(line)

@@ -120,7 +120,7 @@ def test_a_wheel_has_one_top_level_name_and_all_that_the_code_reads(wheel):
 
 def test_an_installed_search_trains_and_reports_far_from_the_clone(installed):
     out = installed("nasjax", "search", *SMALL, "--directory=run")
-    assert "best CNN" in out
+    assert "best network" in out
     assert json.loads(installed.read("run/summary.json"))["candidates"]["trained"] >= 1
     (line,) = installed("nasjax", "report", "run", "--output=again.html").splitlines()[-1:]
     assert line == "wrote     again.html" and "<html" in installed.read("again.html")

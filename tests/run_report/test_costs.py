@@ -167,4 +167,4 @@ def test_a_run_without_an_answer_says_so(tmp_path) -> None:
     text = render.markdown("run", report.context(facts))
     assert "There is no answer: none of 6 measured rows keeps it." in text
     assert "](figures/tradeoff.png)" in text
-    assert summary_text(facts).startswith("best CNN       none: none of 6 measured rows keeps it")
+    assert summary_text(facts).startswith("best network   none: none of 6 measured rows keeps it")

@@ -155,7 +155,7 @@ def test_the_command_writes_report_and_picture_and_prints_the_summary(run, capsy
     asked = [str(run), f"--output={output}", f"--picture={picture}"]
     assert command_line.run(launch_report.COMMAND, asked) == 0
     printed = capsys.readouterr().out
-    assert "best CNN       conv 16 k3 s1 > pool k2 s2 p0 > fc 64 relu" in printed
+    assert "best network   conv 16 k3 s1 > pool k2 s2 p0 > fc 64 relu" in printed
     assert picture.read_bytes().startswith(b"\x89PNG") and output.is_file()
     with pytest.raises(UserError, match="cannot write .*page.html"):
         report.write_html(report.collect(run), output / "page.html")

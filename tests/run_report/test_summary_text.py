@@ -13,7 +13,7 @@ BEST = {"architecture": text_of([CONV, POOL, FC]), "encoding": [CONV, POOL, FC],
 def test_it_says_what_was_found_and_what_was_spent(tmp_path) -> None:
     text = summary_text(report.collect(make_run(tmp_path / "run", twelve_rows())))
     assert text.splitlines() == [
-        "best CNN       conv 16 k3 s1 > pool k2 s2 p0 > fc 64 relu",
+        "best network   conv 16 k3 s1 > pool k2 s2 p0 > fc 64 relu",
         "validation     97.00 %  (noise-free 95.00 %)",
         "layers         1 conv 16 k3 s1          90.00 %    +90.00",
         "               2 pool k2 s2 p0          95.00 %     +5.00",
