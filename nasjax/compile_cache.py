@@ -28,6 +28,17 @@ def use(directory: pathlib.Path) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def quick_options() -> dict[str, str | bool]:
+    """Compiler options for programs of small arrays: on a CPU, LLVM's first level.
+
+    They compile in two thirds of the time. Searches on tables ran as fast (0.94 to 0.96 of the time
+    of TRL-HPO and AUTOCoMET) and asked for the same architectures.
+    """
+    is_off = jax.config.values["jax_disable_most_optimizations"]
+    applies = jax.default_backend() == "cpu" and not is_off
+    return {"xla_backend_optimization_level": "1"} if applies else {}
+
+
 def lower(
     function: Callable[..., tuple[jax.Array, ...]],
     arguments: Sequence[jax.Array],

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from nasjax import compile_cache
 from nasjax.config import PositiveFloat, PositiveInt, settings
 from nasjax.errors import UserError
 from nasjax.streams import stream
@@ -116,7 +117,8 @@ def _better(best: Best, proposal: Proposal, outcome: Outcome, eligible: jax.Arra
 def _jitted(phase: Phase, reward: Reward, max_cost: float | None) -> tuple[Any, Any]:
     """The two halves of an exchange as programs."""
     absorbed = functools.partial(absorb, phase, reward, max_cost=max_cost)
-    return jax.jit(functools.partial(propose, phase)), jax.jit(absorbed)
+    jit = functools.partial(jax.jit, compiler_options=compile_cache.quick_options())
+    return jit(functools.partial(propose, phase)), jit(absorbed)
 
 
 def run(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 ROOT = pathlib.Path(__file__).parents[1]
 # Unoptimised programs: for what compiles much and computes little.
-UNOPTIMISED = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+UNOPTIMISED = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
 # Reads lines of JSON: ["start", [name, arguments, environment, folder]] is answered by the process
 # id, ["poll", id] and ["wait", id] by the exit code, null while it runs.
 _SERVER = """

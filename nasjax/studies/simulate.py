@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from nasjax import files, loop
+from nasjax import compile_cache, files, loop
 from nasjax.build import Search
 from nasjax.types import VALIDATE, Controller, Outcome, Proposal, SearchState
 
@@ -57,7 +57,7 @@ class Asked(NamedTuple):
 def compile_anew(lowered: jax.stages.Lowered) -> tuple[Any, float]:
     """The compiled program, and the seconds that compiling took."""
     start = time.perf_counter()
-    return lowered.compile(), time.perf_counter() - start
+    return lowered.compile(compile_cache.quick_options()), time.perf_counter() - start
 
 
 class Programs:
