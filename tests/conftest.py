@@ -31,7 +31,10 @@ LONGEST = (
 )
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_debug_key_reuse", True)
+jax.config.update("jax_disable_most_optimizations", True)
+# Tests under which every use of a random key is checked: all controllers, spaces, evaluators and
+# predictors are run there. (Under the check no call takes JAX's fast path.)
+KEYS_CHECKED = ("contracts", "test_registry.py", "test_strictness.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,13 +59,21 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     started.close()
 
 
-@pytest.fixture(scope="module")
-def unoptimised() -> Iterator[None]:
-    """Compiles what is compiled from here on in a third of the time, and it runs slower.
-
-    For tests of what a program computes, where compiling is nearly all of their time. None of
-    those that compare bits of the engine's programs: there, what LLVM does to sums is tested too.
-    """
-    jax.config.update("jax_disable_most_optimizations", True)
+@pytest.fixture(scope="module", autouse=True)
+def keys_checked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Refuses a random key that is used twice, in the files of KEYS_CHECKED."""
+    place = request.path.relative_to(pathlib.Path(__file__).parent)
+    jax.config.update("jax_debug_key_reuse", place.parts[0] in KEYS_CHECKED)
     yield
+    jax.config.update("jax_debug_key_reuse", False)
+
+
+@pytest.fixture(scope="module")
+def optimised() -> Iterator[None]:
+    """Compiles as a user's commands do; elsewhere LLVM's optimisations are left out.
+
+    For tests that compare bits of the engine's programs, and for those that compute for long.
+    """
     jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)

@@ -82,7 +82,7 @@ def make_table(rows: Rows, space: SlotSpace, config: TableConfig) -> Evaluator:
     def evaluate(seed_key: jax.Array, proposal: Proposal) -> Outcome:
         return jax.vmap(one, in_axes=(None, 0))(seed_key, proposal.architecture)
 
-    return Evaluator(evaluate, pure=True, cost_names=(*config.costs, *config.predicted))
+    return Evaluator(jax.jit(evaluate), pure=True, cost_names=(*config.costs, *config.predicted))
 
 
 def evaluate_from_table(config: TableConfig, request: EvaluationRequest) -> Evaluation:

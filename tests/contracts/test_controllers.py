@@ -11,8 +11,6 @@ from nasjax.contracts.controllers import begin, make_parts, run
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import Evaluator, Outcome
 
-pytestmark = pytest.mark.usefixtures("unoptimised")
-
 SMALL_TRL_HPO = {
     "name": "trl_hpo",
     "models_per_episode": 2,

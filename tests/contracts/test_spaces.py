@@ -11,8 +11,6 @@ from nasjax.contracts import check_space
 from nasjax.spaces.slots import SlotSpace
 from tests.oracles.unit_box import UnitBox
 
-pytestmark = pytest.mark.usefixtures("unoptimised")
-
 SMALL_IMAGES = ((12, 12, 1), 10)
 
 

@@ -15,8 +15,6 @@ from nasjax.studies import config, report, results, run
 from nasjax.studies.analysis.incumbents import incumbents
 from nasjax.studies.problem import make_arms
 
-pytestmark = pytest.mark.usefixtures("unoptimised")
-
 SPACE, SCALE = NasBenchMacro(), 5e6
 MACS = SPACE.feature_names.index("macs")
 

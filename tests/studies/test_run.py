@@ -19,8 +19,6 @@ from nasjax.studies.problem import make_arms
 from tests.commands import ROOT, UNOPTIMISED
 from tests.test_build import predictor
 
-pytestmark = pytest.mark.usefixtures("unoptimised")
-
 RANDOM = {"controller": {"name": "random_search", "models_per_round": 1}}
 PLAIN = {
     "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (40,), "seeds": 6},

@@ -19,8 +19,6 @@ from nasjax.studies.simulate import ENDED, NO_ROW
 from nasjax.types import INVALID, OK, VALIDATE, Controller, Evaluator, Outcome, Phase
 from tests.witness import asked_by_the_host_loop
 
-pytestmark = pytest.mark.usefixtures("unoptimised")
-
 TABLES = (
     ("nas_bench_201", "cifar10"),
     ("nas_bench_201", "cifar100"),

@@ -13,3 +13,8 @@ def way(request, monkeypatch):
     elif not native.load():
         pytest.skip("no C++ compiler")
     return request.param
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine_optimised(optimised):
+    """The engine's programs as they train candidates."""

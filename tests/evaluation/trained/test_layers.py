@@ -1,5 +1,7 @@
 """Convolutions, pools and linear layers against XLA's own, values and gradients."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,11 +27,15 @@ def lax_pool(x, kernel, stride, padding):
 
 def assert_same(ours, theirs, *arguments, tolerance=1e-5):
     """Values, and gradients for a random cotangent, within that part of the largest."""
-    value, pullback = jax.vjp(ours, *arguments)
-    expected, expected_pullback = jax.vjp(theirs, *arguments)
-    cotangent = jax.random.normal(jax.random.key(7), expected.shape)
-    found = (value, *pullback(cotangent))
-    for got, wanted in zip(found, (expected, *expected_pullback(cotangent)), strict=True):
+    shape = jax.eval_shape(theirs, *arguments).shape
+    cotangent = np.random.default_rng(7).normal(size=shape).astype(np.float32)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def both(function, arguments):
+        value, pullback = jax.vjp(function, *arguments)
+        return value, *pullback(cotangent)
+
+    for got, wanted in zip(both(ours, arguments), both(theirs, arguments), strict=True):
         most = tolerance * max(1.0, float(jnp.abs(wanted).max()))
         np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=most)
 
@@ -39,10 +45,10 @@ def calls_kernels(function, *arguments):
 
 
 def conv_arguments(kernel, channels, filters, lanes=()):
-    keys = jax.random.split(jax.random.key(kernel), 3)
-    x = jax.random.normal(keys[0], (*lanes, BATCH, HEIGHT, WIDTH, channels))
-    w = jax.random.normal(keys[1], (*lanes, kernel**2 * channels, filters)) / kernel
-    return x, w, jax.random.normal(keys[2], (*lanes, filters))
+    rng = np.random.default_rng(kernel)
+    x = rng.normal(size=(*lanes, BATCH, HEIGHT, WIDTH, channels))
+    w = rng.normal(size=(*lanes, kernel**2 * channels, filters)) / kernel
+    return tuple(jnp.float32(part) for part in (x, w, rng.normal(size=(*lanes, filters))))
 
 
 # Widths that fill vectors of 4, 8 and 16 values, leave half of one, and make several tiles.
@@ -108,6 +114,7 @@ def test_lanes_change_no_bit(way, shared):
     x, w, b = conv_arguments(3, 8, 24, lanes=(3,))
     images = x[0] if shared else x
 
+    @jax.jit
     def gradients(x, w, b):
         y, pullback = jax.vjp(lambda *of: convolution.conv2d(*of, 3, 1), x, w, b)
         return y, *pullback(jnp.cos(y))
@@ -136,7 +143,7 @@ def test_a_linear_layer_is_the_product_in_either_order(inputs, outputs):
 def test_max_pool(way, kernel, stride, padding):
     if 2 * padding > kernel:
         pytest.skip("padding is at most half the kernel")
-    x = jax.random.normal(jax.random.key(kernel), (BATCH, HEIGHT, WIDTH, 3))
+    x = jnp.float32(np.random.default_rng(kernel).normal(size=(BATCH, HEIGHT, WIDTH, 3)))
     assert_same(
         lambda x: pooling.max_pool(x, kernel, stride, padding),
         lambda x: lax_pool(x, kernel, stride, padding),

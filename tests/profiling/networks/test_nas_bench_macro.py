@@ -11,8 +11,6 @@ from nasjax.profiling.networks import nas_bench_macro as nets
 from nasjax.profiling.programs import ForwardPass
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 
-pytestmark = pytest.mark.usefixtures("unoptimised")
-
 ALL_KINDS = [1, 2, 0, 0, 1, 2, 1, 0]
 NETWORKS = {
     "all kinds": ALL_KINDS,
