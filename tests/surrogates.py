@@ -39,7 +39,7 @@ def weights(seed: int) -> np.ndarray:
 
 
 def step(seed: int) -> float:
-    """What a last slot of 1 or 2 adds."""
+    """The addition of a last slot of 1 or 2."""
     return 0.01 * (1 + seed)
 
 
@@ -70,7 +70,7 @@ def keep(directory: Path, name: str, seed: int, offset: float, slope: float = 1.
 
 
 def keep_all(directory: Path) -> None:
-    """What the defaults of a config name, and two costs."""
+    """The defaults of a config, and two costs."""
     keep(directory, "top1_search", 1, 0.1)
     keep(directory, "top1_reported", 2, 0.1)
     keep(directory, "latency_ms", 3, 1.0)
@@ -78,5 +78,5 @@ def keep_all(directory: Path) -> None:
 
 
 def by_hand(seed: int, offset: float, digits: np.ndarray) -> np.ndarray:
-    """What `keep` predicts of [N, 20], in float64."""
+    """The predictions of `keep` for [N, 20], in float64."""
     return offset + digits @ weights(seed).astype(float) + step(seed) * (digits[:, -1] >= 1)

@@ -44,7 +44,7 @@ def parse(**section: Any) -> Section:
 
 
 def message(**section: Any) -> str:
-    """What the user reads of a mistake: always one line."""
+    """The message about a mistake: always one line."""
     with pytest.raises(UserError) as error:
         parse(**section)
     text = str(error.value)

@@ -73,7 +73,7 @@ class Adam(NamedTuple):
 
 @dataclasses.dataclass
 class Learner:
-    """What the updates change; `update` does it in place."""
+    """The state that updates change; `update` does it in place."""
 
     actor: Params
     critic: Params

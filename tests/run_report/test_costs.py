@@ -73,7 +73,7 @@ def test_the_bound_is_compared_in_single_precision_as_the_search_compares_it() -
 
 
 def test_the_front_is_what_no_other_row_beats() -> None:
-    """Of many equal values; some are not known, some a device cannot run."""
+    """Rows of many equal values; some are not known, some a device cannot run."""
     rng = np.random.default_rng(0)
     cost, accuracy = rng.integers(0, 8, (2, 200)).astype(float)
     cost[:5], accuracy[5:9] = np.inf, np.nan

@@ -16,7 +16,7 @@ LARGE = LayerChain((400, 250, 3), 1000)
 
 @pytest.fixture(scope="module")
 def chains():
-    """What fits on a small image fits on a large one."""
+    """Chains that fit a small image fit a large one."""
     return jax.vmap(SMALL.sample)(jax.random.split(jax.random.key(0), 300))
 
 

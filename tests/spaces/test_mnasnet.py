@@ -13,7 +13,7 @@ SPACE = MnasNet()
 
 
 def architecture_of(*blocks):
-    """Of (expansion, kernel, layers, squeezes) of the first blocks."""
+    """A network of (expansion, kernel, layers, squeezes) of the first blocks."""
     names = [f"{a}{n}" for one in blocks for a, n in zip(("e", "k", "l", "se"), one, strict=True)]
     codes = [OPERATIONS.index(name) + 1 for name in names]
     return jnp.asarray([*codes, *[0] * (28 - len(codes))], jnp.int32)[:, None]

@@ -44,7 +44,7 @@ OFFSETS = UNEQUAL.choices[:, 0]
 
 
 def measure(seed=0):
-    """Of every prefix accuracy, the two costs and whether the device can run it; ties are there."""
+    """The accuracy of every prefix, its two costs, whether the device can run it; some tie."""
     rng = np.random.default_rng(seed)
     found = {}
     for prefix in TREE.prefixes:
@@ -61,7 +61,7 @@ def prefix_of(architecture):
 
 
 def outcome_of(proposal, table):
-    """What the table says; rows that are not asked for hold numbers that nobody may read."""
+    """The table's outcomes; rows that are not asked for hold numbers that nobody may read."""
     rows = [table[prefix_of(architecture)] for architecture in np.asarray(proposal.architecture)]
     asked = np.asarray(proposal.mask)
     accuracy = np.where(asked, np.float32([row[0] for row in rows]), np.float32(0.95))

@@ -51,7 +51,7 @@ def make(**settings):
 
 
 def drawn_state(made):
-    """Of a controller, all of it random but for epsilon and the counts."""
+    """A controller's state, random but for epsilon and the counts."""
     rng = np.random.default_rng(0)
 
     def draw(x):
@@ -64,7 +64,7 @@ def drawn_state(made):
 
 
 def validation(made, state):
-    """What it builds greedily, and the metrics of that."""
+    """The architecture that it builds greedily, and its metrics."""
     phase = made.round[1]
     proposal, state = phase.propose(jax.random.key(1), state)
     metrics = phase.update(jax.random.key(2), state, proposal, None, None)[1]

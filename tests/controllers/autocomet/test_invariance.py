@@ -77,7 +77,7 @@ BEST, SHAPED = (1, 2, 2), (2, 1, 2)
 
 
 def rewards(seed):
-    """Of every prefix the primary and minus the two costs."""
+    """The primary and minus the two costs of every prefix."""
     rng = np.random.default_rng(seed)
     rows = np.float32(rng.uniform([0, -1, -1], [1, 0, 0], size=(len(TREE.prefixes), 3)))
     return [dict(zip(TREE.prefixes, column.tolist(), strict=True)) for column in rows.T]

@@ -87,7 +87,7 @@ def as_reference(settings, epsilon, learner):
 
 
 def component(name, row, settings):
-    """Of what was measured of a prefix; the first cost of the last case has a target."""
+    """The measurements of a prefix; the first cost of the last case has a target."""
     accuracy, costs, runs = row
     if name == "reward":
         return REWARD
@@ -100,7 +100,7 @@ def component(name, row, settings):
 
 
 def episodes_of(wholes, settings, table):
-    """What the reference learns from."""
+    """The episodes that the reference learns from."""
     found = []
     for whole in wholes:
         rows = [table[tuple(whole[: n + 1])] for n in range(len(whole))]
@@ -112,7 +112,7 @@ def episodes_of(wholes, settings, table):
 
 
 def drawn_rows(key, settings, count):
-    """Of every step: which of the episodes kept it replays; None: the round's own."""
+    """The kept episodes that each step replays; None: the round's own."""
     if not settings["replays"]:
         return [None] * settings["updates"]
     shape = settings["updates"], settings["replays"]

@@ -93,7 +93,7 @@ def test_plans_of_a_few_candidates_take_the_devices_in_turn():
 
 
 def train(processes, folder):
-    """What TRAIN prints on two devices, in each of so many processes."""
+    """The output of TRAIN on two devices, in each of several processes."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         address = f"localhost:{free.getsockname()[1]}"

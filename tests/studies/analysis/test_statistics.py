@@ -113,7 +113,7 @@ def test_the_interval_agrees_with_scipys_percentile_bootstrap() -> None:
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(
     size: int, low: float, high: float
 ) -> None:
-    """Of 400 normal samples; measured over 20,000: 0.900 (5 values), 0.946 (30).
+    """Intervals of 400 normal samples; measured over 20,000: 0.900 (5 values), 0.946 (30).
 
     400 trials have a deviation of 0.015 and 0.011: the bounds are four of them away, which a right
     interval leaves once in 15,000 seeds. An interval of 80 % fails.
