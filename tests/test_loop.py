@@ -107,7 +107,7 @@ SLOTS = SlotSpace(operations=("a", "b", "c"), num_layers=2, filler=0)
 
 @pytest.mark.parametrize("max_cost", [6.0, 0.5])
 def test_the_best_is_the_best_of_what_costs_no_more(max_cost):
-    """A table of nine architectures; in two the device's cost is infinite, the second cost never counts."""
+    """Nine architectures; in two the device's cost is infinite, the second cost never counts."""
     accuracy = np.float32([0.1, 0.9, 0.3, 0.8, 0.7, 0.95, 0.2, 0.6, 0.5])
     first = np.float32([1, 9, 2, 6.0001, 6, np.inf, 3, 4, np.inf])
     costs = np.stack([first, np.full(9, 99, np.float32)], axis=1)

@@ -78,7 +78,7 @@ def positions(length: int, size: int) -> Array:
 
 
 def softmax(scores: Array) -> Array:
-    """Of each row."""
+    """The softmax of each row."""
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
 
