@@ -60,12 +60,13 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def keys_checked(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Refuses a random key that is used twice, in the files of KEYS_CHECKED."""
+def fresh_jax(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Begins a file without the programs of those before, and checks keys in KEYS_CHECKED."""
     place = request.path.relative_to(pathlib.Path(__file__).parent)
     jax.config.update("jax_debug_key_reuse", place.parts[0] in KEYS_CHECKED)
     yield
     jax.config.update("jax_debug_key_reuse", False)
+    jax.clear_caches()  # else a process grows to gigabytes, and every collection walks them
 
 
 @pytest.fixture(scope="module")

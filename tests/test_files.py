@@ -1,8 +1,10 @@
 """Files are whole or not there, and digests are the published function."""
 
 import hashlib
+import io
 import json
 import pathlib
+import zipfile
 
 import numpy as np
 import pytest
@@ -48,8 +50,8 @@ def test_a_full_disk_is_one_line_and_leaves_the_file_as_it_was(tmp_path, monkeyp
 
     def full(self: pathlib.Path, mode: str):
         """Linux's device on which every write finds no space."""
-        assert self.name == ".a.json"
-        return opened(pathlib.Path("/dev/full"), mode)
+        assert (self.name, mode) == (".a.json", "xb")
+        return opened(pathlib.Path("/dev/full"), "wb")
 
     with monkeypatch.context() as patch:
         patch.setattr(pathlib.Path, "open", full)
@@ -100,3 +102,106 @@ def test_the_digest_of_plain_data_is_of_its_sorted_json() -> None:
     turned = {"a": {"x": "é", "y": True}, "b": (1, 2.5, None)}  # a tuple is a list in JSON
     assert files.digest_of_json(turned) == files.digest_of_json(value)
     assert files.digest_of_json(value | {"b": [2, 1, None]}) != files.digest_of_json(value)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+ARRAYS = {
+    "a": np.arange(12, dtype=np.int32).reshape(3, 4),
+    "deep/b": np.linspace(0, 1, 7),
+    "number": np.float64(2.5),
+    "turned": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+}
+
+
+def assert_equal(found, wanted) -> None:
+    assert set(found) == set(wanted)
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == np.asarray(array).dtype
+
+
+def test_arrays_are_read_as_they_were_written(tmp_path) -> None:
+    assert_equal(files.read_npz(files.write_npz(tmp_path / "a.npz", ARRAYS)), ARRAYS)
+
+
+def test_arrays_without_a_digest_are_read(tmp_path) -> None:
+    """As earlier versions wrote them."""
+    np.savez_compressed(tmp_path / "a.npz", **ARRAYS)
+    assert_equal(files.read_npz(tmp_path / "a.npz"), ARRAYS)
+
+
+def test_every_damaged_byte_is_refused_or_changes_nothing() -> None:
+    """A file of about 1,400 bytes: each byte flipped, and the file cut there."""
+    content = files.npz_bytes(ARRAYS)
+    refused = 0
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 0xFF
+        for damaged in (bytes(flipped), content[:place]):
+            try:
+                assert_equal(files.read_npz(damaged), ARRAYS)
+            except ValueError:
+                refused += 1
+    assert refused > len(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04junk", b"\x93NUMPY", b"{}" * 400])
+def test_what_is_no_archive_of_arrays_is_refused(content) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        files.read_npz(content)
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def npy(descr: str, shape: tuple[int, ...], content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue() + content
+
+
+def test_objects_are_never_unpickled(tmp_path) -> None:
+    class Trap:
+        def __reduce__(self):
+            return pathlib.Path.touch, (tmp_path / "executed",)
+
+    np.savez(tmp_path / "a.npz", trap=np.array([Trap()], dtype=object))
+    with pytest.raises(ValueError, match="object"):
+        files.read_npz(tmp_path / "a.npz")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_header_that_promises_more_than_there_is_takes_no_memory() -> None:
+    with pytest.raises(ValueError, match="in 8 bytes"):
+        files.read_npz(zipped(a=npy("<f8", (10**11,), bytes(8))))
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr(files, "MOST_BYTES", 2**20)
+    with pytest.raises(ValueError, match="unpacks to more than 1 MiB"):
+        files.read_npz(zipped(a=npy("|u1", (2**21,), bytes(2**21))))
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "", "{", "[1, 2]", "\x00"])
+def test_damaged_json_is_named(tmp_path, content) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UserError, match=r"a.json is damaged; remove it"):
+        files.read_json(tmp_path / "a.json")
+
+
+def test_a_link_in_the_files_place_is_replaced_and_never_followed(tmp_path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    for name in ("report.html", ".report.html"):  # the file, and its partial one
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / name).symlink_to(victim)
+    files.write_text(tmp_path / "run" / "report.html", "the report")
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "run" / "report.html").read_text() == "the report"

@@ -43,7 +43,7 @@ def load(
     if entry.exists():
         try:
             return _read(entry)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        except Exception as error:  # NumPy raises a dozen kinds at a damaged array
             warnings.warn(
                 f"cached data in {str(entry)!r} is damaged ({error}); decoding it again",
                 stacklevel=2,

@@ -4,12 +4,15 @@ An idx file is a big-endian header (magic: two zero bytes, 8 for unsigned bytes,
 dimensions; then one 32-bit size per dimension) followed by the raw bytes.
 """
 
+import contextlib
 import gzip
 import math
 import os
 import pathlib
 import struct
 import zlib
+from collections.abc import Iterator
+from typing import IO, cast
 
 import numpy as np
 
@@ -18,6 +21,14 @@ from nasjax.data.pixels import Pixels, Source
 from nasjax.errors import UserError
 
 _UNSIGNED_BYTE = 8
+_TYPES = {
+    8: "unsigned bytes",
+    9: "signed bytes",
+    11: "16-bit integers",
+    12: "32-bit integers",
+    13: "32-bit floats",
+    14: "64-bit floats",
+}
 _KINDS = {"images": 3, "labels": 1}  # file kind -> number of dimensions
 _PREFIX = {"training": "train", "test": "t10k"}
 
@@ -51,43 +62,65 @@ def read_idx(path: pathlib.Path, *, dimensions: int) -> np.ndarray:
     Raises:
         UserError: the file cannot be read or is not as its name and its header say.
     """
-    content = _read_bytes(path)
-    magic = (_UNSIGNED_BYTE << 8) | dimensions
     header_bytes = 4 + 4 * dimensions
-    if len(content) < header_bytes:
-        raise UserError(
-            f"{str(path)!r} is no idx file: its header takes {header_bytes} bytes, "
-            f"the file has {len(content)}"
-        )
-    found, *shape = struct.unpack(f">{1 + dimensions}I", content[:header_bytes])
-    if found != magic:
-        raise UserError(
-            f"{str(path)!r} has magic number {found}, expected {magic} "
-            f"(idx{dimensions} of unsigned bytes); is it another kind of file?"
-        )
-    expected, present = math.prod(shape), len(content) - header_bytes
-    if present != expected:
+    with _opened(path) as stream:
+        header = _read(stream, header_bytes, path)
+        if len(header) < header_bytes:
+            raise UserError(
+                f"{str(path)!r} is no idx file: its header takes {header_bytes} bytes, "
+                f"the file has {len(header)}"
+            )
+        shape = _shape(header, dimensions, path)
+        expected = math.prod(shape)
+        content = _read(stream, expected + 1, path)  # no further than what the header promises
+    if len(content) != expected:
+        present = "more" if len(content) > expected else len(content)
         raise UserError(
             f"{str(path)!r}: header says {expected} bytes, file has {present}; "
             f"copy or download it again"
         )
     if expected == 0:
         raise UserError(f"{str(path)!r} is empty: its header gives the sizes {shape}")
-    return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read_bytes(path: pathlib.Path) -> bytes:
+def _shape(header: bytes, dimensions: int, path: pathlib.Path) -> list[int]:
+    """The sizes that a header gives; a UserError says what the file holds instead."""
+    found, *shape = struct.unpack(f">{1 + dimensions}I", header)
+    if found == (_UNSIGNED_BYTE << 8) | dimensions:
+        return shape
+    zeros, kind, axes = found >> 16, found >> 8 & 255, found & 255
+    if zeros or kind not in _TYPES:
+        what = f"magic number {found}, so it is no idx file"
+    else:
+        what = f"{_TYPES[kind]} of {axes} dimensions"
+    raise UserError(
+        f"{str(path)!r} holds {what}; wanted are unsigned bytes of {dimensions} dimensions"
+        + (" (gray images, one channel)" if dimensions == _KINDS["images"] else " (0 to 255)")
+    )
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[IO[bytes]]:
+    """The file, unpacked if its first bytes are those of gzip, whatever its name."""
     try:
-        if path.suffix == ".gz":
-            with gzip.open(path) as stream:
-                return stream.read()
-        return path.read_bytes()
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(
-            f"{str(path)!r} is damaged or not gzip ({error}); copy or download it again"
-        ) from error
+        with path.open("rb") as raw:
+            is_packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=raw) if is_packed else raw)
     except OSError as error:
         raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def _read(stream: IO[bytes], count: int, path: pathlib.Path) -> bytes:
+    try:
+        return stream.read(count)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{str(path)!r} is damaged ({error}); copy or download it again") from error
+    except (MemoryError, OverflowError) as error:
+        raise UserError(
+            f"{str(path)!r}: its header says {count - 1} bytes, more than there is memory for"
+        ) from error
 
 
 def _find(root: pathlib.Path, prefix: str, kind: str, key: str) -> pathlib.Path:

@@ -1,19 +1,17 @@
 """Saves fitted predictors: arrays (.npz) and a JSON file, no code, checked when loaded."""
 
-import io
 import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from nasjax.errors import UserError
-from nasjax.files import digest, write, write_text
+from nasjax.files import digest, digest_of_json, npz_bytes, read_npz, write, write_text
 from nasjax.predictors.predictor import Params
 
-VERSION = 1  # of the file format
+VERSION = 2  # of the file format; 1 had no digest of its JSON
 ARRAYS, HEADER = "params.npz", "predictor.json"
 
 
@@ -30,12 +28,11 @@ class Saved(NamedTuple):
 
 def save(directory: pathlib.Path, saved: Saved) -> None:
     """Writes a predictor to a directory, new or over another predictor."""
-    content = io.BytesIO()
-    arrays = {name: np.asarray(leaf) for name, leaf in flatten_dict(saved.params, sep="/").items()}
-    np.savez_compressed(content, allow_pickle=False, **arrays)
-    header = {"version": VERSION, **saved._asdict(), "sha256": digest(content.getvalue())}
+    content = npz_bytes(flatten_dict(saved.params, sep="/"))
+    header = {"version": VERSION, **saved._asdict(), "sha256": digest(content)}
     del header["params"]
-    write(directory / ARRAYS, lambda file: file.write(content.getvalue()))
+    header["header_sha256"] = digest_of_json(header)
+    write(directory / ARRAYS, lambda file: file.write(content))
     write_text(directory / HEADER, json.dumps(header, indent=1) + "\n")
 
 
@@ -45,24 +42,13 @@ def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) ->
     Raises:
       UserError: it is missing or damaged, or has another version or other features.
     """
+    header = _read_header(directory)
     try:
-        header = json.loads((directory / HEADER).read_text(encoding="utf-8"))
         content = (directory / ARRAYS).read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the predictor {directory}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"the predictor {directory} is damaged: {HEADER} is no JSON") from error
-    fields = {*Saved._fields, "version", "sha256"} - {"params"}
-    if not isinstance(header, dict) or header.get("version") != VERSION or set(header) != fields:
-        version = header.get("version") if isinstance(header, dict) else None
-        raise UserError(
-            f"the predictor {directory} has version={version}; allowed: {VERSION}; fit it again"
-        )
     if digest(content) != header["sha256"]:
-        raise UserError(
-            f"the predictor {directory} is damaged: {ARRAYS} is not what {HEADER} was written "
-            "with; fit it again"
-        )
+        raise _damaged(directory, f"{ARRAYS} is not what {HEADER} was written with")
     known = tuple(header["feature_names"])
     if feature_names is not None and known != tuple(feature_names):
         unlike = sorted(set(known) ^ set(feature_names)) or ["(their order)"]
@@ -70,17 +56,39 @@ def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) ->
             f"the predictor {directory} reads other features than these: {', '.join(unlike[:5])}; "
             "fit it again"
         )
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        params = unflatten_dict(dict(arrays), sep="/")
-    del header["version"], header["sha256"]
-    return Saved(params=params, **header | {"feature_names": known})
+    try:
+        params = unflatten_dict(read_npz(content), sep="/")
+    except ValueError as error:
+        raise _damaged(directory, f"{ARRAYS}: {error}") from error
+    fields = {name: header[name] for name in Saved._fields if name != "params"}
+    return Saved(params=params, **fields | {"feature_names": known})
 
 
 def fingerprint(directory: pathlib.Path) -> str:
-    """The digest of a saved predictor's arrays; a UserError if it is missing or damaged."""
+    """The digest of a saved predictor: of its arrays; a UserError if it is missing or damaged."""
+    return str(_read_header(directory)["sha256"])
+
+
+def _read_header(directory: pathlib.Path) -> dict[str, Any]:
     try:
-        return str(json.loads((directory / HEADER).read_text(encoding="utf-8"))["sha256"])
+        header = json.loads((directory / HEADER).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the predictor {directory}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"the predictor {directory} is damaged: {HEADER}; fit it again") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(directory, f"{HEADER} is no JSON") from error
+    if not isinstance(header, dict) or header.get("version") not in (1, VERSION):
+        version = header.get("version") if isinstance(header, dict) else None
+        raise UserError(
+            f"the predictor {directory} has version={version}; allowed: 1, {VERSION}; fit it again"
+        )
+    fields = {*Saved._fields, "version", "sha256"} - {"params"}
+    kept = header.pop("header_sha256", None) if header["version"] == VERSION else None
+    if header["version"] == VERSION and kept != digest_of_json(header):
+        raise _damaged(directory, f"{HEADER} is not as it was written")
+    if set(header) != fields:
+        raise _damaged(directory, f"{HEADER} lacks fields, or has others")
+    return header
+
+
+def _damaged(directory: pathlib.Path, what: str) -> UserError:
+    return UserError(f"the predictor {directory} is damaged: {what}; fit it again")

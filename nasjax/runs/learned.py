@@ -1,7 +1,6 @@
 """`learned.npz`: the parameters that a controller learned, for another search to start from."""
 
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ def save(workdir: pathlib.Path, params: Mapping[str, Any]) -> pathlib.Path | Non
     flat = traverse_util.flatten_dict(jax.device_get(dict(params)), sep="/")
     if not flat:
         return None
-    return files.write(workdir / LEARNED, lambda file: np.savez(file, allow_pickle=False, **flat))
+    return files.write_npz(workdir / LEARNED, flat)
 
 
 def load(paths: Sequence[str]) -> dict[str, Any]:
@@ -49,9 +48,8 @@ def fingerprint(path: str) -> str:
 
 def _load(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        return files.read_npz(path)
+    except (OSError, ValueError) as error:
         raise _refusal(path, error) from None
 
 

@@ -6,7 +6,6 @@ alike.
 """
 
 import pathlib
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
@@ -61,10 +60,10 @@ def read(directory: pathlib.Path, arm: str) -> Shard | None:
 
 def _read(path: pathlib.Path) -> Shard:
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            kept = {name: file[name] for name in Found._fields}
-            seconds = {name: float(kept[name]) for name in ("compile_seconds", "run_seconds")}
-            return Shard(file["seeds"], Found(**(kept | seconds)))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        kept = files.read_npz(path)
+        seeds = kept.pop("seeds")
+        seconds = {name: float(kept[name]) for name in ("compile_seconds", "run_seconds")}
+        return Shard(seeds, Found(**(kept | seconds)))  # type: ignore[arg-type]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         remedy = "remove it, the study makes it anew"
         raise UserError(f"{path} is damaged ({error}); {remedy}") from None

@@ -51,13 +51,13 @@ def flip_a_bit(directory):
     ("damage", "message"),
     [
         (flip_a_bit, "damaged: params.npz"),
-        (lambda d: change(d, version=2), "version=2; allowed: 1"),
-        (lambda d: change(d, more=2), "version=1; allowed: 1"),
+        (lambda d: change(d, version=3), "version=3; allowed: 1, 2"),
+        (lambda d: change(d, more=2), "predictor.json is not as it was written"),
+        (lambda d: change(d, settings={"members": 4}), "predictor.json is not as it was written"),
+        (lambda d: change(d, version=1), "predictor.json lacks fields, or has others"),
         (lambda d: (d / saved.HEADER).write_text("{"), "no JSON"),
         (lambda d: (d / saved.HEADER).write_text("[]"), "version=None"),
         (lambda d: (d / saved.ARRAYS).unlink(), "cannot read .*No such file"),
-        (lambda d: change(d, feature_names=["first", "third"]), "second, third"),
-        (lambda d: change(d, feature_names=["second", "first"]), r"\(their order\)"),
     ],
 )
 def test_what_is_damaged_or_foreign_is_refused_in_one_line(directory, damage, message):
@@ -65,3 +65,20 @@ def test_what_is_damaged_or_foreign_is_refused_in_one_line(directory, damage, me
     with pytest.raises(UserError, match=message) as raised:
         saved.load(directory, NAMES)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(("first", "third"), "second, third"), (("second", "first"), r"\(their order\)")],
+)
+def test_other_features_are_refused(directory, names, message):
+    with pytest.raises(UserError, match=message):
+        saved.load(directory, names)
+
+
+def test_a_predictor_of_the_first_version_is_read(directory):
+    path = directory / saved.HEADER
+    header = json.loads(path.read_text())
+    del header["header_sha256"]
+    path.write_text(json.dumps(header | {"version": 1}))
+    assert saved.load(directory, NAMES).settings == {"members": 3}
