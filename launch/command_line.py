@@ -15,10 +15,12 @@ from nasjax.errors import UserError
 from .flags import Command, parse
 
 USER_ERROR, INTERRUPTED = 2, 130
+# Schedulers send SIGUSR1 before they end a job, a terminal that is closed sends SIGHUP.
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Interrupted(BaseException):
-    """SIGTERM or Ctrl-C; not an Exception, so that nothing on the way swallows it."""
+    """SIGTERM, Ctrl-C and their like; not an Exception, so that nothing on the way swallows it."""
 
 
 def start(command: Command, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -27,7 +29,7 @@ def start(command: Command, arguments: Sequence[str] | None = None) -> NoReturn:
     After an error or an interruption it ends at once: candidates in training are given up, not
     waited for.
     """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+    for number in (*STOPPING, signal.SIGALRM):
         signal.signal(number, _interrupt)
     sys.unraisablehook = _again_if_lost
     with contextlib.suppress(io.UnsupportedOperation):  # stderr is no file, as in some notebooks
@@ -64,7 +66,7 @@ def _end(message: str, code: int) -> int:
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
-    for again in (signal.SIGTERM, signal.SIGINT):  # an impatient second one waits for nothing
+    for again in STOPPING:  # an impatient second one waits for nothing
         signal.signal(again, lambda number, frame: os._exit(INTERRUPTED))
     raise Interrupted
 

@@ -4,6 +4,7 @@ They are absl's and ml_collections', in a set of each command's own: a process m
 commands, also under both of their names (`launch.search`, `nasjax.launch.search`).
 """
 
+import functools
 import inspect
 import os
 import pathlib
@@ -83,13 +84,22 @@ def parse(command: Command, arguments: Sequence[str]) -> Given:
         raise UserError(_needed(command))
     if not directory or not own.cache_dir:
         raise UserError(_needed(command) if not directory else "--cache_dir=DIRECTORY is empty")
+    if name:
+        _take_none(own.config, rest)
     return Given(
         config=own.config.to_dict() if name else {},
-        directory=pathlib.Path(directory),
-        cache_dir=pathlib.Path(own.cache_dir).expanduser(),
+        directory=_expanded(directory, "directory"),
+        cache_dir=_expanded(own.cache_dir, "cache_dir"),
         own=own,
         words=words,
     )
+
+
+def _expanded(path: str, flag: str) -> pathlib.Path:
+    try:
+        return pathlib.Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"--{flag}={path}: there is no such user's home") from error
 
 
 # What the help shows behind a flag's "=", by the flag's name or its type.
@@ -162,6 +172,17 @@ def _without_config(arguments: list[str]) -> tuple[list[str], str]:
         else:
             rest.append(word)
     return rest, name
+
+
+def _take_none(config: Any, arguments: Sequence[str]) -> None:
+    """`--config.KEY=None` is None, also where the config has a text."""
+    for word in arguments:
+        key, _, value = word.partition("=")
+        if value == "None" and key.startswith("--config."):
+            *path, last = key.removeprefix("--config.").split(".")
+            section = functools.reduce(lambda inner, part: inner[part], path, config)
+            with section.ignore_type():
+                section[last] = None
 
 
 def _needed(command: Command) -> str:

@@ -47,7 +47,7 @@ def share(text: str) -> tuple[int, int]:
       UserError: it is not of that form, or I is not below N.
     """
     index, _, count = text.partition("/")
-    good = index.isdigit() and count.isdigit() and int(index) < int(count)
+    good = index.isdecimal() and count.isdecimal() and int(index) < int(count)
     if not good:
         raise UserError(f"--share={text!r}; it must be I/N with I from 0 to N - 1")
     return int(index), int(count)

@@ -110,7 +110,8 @@ def search(
         return _search_in_memory(made)
     directory = pathlib.Path(workdir)
     resolved = build.resolved(settings, made.space)
-    with contextlib.closing(Workdir(directory, resolved, flag="directory")):
+    facts = made.evaluation.facts
+    with contextlib.closing(Workdir(directory, resolved, flag="directory", facts=facts)):
         return _search_in(directory, made, progress)
 
 
@@ -265,8 +266,9 @@ def study(
     parsed = study_config.parse(config)
     compile_cache.use(pathlib.Path(cache_dir or _default_cache()).expanduser() / "xla")
     path = pathlib.Path(directory)
-    with contextlib.closing(Workdir(path, parsed.resolved, flag="directory")):
-        arms = problem.make_arms(parsed)
+    arms = problem.make_arms(parsed)
+    facts = problem.facts(arms)
+    with contextlib.closing(Workdir(path, parsed.resolved, flag="directory", facts=facts)):
         jobs = run.missing(path, parsed.config, arms, *share)
         with Progress(sum(job.queries for job in jobs), "queries", shown=progress) as bar:
 

@@ -57,7 +57,7 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     with zipfile.ZipFile(buffer, "a") as archive:
-        archive.comment = _digest_of_arrays(arrays).encode()
+        archive.comment = digest_of_arrays(arrays).encode()
     return buffer.getvalue()
 
 
@@ -80,7 +80,7 @@ def read_npz(source: pathlib.Path | bytes) -> dict[str, np.ndarray]:
             written = archive.comment.decode()
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
         raise ValueError(str(error) or type(error).__name__) from error
-    if written and written != _digest_of_arrays(arrays):  # earlier versions wrote none
+    if written and written != digest_of_arrays(arrays):  # earlier versions wrote none
         raise ValueError("its content does not match its digest")
     return arrays
 
@@ -100,7 +100,8 @@ def _array(content: bytes) -> np.ndarray:
     return flat.reshape(shape, order="F" if is_fortran else "C").copy()
 
 
-def _digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+def digest_of_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of named arrays, of their types, shapes and values, whatever their order."""
     contents = []
     for name, array in sorted(arrays.items()):
         array = np.asarray(array)

@@ -1,16 +1,17 @@
 """Loads the images of a search: its train and validation splits, and at the end the test split.
 
-A search uses the source's training images only. Only `load_test` reads the test split; it is called
-once, by `runs/final_test`, when a search is over.
+A search uses the source's training images only. The test split is checked before it begins, and
+returned by `load_test` alone, which `runs/final_test` calls once, when the search is over.
 """
 
 import difflib
 import pathlib
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from nasjax.config import NonNegativeInt, PositiveFloat, PositiveInt, settings
 from nasjax.data import cache
@@ -36,6 +37,9 @@ class DataConfig:
     data_dir: str = ""  # where tfds keeps prepared data; "": its default, ~/tensorflow_datasets
     manual_dir: str = ""  # folder with the data set's own files, fetched by hand
     download: bool = False  # may tfds use the network
+    # The share of the training images that is held out as the test split, the same whatever
+    # split_seed; None: the data set has a test split of its own.
+    test_share: Annotated[float, Field(gt=0, lt=1)] | None = None
 
     def __post_init__(self) -> None:
         _kind_and_address(self)
@@ -79,10 +83,12 @@ def load_search(config: DataConfig, cache_dir: pathlib.Path) -> SearchData:
     and their order do not depend on `train_size`. Decoded images are kept in `cache_dir`/data.
 
     Raises:
-        UserError: the data cannot be loaded as configured; one line says what to change or type.
+        UserError: the data cannot be loaded as configured, or the test split could not be at the
+            end; one line says what to change or type.
     """
     source = _open(config, cache_dir)
     pixels = source.read_training()
+    source.check_test()
     available, wanted = len(pixels.labels), config.train_size + config.validation_size
     if wanted > available:
         raise UserError(
@@ -127,7 +133,29 @@ def _kind_and_address(config: DataConfig) -> tuple[str, str]:
 
 def _open(config: DataConfig, cache_dir: pathlib.Path) -> Source:
     pattern, address = _kind_and_address(config)
-    return SOURCES[pattern](address, config, pathlib.Path(cache_dir))
+    source = SOURCES[pattern](address, config, pathlib.Path(cache_dir))
+    return source if config.test_share is None else _with_test_share(source, config.test_share)
+
+
+def _with_test_share(source: Source, share: float) -> Source:
+    """The source, its test split a stratified share of its training images."""
+
+    def read(is_test: bool) -> Pixels:
+        pixels = source.read_training()
+        count = round(share * len(pixels.labels))
+        if not count:
+            raise UserError(
+                f"config.data.test_share={share} of {len(pixels.labels)} images is none; take more"
+            )
+        (test,) = stratified_split(pixels.labels, (count,), seed=0)
+        chosen = np.isin(np.arange(len(pixels.labels)), test) == is_test
+        return pixels._replace(images=pixels.images[chosen], labels=pixels.labels[chosen])
+
+    return Source(
+        pixel_max=source.pixel_max,
+        read_training=lambda: read(is_test=False),
+        read_test=lambda: read(is_test=True),
+    )
 
 
 def _normalise(pixels: Pixels, pixel_max: int, config: DataConfig) -> Split:

@@ -53,7 +53,7 @@ def open_idx(directory: str, cache_dir: pathlib.Path) -> Source:
         pixels = _read_part(root, "test", key, cache_dir)
         return _fit_to_training(pixels, training(), key)
 
-    return Source(pixel_max=255, read_training=training, read_test=test)
+    return Source(pixel_max=255, read_training=training, read_test=test, check_test=test)
 
 
 def read_idx(path: pathlib.Path, *, dimensions: int) -> np.ndarray:

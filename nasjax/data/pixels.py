@@ -14,9 +14,15 @@ class Pixels(NamedTuple):
     num_classes: int
 
 
+def _nothing() -> None:
+    """Checks nothing."""
+
+
 class Source(NamedTuple):
     """One data set: two readers, called only when their part is needed, and the largest pixel."""
 
     pixel_max: int
     read_training: Callable[[], Pixels]
     read_test: Callable[[], Pixels]
+    # Called before a search begins: a UserError says that `read_test` would fail at its end.
+    check_test: Callable[[], object] = _nothing

@@ -54,6 +54,7 @@ def open_tfds(
         pixel_max=255,
         read_training=lambda: read(_find_split(builder, (_TRAINING_SPLIT,), key)),
         read_test=lambda: read(_find_split(builder, _TEST_SPLITS, key)),
+        check_test=lambda: _find_split(builder, _TEST_SPLITS, key),
     )
 
 

@@ -1,7 +1,8 @@
 """The request for an evaluator and the evaluation that answers it; see `entries.EvaluatorEntry`."""
 
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -82,6 +83,8 @@ class Evaluation(NamedTuple):
     # Every architecture's results, or those of a fixed random sample of the space; NO_ROWS where
     # candidates are trained.
     rows: Rows = NO_ROWS
+    # What decides the outcomes beside the config, e.g. the digest of the data; plain data.
+    facts: Mapping[str, Any] = MappingProxyType({})
     # Takes a run's own records (rows of events.jsonl): nothing is trained twice when it goes on.
     remember: Callable[[Iterable[Any]], None] = _nothing
     # Takes a function to call after every trained candidate.

@@ -21,6 +21,7 @@ from nasjax.data.tables import Table
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs
 from nasjax.evaluation.evaluation import Evaluation, EvaluationRequest, Rows
+from nasjax.files import digest_of_arrays
 from nasjax.spaces.slots import SlotSpace
 from nasjax.streams import stream
 from nasjax.types import INFEASIBLE, INVALID, OK, Evaluator, Outcome, Proposal
@@ -113,6 +114,7 @@ def evaluate_from_table(config: TableConfig, request: EvaluationRequest) -> Eval
         costs=rows.named_costs((*config.costs, *config.predicted)),
         best_accuracy=float(np.nanmax(rows.search_accuracy)),
         rows=rows,
+        facts={"table": digest_of_arrays(rows._asdict())},
     )
 
 

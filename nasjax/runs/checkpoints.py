@@ -47,6 +47,7 @@ class Checkpoints:
         """
         state = jax.device_get(state)
         about = {"position": position, "digest": digest(state)}
+        about["seal"] = files.digest_of_json(about)
         saved = ocp.args.Composite(
             state=ocp.args.StandardSave(state), about=ocp.args.JsonSave(about)
         )
@@ -111,9 +112,12 @@ class Checkpoints:
             state=ocp.args.StandardRestore(abstract), about=ocp.args.JsonRestore()
         )
         restored = self._manager.restore(step, args=wanted)
-        if digest(restored.state) != restored.about["digest"]:
+        about = dict(restored.about)
+        seal = about.pop("seal", None)  # earlier versions wrote none
+        is_sealed = seal is None or seal == files.digest_of_json(about)
+        if digest(restored.state) != about["digest"] or not is_sealed:
             raise ValueError("its content does not match its digest")
-        return Restored(restored.state, restored.about["position"])
+        return Restored(restored.state, about["position"])
 
 
 def _line(error: Exception, length: int) -> str:

@@ -105,6 +105,8 @@ def read(path: pathlib.Path) -> Events:
             for line in lines:
                 try:
                     row = json.loads(line)
+                    if row.get("digest", _digest(row)) != _digest(row):
+                        raise ValueError("the line is not as it was written")
                     match row["event"]:
                         case "candidate":
                             candidates.append(_candidate(row))
@@ -112,7 +114,14 @@ def read(path: pathlib.Path) -> Events:
                             rounds.append(_round(row))
                         case unknown:
                             raise ValueError(f"unknown event {unknown!r}")
-                except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+                except (
+                    ValueError,
+                    LookupError,
+                    TypeError,
+                    AttributeError,
+                    ArithmeticError,
+                    RecursionError,
+                ):
                     damaged += line.endswith(b"\n")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
@@ -122,6 +131,8 @@ def read(path: pathlib.Path) -> Events:
 def _candidate(row: Mapping[str, Any]) -> Candidate:
     physical, counts = row["physical"], row.get("counts")
     STATUSES.index(row["status"])  # ValueError: a damaged line may still be JSON
+    if counts is None and "accuracies" not in row:
+        raise ValueError("neither counts nor accuracies")
     PURPOSES.index(row["purpose"])
     return Candidate(
         round=int(row["round"]),
@@ -161,6 +172,12 @@ def _costs(row: Mapping[str, Any]) -> dict[str, float]:
     """The inverse of `_plain`, by name."""
     costs = row.get("costs") or {}
     return {name: math.nan if cost is None else float(cost) for name, cost in costs.items()}
+
+
+def _digest(row: Mapping[str, Any]) -> str:
+    """16 digits of the SHA-256 of a line but for "physical"; earlier versions wrote none."""
+    logical = {key: value for key, value in row.items() if key not in ("physical", "digest")}
+    return files.digest_of_json(logical)[:16]
 
 
 def _plain(cost: float) -> float | str | None:
@@ -333,7 +350,7 @@ class Records:
         }
 
     def _write(self, rows: list[dict[str, Any]]) -> None:
-        text = "".join(json.dumps(row) + "\n" for row in rows)
+        text = "".join(json.dumps({**row, "digest": _digest(row)}) + "\n" for row in rows)
         try:
             self._file.write(text.encode())
             self._file.flush()

@@ -2,19 +2,23 @@
 
 import fcntl
 import json
+import logging
 import os
 import pathlib
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 import jax
 
 import nasjax
 from nasjax.errors import UserError
+from nasjax.files import read_json
 from nasjax.files import write_json as write_json
 
 # Keys that may change when a run goes on: they do not change its results so far.
@@ -32,6 +36,7 @@ ADJUSTABLE = (
 # Keys of these that may not change once the test split was read: it is read once per run.
 BUDGET = ("search.rounds", "search.max_queries")
 FINAL_TEST = "final_test.json"
+ENVIRONMENT, VERSIONS = "environment.json", "versions.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -40,19 +45,28 @@ class Workdir:
 
     Args:
       path: the directory; made if it is missing.
-      config: everything that decides the run's results, plain data.
+      config: every setting that decides the run's results, plain data.
       flag: the command-line flag that named the directory, for messages.
+      facts: all else that decides them beside `environment()`, e.g. the digest of the data.
 
     Raises:
       UserError: it cannot be written, another process uses it, or it holds a run with another
-        config.
+        config, or made with other data or versions.
     """
 
-    def __init__(self, path: pathlib.Path, config: Mapping[str, Any], flag: str = "workdir"):
+    def __init__(
+        self,
+        path: pathlib.Path,
+        config: Mapping[str, Any],
+        flag: str = "workdir",
+        facts: Mapping[str, Any] = MappingProxyType({}),
+    ):
         self.path, self._flag, self._name = path, f"--{flag}", f"--{flag}={path}"
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = (path / "lock").open("w")
+            # Not truncated, and no link is followed: it may be another's file.
+            lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            self._lock = os.fdopen(lock, "r+")
         except OSError as error:
             raise UserError(f"cannot write to {self._name}: {error.strerror}") from error
         try:
@@ -65,12 +79,48 @@ class Workdir:
         self.is_new = not (path / "config.json").exists()
         if not self.is_new:
             self._check_config(config)
+        self._keep_environment({**environment(), **facts})
         write_json(path / "config.json", config)
-        write_json(path / "versions.json", versions())
+        started = {**versions(), "time": time.strftime("%Y-%m-%d %H:%M:%S")}
+        write_json(path / VERSIONS, {**started, "starts": [*self._starts(), started]})
 
     def close(self) -> None:
         """Unlocks the directory."""
         self._lock.close()
+
+    def _keep_environment(self, now: Mapping[str, Any]) -> None:
+        """Refuses a run made with other data or versions; one that kept none is taken as it is."""
+        path = self.path / ENVIRONMENT
+        try:
+            kept = read_json(path) if path.exists() else {}
+        except UserError:
+            self.close()
+            raise
+        if not kept and not self.is_new:
+            logging.warning(
+                "%s was made before nasjax kept %s: it is taken as if made with today's data and "
+                "versions",
+                self.path,
+                ENVIRONMENT,
+            )
+        for name in sorted(kept.keys() & now.keys()):
+            if kept[name] != now[name]:
+                self.close()
+                raise UserError(
+                    f"{self._name} was begun with {name}={_short(kept[name])}, now it is "
+                    f"{_short(now[name])}, and numbers of both would stand side by side; go back "
+                    f"to the first, or choose another {self._flag}"
+                )
+        write_json(path, {**now, **kept})
+
+    def _starts(self) -> list[Any]:
+        """The versions of all starts before this one."""
+        path = self.path / VERSIONS
+        try:
+            kept = read_json(path) if path.exists() else {}
+        except UserError:  # for people only
+            return []
+        return list(kept.get("starts", [kept] if kept else []))
 
     def _check_config(self, config: Mapping[str, Any]) -> None:
         try:
@@ -92,6 +142,24 @@ class Workdir:
                     f"{self._name} holds {run} with config.{key}={before.get(key)!r}, "
                     f"this one has {now.get(key)!r}; choose another {self._flag}"
                 )
+
+
+def environment() -> dict[str, Any]:
+    """What decides the numbers of every run, beside its config and its data."""
+    return {
+        "jax": jax.__version__,
+        "jaxlib": metadata.version("jaxlib"),
+        "platform": jax.default_backend(),
+        "device_kind": jax.devices()[0].device_kind,
+        "precision": jax.config.values["jax_default_matmul_precision"],
+        "x64": jax.config.values["jax_enable_x64"],
+    }
+
+
+def _short(value: Any) -> str:
+    """A value in a message; of a digest its first 12 digits."""
+    text = str(value)
+    return text[:12] if len(text) == 64 else text
 
 
 def versions() -> dict[str, str]:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nasjax import build
+from nasjax import build, files
 from nasjax.config import check, unknown
 from nasjax.errors import UserError
 from nasjax.evaluation import predicted_costs, surrogate
@@ -129,6 +129,19 @@ def make_arms(study: Study) -> list[Arm]:
             raise UserError(f"{config.name}: {error}") from None
         arms.append(Arm(config, problem, made))
     return arms
+
+
+def facts(arms: Iterable[Arm]) -> dict[str, str]:
+    """The digests of the tables that a study reads, by space and data set."""
+    read: dict[str, dict[str, np.ndarray]] = {}
+    for problem in (arm.problem for arm in arms if arm.problem.surrogates is None):
+        columns = read.setdefault(f"table {problem.space}/{problem.data_set}", {})
+        columns["search_accuracy"] = problem.search_accuracy
+        columns["reported_accuracy"] = problem.reported_accuracy
+        columns |= problem.measures
+        if problem.constraint is not None and problem.costs is not None:
+            columns[f"constrained {problem.constraint.cost}"] = problem.costs
+    return {name: files.digest_of_arrays(columns) for name, columns in read.items()}
 
 
 def make_problem(config: ProblemConfig, columns: _Columns) -> Problem:

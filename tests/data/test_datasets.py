@@ -250,3 +250,36 @@ def test_importing_data_imports_no_optional_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_test_split_that_could_not_be_used_is_found_before_the_search(
+    tmp_path: pathlib.Path,
+) -> None:
+    write_idx_set(tmp_path / "set")
+    labels = tmp_path / "set" / "t10k-labels-idx1-ubyte"
+    labels.unlink()
+    with pytest.raises(UserError, match="has no t10k-labels-idx1-ubyte"):
+        load_search(idx_config(tmp_path / "set"), tmp_path)
+    labels.write_bytes(struct.pack(">2I", 0x801, 20) + bytes([7] * 20))
+    with pytest.raises(UserError, match="test label 7, but the training labels go from 0 to 2"):
+        load_search(idx_config(tmp_path / "set"), tmp_path)
+
+
+def test_a_share_of_the_training_images_can_be_the_test_split(tmp_path: pathlib.Path) -> None:
+    write_idx_set(tmp_path / "set")
+    for path in (tmp_path / "set").glob("t10k*"):
+        path.unlink()
+    config = idx_config(tmp_path / "set", test_share=0.2)
+    data, test = load_search(config, tmp_path), load_test(config, tmp_path)
+    assert len(test.labels) == 12  # a fifth of 60
+    np.testing.assert_array_equal(np.bincount(test.labels), [4, 4, 4])
+    names = [set(np.rint(split.images[:, 0, 0, 0]).astype(int)) for split in (*data[:2], test)]
+    assert sum(map(len, names)) == len(set.union(*names)) == 30 + 15 + 12  # none is in two
+    other = dataclasses.replace(config, split_seed=5)
+    np.testing.assert_array_equal(load_test(other, tmp_path).images, test.images)
+
+
+def test_a_share_of_no_image_is_refused(tmp_path: pathlib.Path) -> None:
+    write_idx_set(tmp_path / "set")
+    with pytest.raises(UserError, match=r"config.data.test_share=0.001 .* 60 images"):
+        load_search(idx_config(tmp_path / "set", test_share=0.001), tmp_path)

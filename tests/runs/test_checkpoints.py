@@ -1,3 +1,4 @@
+import json
 import logging
 import pathlib
 import shutil
@@ -108,6 +109,29 @@ def test_values_that_changed_are_noticed_though_the_files_are_whole(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "digest", lambda state: "of another state")
         keeper.save(2, state_of(2), 200)
+    restored = keeper.restore(state_of(0), at_most=300)
+    keeper.close()
+    assert restored is not None and restored.position == 100
+
+
+def test_a_position_that_changed_is_noticed(tmp_path: pathlib.Path) -> None:
+    saved(tmp_path, rounds=2).close()
+    about = tmp_path / "2" / "about" / "metadata"
+    assert '"position": 200' in about.read_text()
+    about.write_text(about.read_text().replace('"position": 200', '"position": 150'))
+    keeper = Checkpoints(tmp_path, kept=3)
+    restored = keeper.restore(state_of(0), at_most=300)
+    keeper.close()
+    assert restored is not None and restored.position == 100
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path: pathlib.Path) -> None:
+    saved(tmp_path, rounds=1).close()
+    about = tmp_path / "1" / "about" / "metadata"
+    kept = json.loads(about.read_text())
+    del kept["seal"]
+    about.write_text(json.dumps(kept))
+    keeper = Checkpoints(tmp_path, kept=3)
     restored = keeper.restore(state_of(0), at_most=300)
     keeper.close()
     assert restored is not None and restored.position == 100

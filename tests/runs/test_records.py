@@ -1,3 +1,4 @@
+import itertools
 import json
 import logging
 import pathlib
@@ -163,6 +164,36 @@ def test_a_candidate_without_a_field_or_with_a_wrong_one_is_damaged(
     assert (len(found.candidates), found.damaged_lines) == (1, 1)
 
 
+def test_no_flipped_bit_is_read_as_another_result(tmp_path: pathlib.Path) -> None:
+    """Every bit of a line outside of "physical", which decides no result."""
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A))
+    kept.close()
+    path, whole = tmp_path / EVENTS, candidates(tmp_path)
+    line = path.read_bytes()
+    logical = [i for i in range(len(line)) if not 0 <= i - line.index(b'"physical"') < 80]
+    for place, bit in itertools.product(logical, range(8)):
+        damaged = bytearray(line)
+        damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        for found in candidates(tmp_path):
+            unlike = found._replace(seconds=0, time=0, source="", compiled=False)
+            assert unlike == whole[0]._replace(seconds=0, time=0, source="", compiled=False)
+
+
+def test_a_line_of_an_earlier_version_has_no_digest_and_is_read(tmp_path: pathlib.Path) -> None:
+    kept = records(tmp_path)
+    kept.on_exchange(exchange(A))
+    kept.close()
+    (row,) = rows(tmp_path)
+    assert len(row.pop("digest")) == 16
+    (tmp_path / EVENTS).write_text(json.dumps(row) + "\n")
+    assert len(candidates(tmp_path)) == 1
+    del row["counts"]
+    (tmp_path / EVENTS).write_text(json.dumps(row) + "\n")
+    assert read(tmp_path / EVENTS).damaged_lines == 1
+
+
 def test_a_last_line_without_its_end_is_read_if_it_is_whole_and_never_counted(
     tmp_path: pathlib.Path,
 ) -> None:
@@ -193,7 +224,9 @@ def test_what_is_read_is_what_was_written(tmp_path: pathlib.Path) -> None:
     assert ended.metrics == {"grow/loss": 2.0}  # "other" was never a number
 
 
-@pytest.mark.parametrize("garbage", [b"#####", b"[]", b"3", b'{"event": "candidate"}', b"\xff{"])
+@pytest.mark.parametrize(
+    "garbage", [b"#####", b"[]", b"3", b"[" * 200_000, b'{"event": "candidate"}', b"\xff{"]
+)
 def test_a_damaged_line_costs_a_warning_and_no_other_line(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, garbage: bytes
 ) -> None:
@@ -278,4 +311,4 @@ def test_without_costs_a_row_is_what_it_was(tmp_path: pathlib.Path) -> None:
     kept.on_exchange(exchange(A))
     kept.close()
     keys = "event round phase repeat row purpose id architecture encoding status counts accuracy"
-    assert [*rows(tmp_path)[0]] == [*keys.split(), "reward", "first", "physical"]
+    assert [*rows(tmp_path)[0]] == [*keys.split(), "reward", "first", "physical", "digest"]

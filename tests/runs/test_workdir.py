@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nasjax.errors import UserError
-from nasjax.runs.workdir import ADJUSTABLE, Workdir, versions
+from nasjax.runs import workdir as workdir_module
+from nasjax.runs.workdir import ADJUSTABLE, Workdir, environment, versions
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -31,11 +32,65 @@ def test_a_new_run_keeps_its_config_and_what_made_it(tmp_path: pathlib.Path) -> 
     kept = json.loads((workdir.path / "config.json").read_text())
     assert kept["evaluator"] == {"workers": 2, "conv_widths": [16, 32]}
     made = json.loads((workdir.path / "versions.json").read_text())
-    assert {"python", "jax", "nasjax", "commit", "command"} <= made.keys() == versions().keys()
+    assert {"python", "jax", "nasjax", "commit", "command"} <= versions().keys() <= made.keys()
     workdir.close()
     again = Workdir(workdir.path, CONFIG)  # a tuple and the list that JSON makes of it are equal
     assert not again.is_new
     again.close()
+    starts = json.loads((workdir.path / "versions.json").read_text())["starts"]
+    assert len(starts) == 2 and all(start["jax"] == made["jax"] for start in starts)
+
+
+FACTS = {"data": "ab" * 32, "engine": 7}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("data", "cd" * 32, "data=abababababab, now it is cdcdcdcdcdcd"),
+        ("engine", 8, "engine=7, now it is 8"),
+        ("jax", "0.99", "now it is 0.99"),
+        ("device_kind", "TPU v9", "now it is TPU v9"),
+    ],
+)
+def test_what_decides_a_number_may_not_change(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, shown: str
+) -> None:
+    Workdir(tmp_path, CONFIG, facts=FACTS).close()
+    Workdir(tmp_path, CONFIG, facts=FACTS).close()
+    files_before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with monkeypatch.context() as patch:
+        now = {**environment(), name: value}
+        patch.setattr(workdir_module, "environment", lambda: now)
+        with pytest.raises(UserError) as raised:
+            Workdir(tmp_path, CONFIG, facts=FACTS | ({name: value} if name in FACTS else {}))
+    assert f"--workdir={tmp_path} was begun with {name}=" in str(raised.value)
+    assert shown in str(raised.value) and "choose another --workdir" in str(raised.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files_before
+    Workdir(tmp_path, CONFIG, facts=FACTS).close()
+
+
+def test_a_run_made_before_environments_were_kept_is_taken_once_with_a_line(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Workdir(tmp_path, CONFIG, facts=FACTS).close()
+    (tmp_path / "environment.json").unlink()
+    Workdir(tmp_path, CONFIG, facts=FACTS).close()
+    assert caplog.text.count("was made before nasjax kept environment.json") == 1
+    Workdir(tmp_path, CONFIG, facts=FACTS).close()
+    assert caplog.text.count("was made before") == 1
+    with pytest.raises(UserError, match="was begun with engine=7"):
+        Workdir(tmp_path, CONFIG, facts=FACTS | {"engine": 8})
+
+
+def test_a_lock_that_is_a_link_is_refused_and_not_followed(tmp_path: pathlib.Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").symlink_to(victim)
+    with pytest.raises(UserError, match="cannot write to --workdir="):
+        Workdir(tmp_path / "run", CONFIG)
+    assert victim.read_text() == "mine"
 
 
 def test_a_second_process_is_refused_until_the_first_one_ends(tmp_path: pathlib.Path) -> None:

@@ -48,6 +48,7 @@ def evaluate_by_training(config: TrainedConfig, request: EvaluationRequest) -> E
         test=test,
         validation_batches=config.validation_batches,
         counts_of=config.validation_batch_size,
+        facts=evaluator.facts,
         remember=lambda rows: remember_records(evaluator, rows, len(data.validation.labels)),
         watch=evaluator.watch,
     )

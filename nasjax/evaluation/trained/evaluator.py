@@ -51,13 +51,16 @@ class TrainedEvaluator:
         self._is_valid = jax.jit(space.is_valid)
         recipe = dataclasses.asdict(config)
         del recipe["workers"]  # it changes no result
-        self._key_base = {
+        self.facts = {
             "engine": ENGINE_VERSION,
+            "kernels": native.load(),
+            "data": data.fingerprint,
+        }  # that decide a result, beside the config and the versions
+        self._key_base = {
+            **self.facts,
             "jax": jax.__version__,
             "platform": jax.default_backend(),
-            "kernels": native.load(),
             "recipe": recipe,
-            "data": data.fingerprint,
             "input_shape": space.input_shape,
             "classes": space.num_classes,
         }

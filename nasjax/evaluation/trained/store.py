@@ -5,6 +5,7 @@ fingerprint, seed, engine version). The file is SQLite with a rollback journal: 
 may share it, also on network file systems without shared memory.
 """
 
+import logging
 import pathlib
 import sqlite3
 import weakref
@@ -13,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nasjax.errors import UserError
+from nasjax.files import digest_of_json
+from nasjax.types import STATUSES
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (
@@ -21,7 +24,8 @@ CREATE TABLE IF NOT EXISTS results (
   status INTEGER NOT NULL,       -- index of nasjax.types.STATUSES
   counts BLOB NOT NULL,          -- uint8 [P], correct images of each fixed validation batch
   correct INTEGER NOT NULL,      -- correct images of the whole validation split
-  seconds REAL NOT NULL          -- training time, compilation left out
+  seconds REAL NOT NULL,         -- training time, compilation left out
+  digest TEXT                    -- of the row; NULL in rows of earlier versions
 ) WITHOUT ROWID
 """
 
@@ -50,27 +54,35 @@ class ResultStore:
             weakref.finalize(self, self._connection.close)  # where nobody calls `close`
             self._connection.execute("BEGIN IMMEDIATE")  # fails now, not after the first training
             self._connection.execute(_SCHEMA)
+            columns = self._connection.execute("PRAGMA table_info(results)").fetchall()
+            if "digest" not in {column[1] for column in columns}:
+                self._connection.execute("ALTER TABLE results ADD COLUMN digest TEXT")
             self._connection.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
             raise self._trouble("open", error) from error
 
     def get(self, key: str) -> Result | None:
-        """The result under a key, or None."""
-        query = "SELECT status, counts, correct, seconds FROM results WHERE key = ?"
+        """The result under a key, or None; a damaged one is removed with a warning."""
+        query = "SELECT status, counts, correct, seconds, digest FROM results WHERE key = ?"
         try:
             row = self._connection.execute(query, (key,)).fetchone()
+            if row is None or _is_whole(key, *row):
+                return row and Result(row[0], np.frombuffer(row[1], np.uint8), row[2], row[3])
+            self._connection.execute("DELETE FROM results WHERE key = ?", (key,))
         except sqlite3.Error as error:
             raise self._trouble("read", error) from error
-        if row is None:
-            return None
-        return Result(row[0], np.frombuffer(row[1], np.uint8), row[2], row[3])
+        logging.warning("%s: a damaged result is removed and trained again", self.path)
+        return None
 
     def put(self, key: str, architecture: str, result: Result) -> None:
         """Keeps a result; if the key has one already, that one stays."""
+        status, correct, seconds = int(result.status), int(result.correct), float(result.seconds)
         counts = result.counts.tobytes()
-        row = (key, architecture, result.status, counts, result.correct, result.seconds)
+        sealed = _digest(key, status, counts, correct, seconds)
+        row = (key, architecture, status, counts, correct, seconds, sealed)
+        insert = "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?, ?)"
         try:
-            self._connection.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._connection.execute(insert, row)
         except sqlite3.Error as error:
             raise self._trouble("write to", error) from error
 
@@ -83,3 +95,18 @@ class ResultStore:
             f"cannot {verb} the result store {self.path}: {error}; make room or move it "
             "away, choose another place with --cache_dir, or go without it by --nostore"
         )
+
+
+def _digest(key: str, status: int, counts: bytes, correct: int, seconds: float) -> str:
+    return digest_of_json([key, status, counts.hex(), correct, seconds])[:16]
+
+
+def _is_whole(
+    key: str, status: object, counts: object, correct: object, seconds: object, sealed: str | None
+) -> bool:
+    """Whether a row is as it was written; one of an earlier version, whether it can be a result."""
+    if not (isinstance(status, int) and isinstance(counts, bytes) and isinstance(correct, int)):
+        return False
+    if not isinstance(seconds, float) or status not in range(len(STATUSES)) or correct < 0:
+        return False
+    return sealed is None or sealed == _digest(key, status, counts, correct, seconds)

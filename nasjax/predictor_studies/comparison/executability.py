@@ -14,14 +14,19 @@ from nasjax.predictors.piecewise import ExecutabilityConfig, make_piecewise
 from nasjax.predictors.predictor import Params, Predictor
 
 
+def load_costs(config: ComparisonConfig) -> np.ndarray:
+    """The cost `comparison.executability` of all cells, [N]; a UserError if it is unknown."""
+    found: np.ndarray = load_table(CELLS, config.data_set, [config.executability or ""]).costs[:, 0]
+    return found
+
+
 def measure(config: ComparisonConfig, features: np.ndarray) -> dict[str, float]:
     """Balanced accuracy, on cells not fitted, of trees that tell what a device can run.
 
     Takes features [N, F] of all cells. `balanced_accuracy_M` after M cells, means over splits;
     `balanced_accuracy` after the most.
     """
-    costs = load_table(CELLS, config.data_set, [config.executability or ""]).costs
-    can_run = np.isfinite(costs[:, 0])
+    can_run = np.isfinite(load_costs(config))
     found: dict[str, float] = {}
     for train in sorted(config.executability_train):
         accuracies = []

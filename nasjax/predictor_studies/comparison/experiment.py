@@ -49,6 +49,8 @@ class Comparison(Experiment):
         train, fewest = self.config.train, int(np.isfinite(self.measured.costs).sum(0).min())
         allowed = f"below {fewest}, the networks that were measured and can run, for all of costs"
         check(train < fewest, "comparison.train", train, allowed)
+        if self.config.executability is not None:
+            executability.load_costs(self.config)
 
     def all_jobs(self) -> list[Job]:
         """All methods of a split before the next split, so that any part of them compares."""

@@ -1,6 +1,7 @@
 """The library of kernels: where it comes from, and what happens without it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,40 @@ def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch):
     broken.chmod(0o755)
     monkeypatch.setenv("CXX", str(broken))
     with pytest.raises(RuntimeError, match=f"{broken} .*: error: out of patience"):
+        native.build()
+
+
+@pytest.fixture
+def calls(tmp_path, monkeypatch):
+    """Folders of the test's own, and the lines that its compiler leaves, one a call."""
+    compiler, log = tmp_path / "compiler", tmp_path / "log"
+    compiler.write_text(f'#!/bin/sh\necho called >> {log}\nfor out; do :; done\necho it > "$out"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    ignored = shutil.ignore_patterns("build")
+    copied = shutil.copytree(native.SOURCES, tmp_path / "native", ignore=ignored)
+    monkeypatch.setattr(native, "SOURCES", copied)
+    return lambda: log.read_text().count("called")
+
+
+def test_a_library_that_is_not_as_it_was_built_is_built_again(calls):
+    library = native.build()
+    assert native.build() == library and calls() == 1
+    whole = library.read_bytes()
+    for i, damaged in enumerate((whole[:1], b"", b"garbage", whole + b"x"), 2):
+        library.write_bytes(damaged)
+        assert native.build() == library and calls() == i
+        assert library.read_bytes() == whole
+
+
+def test_a_library_that_others_may_write_is_not_taken(calls):
+    library = native.build()
+    library.parent.chmod(0o777)
+    elsewhere = native.build()
+    assert elsewhere.parent == Path.home() / ".cache" / "nasjax" / "native" and calls() == 2
+    elsewhere.parent.chmod(0o777)
+    with pytest.raises(OSError, match="others may write to"):
         native.build()
 
 

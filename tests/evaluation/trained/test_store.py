@@ -101,3 +101,53 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: pathlib.Path
             store.put(f"key {i}", "a" * 100, FIRST)
     assert store.get("key") is not None
     store.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "status = 2",
+        "status = 99",
+        "status = 'ok'",
+        "counts = 'text'",
+        "counts = x'1000fe'",
+        "correct = 430",
+        "correct = -5",
+        "seconds = 1.25",
+        "digest = 'another'",
+    ],
+)
+def test_a_damaged_row_is_removed_and_put_anew(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    store = ResultStore(tmp_path / "results.sqlite")
+    store.put("key", "a", FIRST)
+    with sqlite3.connect(store.path) as damaging:
+        damaging.execute(f"UPDATE results SET {change}")
+    damaging.close()
+    assert store.get("key") is None
+    assert "a damaged result is removed and trained again" in caplog.text
+    store.put("key", "a", FIRST)
+    found = store.get("key")
+    store.close()
+    assert found is not None and found.correct == FIRST.correct
+
+
+def test_a_store_of_an_earlier_version_is_read_and_goes_on(tmp_path: pathlib.Path) -> None:
+    """Its rows had no digest; those that can be no result are left out."""
+    path = tmp_path / "results.sqlite"
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "CREATE TABLE results (key TEXT PRIMARY KEY, architecture TEXT NOT NULL, status INTEGER"
+            " NOT NULL, counts BLOB NOT NULL, correct INTEGER NOT NULL, seconds REAL NOT NULL)"
+            " WITHOUT ROWID"
+        )
+        for key, correct in (("good", 431), ("bad", -1)):
+            row = (key, "a", 0, FIRST.counts.tobytes(), correct, 1.5)
+            old.execute("INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)", row)
+    old.close()
+    store = ResultStore(path)
+    store.put("new", "a", OTHER)
+    good, bad, new = (store.get(key) for key in ("good", "bad", "new"))
+    store.close()
+    assert good is not None and good.correct == 431 and bad is None and new is not None

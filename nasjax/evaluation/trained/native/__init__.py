@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 import threading
@@ -86,7 +87,7 @@ def build() -> pathlib.Path:
     name = f"{_digest(found)}.so"
     # The folder of a system-wide installation cannot be written to.
     places = (SOURCES / "build", pathlib.Path("~/.cache/nasjax/native").expanduser())
-    built = next((place / name for place in places if (place / name).exists()), None)
+    built = next((place / name for place in places if _is_trusted(place / name)), None)
     if built is not None:
         return built
     with tempfile.TemporaryDirectory(prefix="nasjax") as directory:
@@ -102,17 +103,43 @@ def build() -> pathlib.Path:
 
 
 def _keep(library: pathlib.Path, places: Sequence[pathlib.Path]) -> pathlib.Path:
-    """Copies the library, whole, into the first folder that can be written to."""
+    """Copies the library, whole, into the first folder that can be written to, and by us alone."""
+    content = library.read_bytes()
+    reason = OSError(f"others may write to {' and '.join(map(str, places))}")
     for place in places:
+        kept = place / library.name
         try:
             place.mkdir(parents=True, exist_ok=True)
-            partial = place / f".{library.name}.{os.getpid()}"  # several processes may write it
-            shutil.copyfile(library, partial)
-            os.replace(partial, place / library.name)
-            return place / library.name
+            if not _is_ours(place):
+                continue
+            for path, written in ((kept, content), (_seal(kept), digest(content).encode())):
+                partial = place / f".{path.name}.{os.getpid()}"  # several processes may write it
+                partial.write_bytes(written)
+                os.replace(partial, path)
+            return kept
         except OSError as error:
             reason = error
     raise reason
+
+
+def _seal(library: pathlib.Path) -> pathlib.Path:
+    """The file with the digest of a library."""
+    return library.with_suffix(".sha256")
+
+
+def _is_trusted(library: pathlib.Path) -> bool:
+    """Whether a library is there, as it was built, and nobody else can have changed it."""
+    try:
+        is_ours = _is_ours(library) and _is_ours(library.parent)
+        return is_ours and digest(library.read_bytes()) == _seal(library).read_text()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_ours(path: pathlib.Path) -> bool:
+    """Whether nobody but this user, and root, may write to a file or a folder."""
+    found = path.stat()
+    return found.st_uid in (0, os.getuid()) and not found.st_mode & stat.S_IWOTH
 
 
 def _digest(path: str) -> str:
