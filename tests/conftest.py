@@ -4,17 +4,18 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+from tests.commands import QUICK_FLAGS, Commands
+
 # Before jax is imported: it reads both once.
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+os.environ["XLA_FLAGS"] = " ".join(
+    (os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2", *QUICK_FLAGS)
 ).strip()
 
 import jax
 import pytest
 
 from nasjax import compile_cache
-from tests.commands import Commands
 
 # Of tests/, the longest first: where files are shared out to processes, none is left alone at the
 # end. A name that is missing or too many only costs time.

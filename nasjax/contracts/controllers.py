@@ -182,6 +182,7 @@ def _check_many_seeds(parts: Parts, is_exact: bool) -> None:
     seeds, rounds = jnp.arange(3), ROUNDS if is_exact else 3
     states = jax.vmap(functools.partial(begin, parts))(seeds)
     found, kept = jax.jit(jax.vmap(_compiled(parts, rounds)))(seeds, states)
+    found, kept = jax.device_get((_plain_keys(found), kept))
     for seed in (0, 2):
         looped, exchanges = run(parts, begin(parts, seed), rounds, seed)
         mine = functools.partial(jax.tree.map, lambda leaf, seed=seed: leaf[seed])

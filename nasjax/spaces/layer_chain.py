@@ -12,7 +12,6 @@ The first layer is a convolution. Only fully connected layers follow a fully con
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -24,6 +23,7 @@ from nasjax.config import check, settings
 from nasjax.errors import UserError
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
+from nasjax.spaces.rejection import draw_until
 
 NONE, CONV, FC, POOL = 0, 1, 2, 3
 KINDS = ("none", "conv", "fc", "pool")
@@ -42,7 +42,6 @@ TABLE_I: dict[int, tuple[tuple[int, ...], ...]] = {
     FC: (tuple(range(16, 513, 8)), (1, 0), tuple(range(len(ACTIVATIONS)))),
     POOL: (tuple(range(2, 9)), (1, 2, 3), (0, 1, 2, 3)),
 }
-_MOST_DRAWS = 10_000  # of a chain that must be valid
 # The released code's lists: np.arange leaves out the last value; other order of activations.
 _ORDER = ("sigmoid", "tanh", "relu", "leakyrelu", "elu", "gelu", "none")
 _RELEASED: dict[int, tuple[tuple[int, ...], ...]] = {
@@ -170,7 +169,7 @@ class LayerChain:
             return jnp.stack(rows)
 
         empty = jnp.zeros((self.num_layers, self.layer_width), jnp.int32)  # not valid
-        return _drawn_until(self.is_valid, draw, empty)
+        return draw_until(self.is_valid, draw, empty)
 
     @property
     def options(self) -> np.ndarray:
@@ -212,7 +211,7 @@ class LayerChain:
         def is_new(chain: jax.Array) -> jax.Array:
             return self.is_valid(chain) & (chain != architecture).any()
 
-        return _drawn_until(is_new, draw, architecture)
+        return draw_until(is_new, draw, architecture)
 
     def to_layers(self, architecture: Any) -> list[dict[str, Any]]:
         """The layers as plain data, e.g. {"kind": "conv", "filters": 16, "kernel": 3, ...}."""
@@ -340,26 +339,6 @@ def _index(value: jax.Array, size: int) -> jax.Array:
 
 def _pick(values: tuple[int, ...], value: jax.Array) -> jax.Array:
     return jnp.array(values, jnp.int32)[_index(value, len(values))]
-
-
-def _drawn_until(
-    is_good: Callable[[jax.Array], jax.Array],
-    draw: Callable[[jax.Array], jax.Array],
-    start: jax.Array,
-) -> jax.Array:
-    """The first good chain among `start`, draw(0), draw(1), ...; the last one after _MOST_DRAWS.
-
-    A compiled loop cannot be interrupted, so it must end by itself. 2,000 chains of six layers for
-    images of 3 x 3 pixels, the smallest, were drawn without meeting the bound.
-    """
-
-    def goes_on(carry: tuple[jax.Array, jax.Array]) -> jax.Array:
-        return ~is_good(carry[1]) & (carry[0] < _MOST_DRAWS)
-
-    def again(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        return carry[0] + 1, draw(carry[0])
-
-    return jax.lax.while_loop(goes_on, again, (jnp.int32(0), start))[1]
 
 
 def _decode_released(

@@ -273,3 +273,10 @@ def test_a_random_chain_has_the_length_that_is_asked_for() -> None:
         for seed in range(10):
             chain = sample(jax.random.key(seed), length)
             assert len(short.to_layers(chain)) == length
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 1), (2, 28, 3), (28, 1, 1)])
+def test_images_that_no_layer_fits_are_refused_in_pixels(shape):
+    line = f"the images have {shape[0]} x {shape[1]} pixels; .* at least 3 x 3: give it larger"
+    with pytest.raises(UserError, match=line):
+        LayerChain(shape, 10)

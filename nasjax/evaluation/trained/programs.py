@@ -36,6 +36,7 @@ _QUICK: dict[str, str | bool] = {
     "xla_backend_optimization_level": "1",
     "xla_cpu_parallel_codegen_split_count": "1",
 }
+_THOROUGH: dict[str, str | bool] = {}  # XLA's defaults
 AXIS = "lanes"
 
 
@@ -156,7 +157,7 @@ class Programs:
             lowered = compile_cache.lower(flat, leaves, key=key, custom_calls=self._kernels)
         else:  # jax.export's result could only be called under a mesh
             lowered = jax.jit(flat).lower(*leaves)
-        return lowered.compile(_QUICK if self._quick else None)
+        return lowered.compile(_QUICK if self._quick else _THOROUGH)
 
 
 def _name(function: Callable[..., Any]) -> str:

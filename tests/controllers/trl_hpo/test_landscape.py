@@ -20,7 +20,7 @@ from nasjax.types import VALIDATE, Request
 from tests.oracles.landscape import make_landscape
 from tests.oracles.unit_box import UnitBox
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("optimised")]
 
 SEEDS, ROUNDS, PERFORMANCE_SIZE = 20, 40, 4
 SPACE = UnitBox(num_layers=6, action_size=4)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nasjax.evaluation.trained import native
+from nasjax.evaluation.trained import native, programs
 
 
 @pytest.fixture(params=["kernels", "products"])
@@ -17,4 +17,10 @@ def way(request, monkeypatch):
 
 @pytest.fixture(scope="module", autouse=True)
 def engine_optimised(optimised):
-    """The engine's programs as they train candidates."""
+    """The engine's programs as they train candidates: with XLA's defaults."""
+    defaults = {"xla_cpu_parallel_codegen_split_count": "32"}
+    if programs.OLDER_EMITTERS:
+        defaults["xla_cpu_use_fusion_emitters"] = True
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "_THOROUGH", defaults)
+        yield
