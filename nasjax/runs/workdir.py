@@ -144,8 +144,8 @@ class Workdir:
                 )
 
 
+def environment() -> dict[str, Any]:
     """The versions and the platform, which decide the numbers of every run beside its config."""
-    """What decides the numbers of every run, beside its config and its data."""
     return {
         "jax": jax.__version__,
         "jaxlib": metadata.version("jaxlib"),
