@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import json
 import os
 import pathlib
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nasjax import build, compile_cache, config_files, loop
+from nasjax import build, compile_cache, config_files, files, loop
 from nasjax.errors import UserError
 from nasjax.progress import Progress
 from nasjax.run_report import report as run_report
@@ -277,6 +276,5 @@ def study(
                 bar.update(queries)
 
             run.run(path, parsed.config, jobs, show)
-        files = tuple(study_report.write(path, parsed, arms))
-    aggregates = json.loads((path / "study.json").read_text())["aggregates"]
-    return StudyResult(path, files, aggregates)
+        written = tuple(study_report.write(path, parsed, arms))
+    return StudyResult(path, written, files.read_json(path / "study.json")["aggregates"])

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 ABSENT = ("matplotlib", "sklearn", "tensorflow", "tensorflow_datasets", "tqdm", "xgboost")
@@ -64,6 +66,7 @@ def import_all(roots: tuple[str, ...]) -> dict[str, str | None]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 def test_search_path_loads_without_data_set_and_plotting_packages() -> None:
     outcome = import_all(SEARCH_PATH)
     failed = {name: error for name, error in outcome.items() if error is not None}

@@ -59,6 +59,7 @@ def test_the_registry_loads_nothing_that_only_reports_and_fits_need():
     assert not heavy & loaded("import nasjax\nnasjax.SPACES")
 
 
+@pytest.mark.long
 def test_a_search_leaves_a_directory_that_goes_on(tmp_path):
     config = nasjax.load_config("nas_bench_201/regularized_evolution")
     config["search"] |= {"max_queries": 20, "checkpoint_every": 5}
@@ -78,6 +79,7 @@ def test_a_search_leaves_a_directory_that_goes_on(tmp_path):
     assert in_memory.costs == first.costs and in_memory.test_accuracy == first.test_accuracy
 
 
+@pytest.mark.long
 def test_a_search_without_an_answer_says_so(tmp_path):
     config = nasjax.load_config("nas_bench_201/regularized_evolution")
     config["evaluator"]["costs"] = ("network/params_m",)

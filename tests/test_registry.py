@@ -145,6 +145,7 @@ def test_a_space_and_a_controller_from_outside_are_searched_by_name(tmp_path):
     assert "b" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_they_are_asked_the_same_in_one_program():
     sections = {key: OUTSIDE[key] for key in ("space", "controller", "evaluator", "reward")}
     made = build.assemble_table(sections, 30)
@@ -160,6 +161,7 @@ def test_a_bound_holds_for_them():
     assert 0 < result.costs["ink_mm"] <= 2 and result.architecture.count("b") <= 2
 
 
+@pytest.mark.long
 def test_they_keep_the_contracts():
     space = WORDS.make(WORDS.settings(), None)
     check_space(space)

@@ -3,7 +3,7 @@
     nasjax study --config=studies/quick --directory=studies/quick
 
 Expected: mean reported accuracy at 300 queries of local search 94.30 %, regularised evolution
-94.23 %, REINFORCE 94.06 %, MetaQNN 94.01 %, random search 93.95 %; half a minute on 2 CPU
+94.23 %, REINFORCE 94.06 %, MetaQNN 94.01 %, random search 93.95 %; 40 s on 2 CPU
 cores, nearly all of it to compile.
 """
 

@@ -7,7 +7,6 @@ Each folder's METADATA.md has origin, licence, units and caveats. A file is read
 are those that this code was written for.
 """
 
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -205,9 +204,7 @@ def _read(folder: str) -> dict[str, np.ndarray]:
             f"table {str(path)!r} is damaged or of another nasjax: sha256={found}, allowed: "
             f"{_SHA256[folder]}; check it out or install nasjax again"
         )
-    with np.load(io.BytesIO(content), allow_pickle=False) as table:
-        if table["version"] != VERSION:
-            raise UserError(
-                f"table {str(path)!r} has version={table['version']}; allowed: {VERSION}"
-            )
-        return dict(table)
+    table = files.read_npz(content)
+    if table["version"] != VERSION:
+        raise UserError(f"table {str(path)!r} has version={table['version']}; allowed: {VERSION}")
+    return table

@@ -5,15 +5,13 @@ and the files of a finished run (summary.json, final_test.json) may be missing.
 """
 
 import collections
-import json
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasjax import registry
+from nasjax import files, registry
 from nasjax.errors import UserError
 from nasjax.run_report import costs
 from nasjax.run_report.costs import Shaping, Tradeoff
@@ -162,13 +160,10 @@ def describe_layers(
 def read_json(path: pathlib.Path, damaged: list[str]) -> dict[str, Any]:
     """The object in a JSON file; empty if the file is absent, or damaged and then listed."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError):
-        content = None
-    if isinstance(content, dict):
-        return content
-    damaged.append(path.name)
-    return {}
+        return files.read_json(path) if path.is_file() else {}
+    except UserError:
+        damaged.append(path.name)
+        return {}
 
 
 def read_attention(path: pathlib.Path, space: Space | None, damaged: list[str]) -> Attention | None:
@@ -176,15 +171,15 @@ def read_attention(path: pathlib.Path, space: Space | None, damaged: list[str]) 
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            actor, critic, encodings = (arrays[name] for name in ("actor", "critic", "encodings"))
-            number = int(arrays["round"])
+        arrays = files.read_npz(path)
+        actor, critic, encodings = (arrays[name] for name in ("actor", "critic", "encodings"))
+        number = int(arrays["round"])
         if not actor.size:
             return None  # a network without attention
         steps, slots, _ = encodings.shape
         if {actor.shape, critic.shape} != {(steps, *actor.shape[1:3], slots, slots)}:
             raise ValueError("actor and critic do not attend to the encodings")
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError):
         damaged.append(path.name)
         return None
     words = [[layer_text(layer, space) for layer in step] for step in encodings.tolist()]

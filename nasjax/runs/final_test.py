@@ -1,6 +1,5 @@
 """The final test: the only reader of the test split, once per run, when the search is over."""
 
-import json
 import pathlib
 import time
 from collections.abc import Callable
@@ -48,10 +47,7 @@ def final_test(
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        kept = json.loads(path.read_text())
-        return {**kept, "encoding": kept["encoding"], "architecture": kept["architecture"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); move it away and the test is made again"
-        ) from error
+    kept = files.read_json(path)
+    if not {"encoding", "architecture"} <= kept.keys():
+        raise UserError(f"{path} is damaged; remove it, and the test is made again")
+    return kept

@@ -1,6 +1,5 @@
 """`summary.json`: the results of a finished search, in one file for people and programs."""
 
-import json
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +33,7 @@ def write_summary(
     """
     state = jax.device_get(state)
     candidates, rounds, _ = records.read(workdir / records.EVENTS)
-    config = json.loads((workdir / "config.json").read_text())
+    config = files.read_json(workdir / "config.json")
     best = _describe(state.best, space, candidates)
     summary = {
         "best": best,
@@ -52,7 +51,7 @@ def write_summary(
         "seconds": round(sum(row.seconds for row in rounds), 1),
         "seed": config["seed"],
         "config": config,
-        "versions": json.loads((workdir / "versions.json").read_text()),
+        "versions": files.read_json(workdir / "versions.json"),
     }
     files.write_json(workdir / SUMMARY, summary)
     return summary

@@ -18,8 +18,7 @@ import jax
 
 import nasjax
 from nasjax.errors import UserError
-from nasjax.files import read_json
-from nasjax.files import write_json as write_json
+from nasjax.files import read_json, write_json
 
 # Keys that may change when a run goes on: they do not change its results so far.
 ADJUSTABLE = (
@@ -124,12 +123,11 @@ class Workdir:
 
     def _check_config(self, config: Mapping[str, Any]) -> None:
         try:
-            kept = json.loads((self.path / "config.json").read_text())
-        except (OSError, ValueError) as error:
+            kept = read_json(self.path / "config.json")
+        except UserError as error:
             self.close()
             raise UserError(
-                f"cannot read {self.path / 'config.json'}: {error}; move it away if the run's "
-                f"config is still this one, or choose another {self._flag}"
+                f"{error}, if the run's config is still this one; or choose another {self._flag}"
             ) from error
         before, now = _flat(kept), _flat(json.loads(json.dumps(config)))
         tested = (self.path / FINAL_TEST).exists()

@@ -8,6 +8,7 @@ from benchmarks import plain_search, studies
 from launch import benchmark, command_line
 
 
+@pytest.mark.long
 def test_every_method_is_measured_both_ways_and_finds_the_same(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(studies, "SEEDS", 60)
     monkeypatch.setattr(studies, "BUDGET", 30)

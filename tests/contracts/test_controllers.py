@@ -52,7 +52,7 @@ CONTROLLERS = {
 FLOAT_LEARNERS = ("autocomet", "autocomet_gain", "metaqnn", "reinforce", "trl_hpo")
 
 
-SLOW = ("autocomet_gain", "local_search", "metaqnn", "multi_agent", "trl_hpo")
+SLOW = ("autocomet", "autocomet_gain", "metaqnn", "multi_agent", "reinforce", "trl_hpo")
 
 
 def test_every_controller_is_in_the_suite():

@@ -33,6 +33,7 @@ def test_a_table_keeps_the_contract():
     check_evaluator(lambda: made, space, 32)
 
 
+@pytest.mark.long
 def test_surrogates_keep_the_contract(tmp_path):
     keep_all(tmp_path)
     costs = ("latency_ms", "size_m")
@@ -44,6 +45,7 @@ def test_surrogates_keep_the_contract(tmp_path):
     check_evaluator(lambda: made, Sums(), 32)
 
 
+@pytest.mark.long
 def test_training_keeps_the_contract():
     def make():
         return TrainedEvaluator(tiny.CONFIG, tiny.SPACE, tiny.DATA).evaluator()

@@ -40,6 +40,7 @@ def test_every_predictor_keeps_the_contract(name):
     check_predictor(predictor, *measurements(450), missing=missing)
 
 
+@pytest.mark.long
 def test_cells_are_predicted_as_the_contract_says():
     space = registry.slot_space("nas_bench_201")
     predictor = registry.make_predictor({"name": "graph_convolution", "epochs": 40}, space)

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from nasjax.controllers import sequences
 from nasjax.spaces.layer_chain import LayerChain
@@ -9,6 +10,7 @@ from nasjax.spaces.layer_chain import LayerChain
 SPACE = LayerChain((12, 12, 1), 10)
 
 
+@pytest.mark.long
 def test_nothing_comes_after_the_end_whatever_is_chosen_there():
     options = np.asarray(SPACE.options).tolist()
     conv, fc, end = options.index([1, 16, 3, 1]), options.index([2, 64, 1, 1]), len(options)

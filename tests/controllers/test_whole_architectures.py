@@ -135,6 +135,7 @@ def test_log_probability_and_its_gradient():
     )
 
 
+@pytest.mark.long
 def test_reinforce_steps_towards_what_was_better_than_the_average():
     config = ReinforceConfig(learning_rate=0.1, baseline_momentum=0.9)
     controller = make_reinforce(config, Request(SPACE, 1, rounds=1))
@@ -214,6 +215,7 @@ def test_the_schedule_of_epsilon():
     assert (epsilon_schedule(MetaqnnConfig(schedule="absolute"), 300) == 1).all()
 
 
+@pytest.mark.long
 def test_metaqnn_learns_the_best_where_it_may_look_around_enough():
     controller = make_metaqnn(MetaqnnConfig(), Request(SPACE, 1, rounds=400))
     *_, (*_, after) = exchanges(controller, rounds=400)

@@ -67,6 +67,7 @@ def test_an_impossible_number_of_compilations_is_refused(capsys):
     assert "--torch_compile=-1" in refused(capsys, "--torch_compile=-1")
 
 
+@pytest.mark.long
 def test_a_plan_is_printed_and_written_before_anything_is_compiled(tmp_path, capsys):
     path = tmp_path / "plan.json"
     assert run("plan", "--chains=6", "--input_shape=8,8,1", f"--json={path}") == 0
@@ -185,6 +186,7 @@ def test_what_is_left_out_is_not_written(monkeypatch, tmp_path, capsys):
     assert not {"batch_128", "programs", "scaling"} & set(found)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", cold.SIDES)
 def test_both_sides_measure_every_chain_of_a_set(monkeypatch, side):
     if side == "torch":

@@ -1,9 +1,6 @@
 """The comparison of predictors: splits, jobs, saved predictors, the command, mistakes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -55,6 +52,7 @@ def test_a_split_is_the_same_for_all_and_leaves_out_what_cannot_run(data):
     assert np.isfinite(data.costs[np.concatenate([train, test]), 1]).all()
 
 
+@pytest.mark.long
 def test_a_study_goes_on_with_missing_jobs_and_reports_what_is_there(tmp_path, monkeypatch):
     monkeypatch.setattr(timing, "_SEEDS", 4)
     monkeypatch.setattr(timing, "_QUERIES", 4)
@@ -234,37 +232,33 @@ def get_config():
 """
 
 
-def command(cache, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", "launch.predictor", *flags],
-        cwd=ROOT,
-        env={**os.environ, "NASJAX_CACHE_DIR": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def command(commands, tmp_path):
+    """Runs `nasjax predictor` with these flags to its end."""
+    env = {"NASJAX_CACHE_DIR": str(tmp_path / "cache")}
+    return lambda *flags: commands.run("predictor", *flags, env=env)
 
 
 @pytest.mark.long
-def test_the_command_compares_goes_on_and_says_what_it_wrote(tmp_path):
+def test_the_command_compares_goes_on_and_says_what_it_wrote(command, tmp_path):
     path = tmp_path / "small.py"
     path.write_text(CONFIG % small(seeds=1))
     flags = (f"--config={path}", f"--directory={tmp_path / 'study'}", f"--json={tmp_path}/all.json")
-    done = command(tmp_path / "cache", *flags)
+    done = command(*flags)
     assert done.returncode == 0, done.stderr
     assert "| few_trees |" in done.stdout
     assert set(json.loads((tmp_path / "all.json").read_text())["table2"]) == {"few_trees", "svr"}
     kept = read_fits(tmp_path / "study")
     assert len(kept) == 4
-    assert command(tmp_path / "cache", *flags).returncode == 0
+    assert command(*flags).returncode == 0
     assert read_fits(tmp_path / "study") == kept  # times and all: nothing was made again
-    other = command(tmp_path / "cache", *flags, "--config.comparison.train=70")
+    other = command(*flags, "--config.comparison.train=70")
     (line,) = [line for line in other.stderr.splitlines() if line.startswith("error")]
     assert other.returncode == 2 and "comparison.train" in line
 
 
-def test_the_command_without_a_config_says_what_it_needs(tmp_path):
-    done = command(tmp_path)
+def test_the_command_without_a_config_says_what_it_needs(command):
+    done = command()
     assert done.returncode == 2
     assert done.stderr.startswith("error: --config=NAME and --directory=DIRECTORY are needed")
 

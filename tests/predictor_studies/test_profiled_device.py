@@ -20,6 +20,8 @@ from nasjax.spaces.nas_bench_201 import NasBench201
 from tests.predictor_studies.test_comparison import searched
 from tests.predictor_studies.test_unseen_devices import KNOWN, small
 
+pytestmark = pytest.mark.long
+
 CELLS = 60
 
 

@@ -20,6 +20,8 @@ from nasjax.predictors.features import features_of
 from nasjax.registry import of_saved
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 
+pytestmark = pytest.mark.long
+
 SPACE, NETWORKS = NasBenchMacro(), 120
 
 

@@ -15,6 +15,8 @@ from nasjax.predictor_studies.unseen_devices import analysis, methods
 from nasjax.predictors import saved
 from tests.predictor_studies.test_comparison import searched
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("xgboost")
 
 KNOWN = ("help/1080ti_1_ms", "help/pixel3_ms", "help/silver_4114_ms")
@@ -66,6 +68,7 @@ def test_every_method_is_scored_on_the_same_unseen_networks(found):
         assert macs.loc[cost, 0] == pytest.approx(wanted, abs=1e-3)
 
 
+@pytest.mark.long
 def test_what_is_kept_has_seen_so_many_samples_of_the_new_device(tmp_path):
     config = small(**{"unseen.seeds": 1, "unseen.train": 200})
     config["splits"]["few"]["keep"] = (0, 10)

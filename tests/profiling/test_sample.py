@@ -50,6 +50,7 @@ def test_one_is_taken_of_each_equal_part_in_the_order_of_size():
 PARTS = ((10, 20), (30, 40), (50, 60), (70, 80))
 
 
+@pytest.mark.long
 def test_a_seed_gives_one_sample_and_another_another():
     names = [[one.name for one in sample.draw(config(seed=seed))] for seed in (0, 0, 1)]
     assert names[0] == names[1] != names[2]

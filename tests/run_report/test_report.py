@@ -113,6 +113,7 @@ def test_the_report_is_self_contained_well_formed_and_repeatable(run) -> None:
     assert (run / "again.html").read_text() == page
 
 
+@pytest.mark.long
 def test_many_points_keep_the_report_small(tmp_path) -> None:
     accuracy = np.random.default_rng(0).beta(8, 1, 10_000)
     lines = [
@@ -150,6 +151,7 @@ def test_a_directory_without_a_run_ends_with_one_line_and_code_2(
     assert message.count("\n") == 1 and message.endswith("\n")
 
 
+@pytest.mark.long
 def test_the_command_writes_report_and_picture_and_prints_the_summary(run, capsys) -> None:
     output, picture = run / "page.html", run / "picture.png"
     asked = [str(run), f"--output={output}", f"--picture={picture}"]

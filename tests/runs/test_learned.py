@@ -24,6 +24,7 @@ def same(a, b):
     return jax.tree.all(jax.tree.map(np.array_equal, a, b))
 
 
+@pytest.mark.long
 def test_what_was_learned_begins_another_search(tmp_path):
     controller, state = started(seed=1)
     path = learned.save(tmp_path, controller.params(state))
@@ -38,6 +39,7 @@ def test_what_was_learned_begins_another_search(tmp_path):
     assert same(two.learner.q, state.learner.q) and same(two.learner.phi, fresh.learner.phi)
 
 
+@pytest.mark.long
 def test_of_several_the_seed_draws_one_whole(tmp_path):
     states, paths = [], []
     for seed in range(3):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from nasjax.data.tables import load_networks
 from nasjax.spaces import ofa_mobilenet_v3, parsed
@@ -35,6 +36,7 @@ def totals(architecture):
     return dict(zip(parsed.AGGREGATES, np.asarray(parsed.aggregate(layers)), strict=True))
 
 
+@pytest.mark.long
 def test_a_specialized_network_has_the_published_size(monkeypatch):
     monkeypatch.setattr(ofa_mobilenet_v3, "_RESOLUTIONS", (236,) * 25)
     found = totals(architecture_of(128, SPECIALIZED))

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from nasjax.spaces import rejection
 from nasjax.spaces.layer_chain import LayerChain, LayerChainConfig
@@ -18,6 +19,7 @@ def test_it_ends_though_nothing_is_good():
     assert int(found(jnp.int32(0))) == rejection.MOST_DRAWS - 1
 
 
+@pytest.mark.long
 def test_the_smallest_images_have_chains_and_neighbours():
     space = LayerChain((3, 3, 1), 10, LayerChainConfig(max_layers=6))
     keys = jax.random.split(jax.random.key(0), 200)

@@ -42,6 +42,7 @@ def seen(name):
     return values[found.queries], np.array(plain)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fact", sorted(FACTS))
 @pytest.mark.parametrize("name", sorted(plain_search.SEARCHES))
 def test_both_see_the_same_accuracies_in_distribution(name, fact):

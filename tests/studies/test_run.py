@@ -85,6 +85,7 @@ def test_the_report_tells_what_the_shards_hold(whole):
     assert "evolution" in page and "random_search" in page
 
 
+@pytest.mark.long
 def test_stopped_and_continued_it_is_the_same_study(whole, tmp_path):
     parts = changed(seeds_per_part=4)
     run_all(tmp_path, parts, slice(1))
@@ -95,6 +96,7 @@ def test_stopped_and_continued_it_is_the_same_study(whole, tmp_path):
     assert aggregates_of(tmp_path, study) == whole[1]
 
 
+@pytest.mark.long
 def test_two_machines_halves_merge_by_copying(whole, tmp_path):
     parts = changed(seeds_per_part=3)
     for i in range(2):
@@ -154,6 +156,7 @@ def test_settings_that_observe_the_same_share_one_problem():
     assert first.search_accuracy is second.search_accuracy and first.max_cost < second.max_cost
 
 
+@pytest.mark.long
 def test_searches_that_see_a_predicted_cost_answer_by_it(tmp_path):
     predicted = predictor(tmp_path / "latency_ms", 5.0)  # of every cell
     seeing = {"controller": {"name": "random_search"}, "predicted": (predicted,)}
@@ -173,6 +176,7 @@ def test_searches_that_see_a_predicted_cost_answer_by_it(tmp_path):
         np.testing.assert_array_equal(incumbents(result) >= 0, [not tight] * 2)
 
 
+@pytest.mark.long
 def test_a_relative_target_is_the_quantile_of_what_is_seen(tmp_path):
     """A predictor whose values are far too low, in the order of the multiply-adds."""
     cost, directory = "hw_nas_bench/pixel3_latency_ms", tmp_path / "low" / "latency_ms"
@@ -311,6 +315,7 @@ def test_queries_are_rows_of_the_table(whole):
         np.testing.assert_array_equal(result.seeds, range(6))
 
 
+@pytest.mark.long
 def test_budgets_share_a_program_unless_the_controller_depends_on_them(tmp_path, monkeypatch):
     compiled = []
     monkeypatch.setattr(

@@ -122,6 +122,7 @@ def test_how_many_devices_and_seeds_run_together_changes_no_query():
     np.testing.assert_array_equal(together.queries[4], alone.queries[0])
 
 
+@pytest.mark.long
 def test_searches_that_take_turns_ask_for_the_same(monkeypatch):
     made, together = learned()
     monkeypatch.setattr(simulate, "_STEPPED_BYTES", 0)

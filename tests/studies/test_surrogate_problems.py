@@ -156,6 +156,7 @@ def test_a_pick_is_told_in_words(whole):
         assert pick["architecture"] in answers
 
 
+@pytest.mark.long
 def test_the_report_says_what_stands_for_a_table(whole):
     directory, study, arms = whole
     report.write(directory, study, arms)

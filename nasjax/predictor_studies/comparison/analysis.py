@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from nasjax import files
 from nasjax.errors import UserError
 from nasjax.predictor_studies.comparison.config import ComparisonConfig
 from nasjax.reports import figures
@@ -140,8 +140,8 @@ def _draw_predictions(paths: Mapping[str, pathlib.Path], inks: Inks) -> "Figure"
         axes.set_title(cost.rpartition("/")[2])
         if not path.exists():
             continue
-        with np.load(path, allow_pickle=False) as arrays:
-            measured, value = arrays["measured"][:_MOST_POINTS], arrays["value"][:_MOST_POINTS]
+        arrays = files.read_npz(path)
+        measured, value = arrays["measured"][:_MOST_POINTS], arrays["value"][:_MOST_POINTS]
         axes.plot(measured, value, ".", ms=2, alpha=0.3, color=BLUE, rasterized=True)
         ends = [measured.min(), measured.max()]
         axes.plot(ends, ends, lw=0.8, color=inks.ink)

@@ -140,6 +140,7 @@ def test_before_epsilon_is_0_policy_shaping_may_lead_elsewhere():
     assert greedy("policy", state) == SHAPED
 
 
+@pytest.mark.long
 def test_value_shaping_learns_another_task_whose_optimum_may_be_another():
     primary, *secondary = rewards(SEED)
     phi = [TREE.of_policy(component, SKEWED) for component in secondary]

@@ -58,6 +58,7 @@ def conv_chain(filters):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("chains", "changes"),
     [

@@ -58,6 +58,7 @@ def limit_between_two_and_two(reached):
     return float(low + high) / 2
 
 
+@pytest.mark.long
 def test_epoch_by_epoch_is_the_same_training():
     config = dataclasses.replace(CONFIG, schedule="cosine", stop_below=(0.0,))
     trainer, recipe = Trainer(config, SPACE, DATA, SEED_KEY), config.recipe()
@@ -91,6 +92,7 @@ def test_epoch_by_epoch_is_the_same_training():
     assert abs(int(correct.sum()) - int(measured.sum())) <= 1
 
 
+@pytest.mark.long
 def test_what_is_hopeless_after_an_epoch_is_stopped_flagged_and_costs_no_more():
     limit = limit_between_two_and_two(after_one_epoch(lanes=1))
     whole, all_lanes = evaluate(stop_below=(0.0,), lanes=1)
@@ -108,6 +110,7 @@ def test_what_is_hopeless_after_an_epoch_is_stopped_flagged_and_costs_no_more():
             np.testing.assert_array_equal(outcome.accuracies[row], whole.accuracies[row])
 
 
+@pytest.mark.long
 def test_who_else_is_stopped_changes_no_bit():
     reached = after_one_epoch(lanes=2)
     limit = limit_between_two_and_two(reached)

@@ -100,6 +100,7 @@ def test_other_mates_and_lane_positions_change_no_bit(evaluator):
     assert len(compiled_plans(evaluator)) == 1  # three widths and activations, one program
 
 
+@pytest.mark.long
 def test_trained_parameters_are_bit_equal_in_every_lane_and_near_the_unbatched_net():
     architectures = [fc_chain(16), fc_chain(24, "tanh"), fc_chain(32, "sigmoid", bias=False)]
     order = jnp.asarray(training.batch_order(SEED_KEY, CONFIG, 48))

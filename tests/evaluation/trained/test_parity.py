@@ -14,6 +14,8 @@ from nasjax.evaluation.trained.programs import OLDER_EMITTERS
 from nasjax.spaces.layer_chain import ACTIVATIONS, LayerChain
 from tests.oracles import numpy_net
 
+pytestmark = pytest.mark.long
+
 SHAPE, CLASSES, BATCH = (12, 12, 2), 10, 16
 SPACE = LayerChain(SHAPE, CLASSES)
 
@@ -169,6 +171,7 @@ def test_forward_loss_gradients_and_adam_agree_with_numpy(results, index):
     assert_close(trained, expected_params, atol=1e-8)
 
 
+@pytest.mark.long
 def test_padded_widths_give_the_same_net():
     # A rung far above every width: padding must change nothing beyond the order of float sums.
     chain = [
@@ -233,6 +236,7 @@ def test_adam_is_that_of_optax_with_its_defaults():
     np.testing.assert_allclose(updates["w"], -1e-3, rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fc_widths", [(), (64,)], ids=["exact", "padded"])
 def test_bfloat16_computes_the_same_net_roughly_and_keeps_float32_params(fc_widths):
     chain = [("conv", 8, 3, 1), ("pool", 2, 2, 0), ("conv", 8, 3, 1), ("fc", 40, True, "relu")]

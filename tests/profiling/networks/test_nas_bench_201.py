@@ -114,6 +114,7 @@ def test_the_parameters_are_the_published_ones():
         assert count + folded == table.params[row]
 
 
+@pytest.mark.long
 def test_the_parameters_are_all_read():
     params = drawn(ALL_KINDS)
     images = jnp.ones((1, 8, 8, 3))
