@@ -116,11 +116,14 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
       UserError: the file cannot be read or is damaged.
     """
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged; remove it, and it is made again") from error
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged; remove it, and it is made again")
+    return content
 
 
 def digest(*contents: bytes) -> str:

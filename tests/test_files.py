@@ -189,7 +189,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(monkeypatch) -> None:
         files.read_npz(zipped(a=npy("|u1", (2**21,), bytes(2**21))))
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, "", "{", "[1, 2]", "\x00"])
+@pytest.mark.parametrize("content", ["[" * 100_000, "", "{", "[1, 2]", "[]", "\x00"])
 def test_damaged_json_is_named(tmp_path, content) -> None:
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(UserError, match=r"a.json is damaged; remove it"):

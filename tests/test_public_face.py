@@ -54,6 +54,7 @@ def test_importing_nasjax_loads_no_jax():
     assert not {"jax", "numpy", "flax", "matplotlib"} & loaded("import nasjax\ndir(nasjax)")
 
 
+@pytest.mark.long
 def test_the_registry_loads_nothing_that_only_reports_and_fits_need():
     heavy = {"matplotlib", "pandas", "sklearn", "xgboost", "tqdm", "tensorflow"}
     assert not heavy & loaded("import nasjax\nnasjax.SPACES")
@@ -90,6 +91,7 @@ def test_a_search_without_an_answer_says_so(tmp_path):
         assert result.costs == {} and result.layers == [] and result.queries == 20
 
 
+@pytest.mark.long
 def test_a_study_writes_its_report(tmp_path):
     config = {
         "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (10,), "seeds": 3},

@@ -134,6 +134,7 @@ OUTSIDE = {
 }
 
 
+@pytest.mark.long
 def test_a_space_and_a_controller_from_outside_are_searched_by_name(tmp_path):
     result = nasjax.search(OUTSIDE, tmp_path / "run", cache_dir=tmp_path)
     assert result.architecture == "b > b > b > b > b"
@@ -208,6 +209,7 @@ PREFERS = nasjax.EvaluatorEntry("prefers", Prefers.make)
 OTHER_WORDS = dataclasses.replace(WORDS, name="other_words", evaluator=PREFERS, tables=None)
 
 
+@pytest.mark.long
 def test_a_space_may_bring_its_own_evaluator():
     config = OUTSIDE | {"space": {"name": OTHER_WORDS}, "evaluator": {"name": "prefers"}}
     result = nasjax.search(config)

@@ -28,6 +28,7 @@ def table(costs=("hw_nas_bench/pixel3_latency_ms",)):
     return make_table(entry.tables.load("cifar10", costs), space, config), space
 
 
+@pytest.mark.long
 def test_a_table_keeps_the_contract():
     made, space = table()
     check_evaluator(lambda: made, space, 32)

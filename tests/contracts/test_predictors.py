@@ -33,6 +33,7 @@ def test_every_predictor_is_in_the_suite():
     assert {*SMALL, *READS_CELLS} == set(registry.PREDICTORS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_every_predictor_keeps_the_contract(name):
     predictor = registry.make_predictor({"name": name, **SMALL[name]}, None)

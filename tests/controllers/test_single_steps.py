@@ -104,6 +104,7 @@ def adam(parameters, gradients, rate):
     return parameters
 
 
+@pytest.mark.long
 def test_reinforce_with_two_models_an_update_equals_plain_numpy():
     config = ReinforceConfig(learning_rate=0.3, baseline_momentum=0.6, models_per_update=2)
     controller = make_reinforce(config, Request(SPACE, 1, rounds=1))

@@ -229,6 +229,7 @@ def test_metaqnn_learns_the_best_where_it_may_look_around_enough():
     assert found > 0.8  # of 81 architectures, uniform from 0 to 1
 
 
+@pytest.mark.long
 def test_a_chain_of_layers_ends_where_it_is_chosen_to_end():
     space = LayerChain((8, 8, 1), 10)
     options = space.options

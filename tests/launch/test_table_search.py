@@ -18,6 +18,7 @@ def search(commands, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_it_ends_with_the_tables_accuracies_and_a_report(search, tmp_path):
     done = search()
     assert done.returncode == 0, done.stderr

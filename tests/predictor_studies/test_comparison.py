@@ -124,6 +124,7 @@ def test_trees_and_saved_predictors_are_fitted_on_the_asked_number_of_cells(data
     assert seen == [1_000, -14_625, 1_000]  # the second cost's prediction is the same program
 
 
+@pytest.mark.long
 def test_a_saved_predictor_tells_a_search_which_cells_a_device_cannot_run(kept):
     parts = searched(
         costs=("hw_nas_bench/eyeriss_latency_ms",), predicted=(kept[COSTS[1]]["path"],)

@@ -40,6 +40,7 @@ def test_what_is_tested_shares_no_row_network_or_device_with_what_is_fitted(stud
     assert len(names) == round(0.25 * len(set(groups.tolist())))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("oversampled", [False, True])
 def test_a_fit_sees_no_network_that_it_is_tested_on(study, oversampled, tmp_path):
     fitted, tested = [], []

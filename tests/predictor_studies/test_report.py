@@ -67,6 +67,7 @@ def without_paths(found, directory):
     return json.loads(re.sub(rf'"[^"]*\b{directory.name}/saved/', '"saved/', text))
 
 
+@pytest.mark.long
 def test_a_report_is_written_again_with_the_figures_that_were_kept(study, nothing_to_fit):
     name, directory = study
     before = json.loads((directory / "predictors.json").read_text())

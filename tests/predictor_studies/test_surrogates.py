@@ -67,6 +67,7 @@ def test_values_have_the_unit_that_their_name_says(study):
     assert np.isfinite(latency.values[latency.train]).all()
 
 
+@pytest.mark.long
 def test_the_error_that_is_stated_is_that_of_the_kept_one_on_what_it_has_not_seen(study, made):
     written = report.write(made, study)
     page = json.loads((made / "predictors.json").read_text())

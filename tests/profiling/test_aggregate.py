@@ -61,6 +61,7 @@ def computed_by(function):
     return PROGRAMS[0]._replace(forward=ForwardPass(function, (4,)))
 
 
+@pytest.mark.long
 def test_a_network_that_does_not_fit_into_memory_has_an_infinite_latency(tmp_path):
     def too_large(weights, x):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")

@@ -56,6 +56,7 @@ def test_a_seed_gives_one_sample_and_another_another():
     assert names[0] == names[1] != names[2]
 
 
+@pytest.mark.long
 def test_networks_come_first_and_names_differ(drawn):
     targets = [one.target for one in drawn]
     assert targets == [LATENCY] * 6 + [LAYER_LATENCY] * (len(drawn) - 6)

@@ -93,6 +93,7 @@ def test_another_space_leaves_out_what_only_chains_have(tmp_path) -> None:
     assert "Kinds of layers" not in text and "layer by layer" not in text
 
 
+@pytest.mark.long
 def test_the_report_is_self_contained_well_formed_and_repeatable(run) -> None:
     add_attention(run)
     files = report.write_again(run)

@@ -61,6 +61,7 @@ def test_of_several_the_seed_draws_one_whole(tmp_path):
         started(initial=(paths[0], wide))
 
 
+@pytest.mark.long
 def test_what_does_not_fit_is_one_line(tmp_path):
     controller, state = started()
     path = learned.save(tmp_path, controller.params(state))

@@ -20,6 +20,7 @@ def chains():
     return jax.vmap(SMALL.sample)(jax.random.split(jax.random.key(0), 300))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("space", [SMALL, LARGE], ids=["small", "large"])
 def test_random_chains_cost_what_their_table_says(space, chains):
     found = jax.jit(jax.vmap(space.parse_network))(chains)

@@ -52,6 +52,7 @@ def test_both_see_the_same_accuracies_in_distribution(name, fact):
     assert scipy.stats.ks_2samp(ours, plain).pvalue > 1e-4
 
 
+@pytest.mark.long
 def test_what_differs_is_told_apart():
     random, learner = (FACTS["late"](seen(name)[0]) for name in ("random_search", "reinforce"))
     assert scipy.stats.ttest_ind(random, learner, equal_var=False).pvalue < 1e-4

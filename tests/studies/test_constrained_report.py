@@ -159,6 +159,7 @@ def test_a_ratio_is_printed_as_what_is_known_of_it() -> None:
     assert text(0, INF, 0, INF) == "not known" and text(NAN, NAN, NAN, NAN) == "–"
 
 
+@pytest.mark.long
 def test_pictures_are_in_the_page_and_files_beside_it(tmp_path: pathlib.Path) -> None:
     page, markdown = write(tmp_path, [*both(), *both(0.5, data_set="other")])
     elements = html_elements.assert_self_contained(page)

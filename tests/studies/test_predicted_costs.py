@@ -84,6 +84,7 @@ def made(latency, tmp_path_factory):
     return directory, study, arms
 
 
+@pytest.mark.long
 def test_quantiles_and_answers_are_of_what_is_predicted(made, latency):
     directory, _, arms = made
     (costs,) = load_table("nas_bench_macro", "cifar10", ("network/macs_m",)).costs.T
@@ -102,6 +103,7 @@ def test_quantiles_and_answers_are_of_what_is_predicted(made, latency):
     np.testing.assert_allclose(counted, arms[1].problem.costs, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_the_report_says_that_the_cost_is_predicted(made, latency):
     directory, study, arms = made
     report.write(directory, study, arms)

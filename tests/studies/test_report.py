@@ -59,6 +59,7 @@ def table_rows(markdown: str) -> list[list[str]]:
     return [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
 
 
+@pytest.mark.long
 def test_the_page_is_self_contained_and_holds_every_setting(tmp_path: pathlib.Path) -> None:
     results = many()
     text = write(tmp_path, results, "ablation heads=0")
@@ -76,6 +77,7 @@ def test_the_page_is_self_contained_and_holds_every_setting(tmp_path: pathlib.Pa
     assert write(tmp_path, results, "ablation heads=0") == text
 
 
+@pytest.mark.long
 def test_every_group_has_its_section_and_picture(tmp_path: pathlib.Path) -> None:
     results = [
         on(one, data_set=name) for name in ("digits", "a/b c") for one in (result(), reference())

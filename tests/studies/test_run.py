@@ -74,6 +74,7 @@ def test_every_controller_meets_every_table_and_budget():
     assert config.parse(study.resolved) == study
 
 
+@pytest.mark.long
 def test_the_report_tells_what_the_shards_hold(whole):
     directory, aggregates = whole
     rows = {row["label"]: row for row in aggregates}
@@ -301,6 +302,7 @@ def test_the_command_runs_a_study_and_the_report_is_made_again(commands, tmp_pat
     assert "config.controllers.metaqnn.controller.replays=100, this one has 3" in line
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", ["1/1", "a/b", "2", "-1/2"])
 def test_a_share_that_is_none_is_refused(commands, tmp_path, share):
     done = commands.run("study", *flags_of(tmp_path, f"--share={share}"))
@@ -334,6 +336,7 @@ def test_budgets_share_a_program_unless_the_controller_depends_on_them(tmp_path,
     assert len(compiled) == 2 * 2
 
 
+@pytest.mark.long
 def test_progress_is_told_until_all_queries_are_made(tmp_path):
     study, told = config.parse(changed(seeds=3)), collections.Counter()
     jobs = missing(tmp_path, study)

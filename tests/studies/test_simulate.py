@@ -96,6 +96,7 @@ def learned():
     return made, simulate.run_seeds(made, SEEDS, budget=70)
 
 
+@pytest.mark.long
 def test_the_program_reports_what_the_host_loop_asks_for_in_its_order():
     made = parts(budget=70)
     found = simulate.run_seeds(made, SEEDS, budget=70)
@@ -115,6 +116,7 @@ def test_the_program_reports_a_learner_as_the_host_loop_does():
     assert (found.updates > 0).all() and (found.final >= 0).all()
 
 
+@pytest.mark.long
 def test_how_many_devices_and_seeds_run_together_changes_no_query():
     made = parts()
     together = simulate.run_seeds(made, np.arange(5), budget=30)

@@ -73,6 +73,7 @@ def indices_of_the_host_loop(made, seed):
     return [number(architecture) for phase, architecture in asked if phase != "validate"][:BUDGET]
 
 
+@pytest.mark.long
 def test_a_program_keeps_the_indices_that_the_host_loop_asks_for(whole):
     directory, _, arms = whole
     kept = shards.read(directory, arms[1].config.name)

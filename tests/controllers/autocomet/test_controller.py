@@ -139,6 +139,7 @@ def assert_shares(wholes, expected):
     assert (np.abs(found - len(wholes) * expected) < 6 * deviation + 6).all()
 
 
+@pytest.mark.long
 def test_the_policy_is_the_softmax_of_q_and_each_epsilon_times_its_potential():
     settings = BIASED | {"attempts": 1}
     state = started(settings)
@@ -240,6 +241,7 @@ def test_prefixes_are_asked_for_where_layers_are_credited(credit):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("settings", "due"), [(BIASED, {4, 8, 12}), (PLAIN, {1, 2, 3, 6, 12})])
 def test_validation_is_greedy_without_noise_and_due_every_few_rounds(settings, due):
     controller, run = make(**settings)

@@ -135,6 +135,7 @@ def test_policy_shaping_leaves_q_to_the_primary_whatever_the_secondaries_and_the
     assert abs(TREE.total(primary, BEST) - 1.928) < 1e-3
 
 
+@pytest.mark.long
 def test_before_epsilon_is_0_policy_shaping_may_lead_elsewhere():
     state, _ = converged("policy", SEED, SEED, False)
     assert greedy("policy", state) == SHAPED

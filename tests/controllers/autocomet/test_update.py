@@ -145,6 +145,7 @@ def both(number):
     return settings, seen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", range(len(CASES)), ids=[name_of(case) for case in CASES])
 def test_updates_equal_plain_numpy(number):
     settings, seen = both(number)

@@ -90,6 +90,7 @@ def episode():
     return state, proposals
 
 
+@pytest.mark.long
 def test_noise_is_carried_from_layer_to_layer_and_ends_with_the_episode():
     state = begin()
     state = state.replace(grown=state.grown.replace(noise=jnp.array([[0.2], [-0.4], [8.0]])))

@@ -35,6 +35,7 @@ def test_two_hidden_layers_and_a_head_are_computed():
     assert attention.shape == (0, 0, 2, 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [lambda c: make_actor(c, 6, 4), lambda c: make_critic(c, 6)])
 def test_it_has_the_size_of_the_published_nets(make):
     transformer = size(make(TrlHpoConfig()).init(jax.random.key(0)))

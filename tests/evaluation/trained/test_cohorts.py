@@ -80,6 +80,7 @@ def test_time_grows_with_images_and_epochs():
 
 # Guards on counts: programs and padded arithmetic of the 100 random chains of the benchmark. They
 # are what the rules of this folder give; a change that raises one has to say so here.
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("config", "programs", "waste"),
     [

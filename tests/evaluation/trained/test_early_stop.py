@@ -121,6 +121,7 @@ def test_who_else_is_stopped_changes_no_bit():
     np.testing.assert_array_equal(alone.accuracies[0], together.accuracies[best])
 
 
+@pytest.mark.long
 def test_a_diverging_candidate_is_not_trained_on():
     outcome, lanes = evaluate([fc_chain(16, "none")], stop_below=(0.0,), learning_rate=1e30)
     assert outcome.status[0] == DIVERGED

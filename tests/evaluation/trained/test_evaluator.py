@@ -88,6 +88,7 @@ def compiled_plans(evaluator):
     return [plan for plan, *_ in evaluator._trainer[1].programs.compiled]
 
 
+@pytest.mark.long
 def test_other_mates_and_lane_positions_change_no_bit(evaluator):
     one, two, three = fc_chain(16), fc_chain(24, "tanh"), fc_chain(32, "gelu", bias=False)
     first = evaluator.evaluate(SEED_KEY, proposal(one, two, three))

@@ -103,6 +103,7 @@ def test_a_network_computes_what_a_plain_one_does(name):
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3 * np.abs(wanted).max())
 
 
+@pytest.mark.long
 def test_the_parameters_are_the_published_ones():
     table = load_table("nas_bench_201", "cifar10")
     for row in np.random.default_rng(0).choice(len(table.ops), 50, replace=False):
