@@ -22,13 +22,17 @@ from nasjax import compile_cache
 LONGEST = (
     "launch/test_quickstart.py",
     "contracts/test_controllers.py",
+    "evaluation/trained/test_layers.py",
     "launch/test_resume.py",
-    "studies/test_simulate.py",
-    "studies/test_run.py",
     "launch/test_bad_input.py",
-    "studies/test_trl_hpo_against_torch.py",
-    "studies/test_against_plain.py",
+    "launch/test_wheel.py",
+    "studies/test_run.py",
+    "predictor_studies/test_comparison.py",
+    "controllers/trl_hpo/test_landscape.py",
+    "studies/test_simulate.py",
     "launch/test_profile.py",
+    "studies/test_against_plain.py",
+    "contracts/test_spaces.py",
 )
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

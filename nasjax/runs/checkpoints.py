@@ -117,8 +117,7 @@ class Checkpoints:
         is_sealed = seal is None or seal == files.digest_of_json(about)
         if digest(restored.state) != about["digest"] or not is_sealed:
             raise ValueError("its content does not match its digest")
-        # On the host, as a new state is: on a device that was chosen for them they would need
-        # programs of their own.
+        # On the host, as a new state is: placed arrays would need programs of their own.
         return Restored(jax.device_get(restored.state), about["position"])
 
 

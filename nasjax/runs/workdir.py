@@ -96,12 +96,8 @@ class Workdir:
             self.close()
             raise
         if not kept and not self.is_new:
-            logging.warning(
-                "%s was made before nasjax kept %s: it is taken as if made with today's data and "
-                "versions",
-                self.path,
-                ENVIRONMENT,
-            )
+            taken = "it is taken as if made with today's data and versions"
+            logging.warning("%s was made before nasjax kept %s: %s", self.path, ENVIRONMENT, taken)
         for name in sorted(kept.keys() & now.keys()):
             if kept[name] != now[name]:
                 self.close()

@@ -15,8 +15,7 @@ def draw_until(
 ) -> jax.Array:
     """The first good one among `start`, draw(0), draw(1), ...; the last of MOST_DRAWS if none is.
 
-    A compiled loop cannot be interrupted, so it must end by itself. 2,000 chains of six layers for
-    images of 3 x 3 pixels, the smallest that there are, were drawn without meeting the bound.
+    A compiled loop cannot be interrupted, so it must end by itself.
     """
 
     def goes_on(carry: tuple[jax.Array, jax.Array]) -> jax.Array:

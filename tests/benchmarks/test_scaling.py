@@ -9,6 +9,7 @@ import pytest
 from benchmarks import scaling
 
 
+@pytest.mark.long
 def test_spread_lanes_train_to_what_they_do_on_one_device():
     (fit, arguments), (spread, spread_arguments) = (
         scaling.lane_training(devices, lanes=4, steps=2) for devices in (1, 2)

@@ -83,7 +83,8 @@ CHAINS = LayerChain((12, 12, 1), 10)
 NEEDS_SLOTS = {"autocomet", "autocomet_gain", "local_search"}
 
 
-@pytest.mark.parametrize("label", labels(CONTROLLERS.keys() - NEEDS_SLOTS))
+@pytest.mark.long
+@pytest.mark.parametrize("label", sorted(CONTROLLERS.keys() - NEEDS_SLOTS))
 def test_chains_of_layers_are_grown_too(label):
     def evaluate(seed_key, proposal):
         """Worth more with more layers; what does not fit is invalid."""

@@ -16,6 +16,8 @@ from nasjax.predictor_studies import report
 from nasjax.predictor_studies.experiment import compiled
 from nasjax.predictors import saved
 
+pytestmark = pytest.mark.long
+
 pytest.importorskip("xgboost")
 
 

@@ -169,6 +169,7 @@ def test_pictures_are_in_the_page_and_files_beside_it(tmp_path: pathlib.Path) ->
     assert all((tmp_path / name).read_bytes()[:4] == b"\x89PNG" for name in written)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "results",
     [

@@ -21,6 +21,8 @@ from tests.studies.small_results import constrained, frame
 from tests.surrogates import SUMS, Sums, by_hand, keep, keep_all
 from tests.witness import asked_by_the_host_loop
 
+pytestmark = pytest.mark.long
+
 SPACE = Sums()
 BUDGET = 12
 LATENCY, SIZE = "latency_ms", "size_m"

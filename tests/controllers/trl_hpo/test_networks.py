@@ -79,6 +79,7 @@ def test_outputs_are_the_squashed_transformer_in_range(
         assert high - 0.05 < np.max(values) <= high
 
 
+@pytest.mark.long
 def test_every_row_has_a_dropout_of_its_own() -> None:
     net = make_critic(CONFIG, LAYERS)
     same = jnp.ones((8, LAYERS, CONFIG.embed_size))
