@@ -30,7 +30,8 @@ def start(command: Command, arguments: Sequence[str] | None = None) -> NoReturn:
     waited for.
     """
     for number in (*STOPPING, signal.SIGALRM):
-        signal.signal(number, _interrupt)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # under nohup
+            signal.signal(number, _interrupt)
     sys.unraisablehook = _again_if_lost
     with contextlib.suppress(io.UnsupportedOperation):  # stderr is no file, as in some notebooks
         faulthandler.enable()

@@ -92,6 +92,25 @@ def test_a_search_without_an_answer_says_so(tmp_path):
 
 
 @pytest.mark.long
+def test_another_table_is_refused_by_a_search_and_a_study(tmp_path):
+    searched = nasjax.load_config("nas_bench_201/regularized_evolution")
+    searched["search"]["max_queries"] = 5
+    studied = {
+        "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (5,), "seeds": 2},
+        "evaluator": {},
+        "controllers": {"random_search": {"controller": {"name": "random_search"}}},
+    }
+    name = "table nas_bench_macro/cifar10"
+    for start, config, table in ((nasjax.search, searched, "table"), (nasjax.study, studied, name)):
+        directory = tmp_path / start.__name__
+        start(config, directory, cache_dir=tmp_path)
+        path = directory / "environment.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {table: "0" * 64}))
+        with pytest.raises(nasjax.UserError, match=f"begun with {table}=000000000000, now it is"):
+            start(config, directory, cache_dir=tmp_path)
+
+
+@pytest.mark.long
 def test_a_study_writes_its_report(tmp_path):
     config = {
         "study": {"tables": ("nas_bench_macro/cifar10",), "budgets": (10,), "seeds": 3},

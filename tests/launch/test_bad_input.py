@@ -194,6 +194,15 @@ def test_a_search_stopped_by_a_signal_goes_on_to_the_same_records(
     code, _, err = search(*SMALL, f"--workdir={whole}", "--config.evaluator.epochs=2")
     assert code == 2 and "config.evaluator.epochs=1, this one has 2" in err
 
+    # Begun with other images: refused, the records untouched.
+    path = whole / "environment.json"
+    kept = json.loads(path.read_text())
+    assert {"data", "engine", "kernels", "jax", "device_kind"} <= kept.keys()
+    path.write_text(json.dumps(kept | {"data": "another"}))
+    code, _, err = search(*SMALL, f"--workdir={whole}")
+    assert code == 2 and "was begun with data=another, now it is" in err
+    assert (whole / "events.jsonl").read_bytes() == before
+
 
 @pytest.mark.parametrize(
     "name", [pytest.param("autocomet", marks=pytest.mark.long), "regularized_evolution"]

@@ -200,6 +200,7 @@ REST = (
         ({"curve": (0,)}, r"comparison.curve=\(0,\); it must be numbers >= 1"),
         ({"executability_train": (15_625,)}, "15624"),
         ({"executability_train": ()}, "one number or more"),
+        ({"executability": "toaster_latency_ms"}, "toaster_latency_ms.*known"),
         ({"costs": ("hw_nas_bench/toaster_latency_ms",)}, "toaster.*known"),
         ({"train": 11_000}, "comparison.train=11000; it must be below 10926"),
         ({"data_set": "svhn"}, "svhn"),
