@@ -73,6 +73,8 @@ def parse(command: Command, arguments: Sequence[str]) -> Given:
                 sys_argv=line,
             )
         words = own(line)[1:]
+        if name:
+            _take_none(own.config, rest)
     except UserError:
         raise
     except Exception as error:  # absl and ml_collections raise many kinds
@@ -84,8 +86,6 @@ def parse(command: Command, arguments: Sequence[str]) -> Given:
         raise UserError(_needed(command))
     if not directory or not own.cache_dir:
         raise UserError(_needed(command) if not directory else "--cache_dir=DIRECTORY is empty")
-    if name:
-        _take_none(own.config, rest)
     return Given(
         config=own.config.to_dict() if name else {},
         directory=_expanded(directory, "directory"),

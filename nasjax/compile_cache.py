@@ -31,8 +31,7 @@ def use(directory: pathlib.Path) -> None:
 def quick_options() -> dict[str, str | bool]:
     """Compiler options for programs of small arrays: on a CPU, LLVM's first level.
 
-    They compile in two thirds of the time. Searches on tables ran as fast (0.94 to 0.96 of the time
-    of TRL-HPO and AUTOCoMET) and asked for the same architectures.
+    See docs/decisions/studies.md for what that gives and what was compared.
     """
     is_off = jax.config.values["jax_disable_most_optimizations"]
     applies = jax.default_backend() == "cpu" and not is_off

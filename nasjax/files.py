@@ -64,7 +64,7 @@ def npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
 def read_npz(source: pathlib.Path | bytes) -> dict[str, np.ndarray]:
     """Reads the arrays of a .npz file, or of its content.
 
-    Nothing in the file is executed, and no more memory is taken than its arrays need.
+    Nothing in the file is executed, and a header that promises too much takes no memory.
 
     Raises:
       OSError: the file cannot be read.
@@ -73,9 +73,9 @@ def read_npz(source: pathlib.Path | bytes) -> dict[str, np.ndarray]:
     content = source if isinstance(source, bytes) else source.read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MOST_BYTES:
-                raise ValueError(f"it unpacks to more than {MOST_BYTES >> 20} MiB")
             entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > MOST_BYTES:
+                raise ValueError(f"it unpacks to more than {MOST_BYTES >> 20} MiB")
             arrays = {e.filename.removesuffix(".npy"): _array(archive.read(e)) for e in entries}
             written = archive.comment.decode()
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds

@@ -65,7 +65,7 @@ def load(directory: pathlib.Path, feature_names: Sequence[str] | None = None) ->
 
 
 def fingerprint(directory: pathlib.Path) -> str:
-    """The digest of a saved predictor: of its arrays; a UserError if it is missing or damaged."""
+    """The digest of a saved predictor's arrays; a UserError if it is missing or damaged."""
     return str(_read_header(directory)["sha256"])
 
 

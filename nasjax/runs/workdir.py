@@ -115,7 +115,8 @@ class Workdir:
             kept = read_json(path) if path.exists() else {}
         except UserError:  # for people only
             return []
-        return list(kept.get("starts", [kept] if kept else []))
+        starts = kept.get("starts")
+        return starts if isinstance(starts, list) else [kept] if kept else []
 
     def _check_config(self, config: Mapping[str, Any]) -> None:
         try:
@@ -123,7 +124,8 @@ class Workdir:
         except UserError as error:
             self.close()
             raise UserError(
-                f"{error}, if the run's config is still this one; or choose another {self._flag}"
+                f"{self.path / 'config.json'} cannot be read or is damaged; move it away if the "
+                f"run's config is still this one, or choose another {self._flag}"
             ) from error
         before, now = _flat(kept), _flat(json.loads(json.dumps(config)))
         tested = (self.path / FINAL_TEST).exists()

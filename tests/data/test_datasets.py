@@ -275,6 +275,7 @@ def test_a_share_of_the_training_images_can_be_the_test_split(tmp_path: pathlib.
     np.testing.assert_array_equal(np.bincount(test.labels), [4, 4, 4])
     names = [set(np.rint(split.images[:, 0, 0, 0]).astype(int)) for split in (*data[:2], test)]
     assert sum(map(len, names)) == len(set.union(*names)) == 30 + 15 + 12  # none is in two
+    assert names[2] != set(range(12))  # drawn, not the first ones
     other = dataclasses.replace(config, split_seed=5)
     np.testing.assert_array_equal(load_test(other, tmp_path).images, test.images)
 

@@ -15,10 +15,9 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory):
-    """The summary of a search, every program of which is compiled by it."""
+    """The summary of a whole search, every program of which is compiled by it."""
     folder = tmp_path_factory.mktemp("quickstart")
     flags = ["--config=configs/trl_hpo/digits.py", f"--workdir={folder}/run"]
-    flags.append("--config.search.rounds=3")  # of five: by then most programs are compiled
     done = subprocess.run(
         [sys.executable, "-m", "launch.search", *flags, f"--cache_dir={folder}/cache"],
         cwd=ROOT,
@@ -30,13 +29,13 @@ def summary(tmp_path_factory):
     return json.loads((folder / "run" / "summary.json").read_text())
 
 
-def test_a_search_compiles_at_most_half_as_many_programs_as_it_trains_candidates(summary):
+def test_a_whole_search_compiles_at_most_half_as_many_programs_as_it_trains_candidates(summary):
     trained, programs = summary["candidates"]["trained"], summary["programs_compiled"]
-    assert trained >= 60
+    assert trained >= 100
     assert 2 * programs <= trained
     assert programs <= 40
 
 
 def test_it_learns_and_finds_a_cnn_as_good_as_its_config_promises(summary):
-    assert summary["updates"] == 50
+    assert summary["updates"] == 100
     assert summary["test_accuracy"] >= 0.97

@@ -90,14 +90,14 @@ MOMENTS = [
 
 
 @pytest.mark.long
-def test_three_kills_leave_no_trace(commands, uninterrupted, tmp_path):
-    """The store of results is removed after the first kill and the third."""
+@pytest.mark.parametrize("keep_store", [True, False], ids=["store kept", "store removed"])
+def test_three_kills_leave_no_trace(commands, uninterrupted, tmp_path, keep_store):
     workdir, cache = tmp_path / "run", tmp_path / "cache"
     # Compiled programs are shared: they are not what is tested, and save most of the time.
     shutil.copytree(uninterrupted / "cache" / "xla", cache / "xla")
-    for number, moment in enumerate(MOMENTS):
+    for moment in MOMENTS:
         search_and_kill(commands, workdir, cache, moment)
-        if number != 1:
+        if not keep_store:
             (cache / "results.sqlite").unlink(missing_ok=True)
     search(commands, workdir, cache)
     whole = uninterrupted / "run"

@@ -15,8 +15,6 @@ from nasjax.spaces import parsed
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.spaces.nas_bench_macro import NasBenchMacro
 
-pytestmark = pytest.mark.long
-
 
 def config(**changed):
     settings = {

@@ -34,6 +34,15 @@ def saved(path: pathlib.Path, *, rounds: int = 3, kept: int = 3) -> Checkpoints:
     return keeper
 
 
+def position_found(path: pathlib.Path) -> int:
+    """The position of the checkpoint that a search would go on from."""
+    keeper = Checkpoints(path, kept=3)
+    restored = keeper.restore(state_of(0), at_most=300)
+    keeper.close()
+    assert restored is not None
+    return restored.position
+
+
 def steps(path: pathlib.Path) -> list[str]:
     return sorted(entry.name for entry in path.iterdir())
 
@@ -119,22 +128,34 @@ def test_a_position_that_changed_is_noticed(tmp_path: pathlib.Path) -> None:
     about = tmp_path / "2" / "about" / "metadata"
     assert '"position": 200' in about.read_text()
     about.write_text(about.read_text().replace('"position": 200', '"position": 150'))
-    keeper = Checkpoints(tmp_path, kept=3)
-    restored = keeper.restore(state_of(0), at_most=300)
-    keeper.close()
-    assert restored is not None and restored.position == 100
+    assert position_found(tmp_path) == 100
 
 
 def test_a_checkpoint_of_an_earlier_version_is_read(tmp_path: pathlib.Path) -> None:
-    saved(tmp_path, rounds=1).close()
-    about = tmp_path / "1" / "about" / "metadata"
+    saved(tmp_path, rounds=2).close()
+    about = tmp_path / "2" / "about" / "metadata"
     kept = json.loads(about.read_text())
     del kept["seal"]
     about.write_text(json.dumps(kept))
+    assert position_found(tmp_path) == 200
+
+
+def test_a_restored_state_needs_no_program_of_its_own(tmp_path: pathlib.Path) -> None:
+    saved(tmp_path, rounds=1).close()
     keeper = Checkpoints(tmp_path, kept=3)
     restored = keeper.restore(state_of(0), at_most=300)
     keeper.close()
-    assert restored is not None and restored.position == 100
+    assert restored is not None
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, seconds, **_: compiled.append(name) if "backend_compile" in name else None
+    )
+    step = jax.jit(lambda state: jax.tree.map(lambda leaf: leaf + 1, state))
+    step(state_of(0))
+    before = len(compiled)
+    assert before > 0
+    step(restored.state)
+    assert len(compiled) == before
 
 
 def test_a_checkpoint_that_knows_of_more_records_than_there_are_is_stepped_over(

@@ -140,7 +140,10 @@ def _draw_predictions(paths: Mapping[str, pathlib.Path], inks: Inks) -> "Figure"
         axes.set_title(cost.rpartition("/")[2])
         if not path.exists():
             continue
-        arrays = files.read_npz(path)
+        try:
+            arrays = files.read_npz(path)
+        except ValueError as error:
+            raise UserError(f"{path} is damaged; without it its panel is empty") from error
         measured, value = arrays["measured"][:_MOST_POINTS], arrays["value"][:_MOST_POINTS]
         axes.plot(measured, value, ".", ms=2, alpha=0.3, color=BLUE, rasterized=True)
         ends = [measured.min(), measured.max()]

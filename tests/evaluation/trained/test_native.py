@@ -1,6 +1,7 @@
 """The library of kernels: where it comes from, and what happens without it."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -78,6 +79,16 @@ def test_a_library_that_others_may_write_is_not_taken(calls):
     elsewhere.parent.chmod(0o777)
     with pytest.raises(OSError, match="others may write to"):
         native.build()
+
+
+def test_the_module_compiles_ahead_or_says_in_a_line_why_not(calls, monkeypatch):
+    module = "nasjax.evaluation.trained.native.__main__"
+    runpy.run_module(module, run_name="__main__")
+    assert calls() == 1
+    monkeypatch.setenv("CXX", "")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SystemExit, match=f"{native.WITHOUT}: no C\\+\\+ compiler found"):
+        runpy.run_module(module, run_name="__main__")
 
 
 def test_the_environment_turns_kernels_off(monkeypatch):
