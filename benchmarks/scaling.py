@@ -11,7 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -65,10 +65,12 @@ def run(devices: int, lanes: int) -> dict[str, Any]:
     }
 
 
-def lane_training(devices: int, lanes: int, steps: int) -> tuple[Any, tuple[Any, ...]]:
+def lane_training(
+    devices: int, lanes: int, steps: int, chain: Sequence[dict[str, Any]] = CHAIN
+) -> tuple[Any, tuple[Any, ...]]:
     """The jitted training of so many differently initialised lanes, and its arguments."""
     shape, classes = SPACE.input_shape, SPACE.num_classes
-    plan, traits = network.make_plan(SPACE.from_layers(list(CHAIN)), shape[2])
+    plan, traits = network.make_plan(SPACE.from_layers(list(chain)), shape[2])
     count = network.num_params(plan, shape, classes)
     rng = np.random.default_rng(0)
     images = rng.standard_normal((NUM_IMAGES, *shape)).astype(np.float32)

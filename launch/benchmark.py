@@ -1,10 +1,15 @@
-"""Measures the engine: nasjax benchmark candidates | plan | studies [--json=PATH].
+"""Measures the engine: nasjax benchmark candidates | plan | studies | accelerator [--json=PATH].
 
     nasjax benchmark plan --config=trl_hpo/digits --chains=50
     nasjax benchmark candidates --batch=16,128 --sets=digits
+    nasjax benchmark accelerator --jobs=limits,alone,pytorch
 
 plan says what the engine would do with chains under a config, before anything is compiled.
 studies runs 500 searches on a table in one program, and plain Python ones beside them.
+
+accelerator measures one GPU in ten minutes at most: a training step of one candidate, of many in
+one program and of different ones side by side, with the engine's layers and the vendor's, beside
+PyTorch; whether bits repeat; compiling; and searches on a table.
 
 candidates trains random CNNs of the space layer_chain with the engine and with PyTorch and prints
 PyTorch's time over the engine's: of a step, net after net (28x28x1, 10 classes); and of whole sets
@@ -46,9 +51,18 @@ def _benchmarks(name: str) -> Any:
     return importlib.import_module(f"{(__package__ or '').removesuffix('launch')}benchmarks.{name}")
 
 
-cold, machine, plan, scaling, studies, throughput, drawn = map(
+accelerator, cold, machine, plan, scaling, studies, throughput, drawn = map(
     _benchmarks,
-    ("cold", "machine", "plan", "scaling", "studies", "throughput", "draw_architectures"),
+    (
+        "accelerator",
+        "cold",
+        "machine",
+        "plan",
+        "scaling",
+        "studies",
+        "throughput",
+        "draw_architectures",
+    ),
 )
 SPACE = LayerChain(drawn.INPUT_SHAPE, drawn.NUM_CLASSES)
 CONFIG = "trl_hpo/digits"
@@ -75,6 +89,9 @@ def define(own: flags.FlagValues) -> None:
     listed("sets", list(cold.TASKS), f"candidates: of {', '.join(cold.TASKS)}.")
     flags.DEFINE_bool("scaling", True, "candidates: also lanes and two devices.", flag_values=own)
     whole("chains", 100, "plan: random chains.")
+    listed("jobs", list(accelerator.NAMES), f"accelerator: of {', '.join(accelerator.NAMES)}.")
+    whole("nets", len(accelerator.NETS), "accelerator: CNNs, the first so many of its list.")
+    whole("steps", accelerator.STEPS, "accelerator: training steps of a timing.")
     listed(
         "input_shape",
         None,
@@ -85,7 +102,12 @@ def define(own: flags.FlagValues) -> None:
 
 def run(given: Given) -> None:
     """Measures what the word asks for, and writes all figures so far after each of its steps."""
-    runs = {"candidates": _candidates, "plan": _plan, "studies": _studies}
+    runs = {
+        "candidates": _candidates,
+        "plan": _plan,
+        "studies": _studies,
+        "accelerator": _accelerator,
+    }
     word, own = given.words[0], given.own
     if word not in runs:
         raise UserError(f"{word!r} is no benchmark; known: {', '.join(runs)}")
@@ -127,6 +149,20 @@ def _studies(given: Given) -> Iterator[dict[str, Any]]:
         print(studies.line(speed))
         found[speed.method] = {**speed._asdict(), "ratio": speed.ratio}
         yield found
+
+
+def _accelerator(given: Given) -> Iterator[dict[str, Any]]:
+    """Prints every figure as text; yields all so far after each."""
+    own, most = given.own, len(accelerator.NETS)
+    for name in own.jobs:
+        _check(name in accelerator.NAMES, "--jobs", name, f"of {', '.join(accelerator.NAMES)}")
+    _check(1 <= own.nets <= most, "--nets", own.nets, f"1 to {most}")
+    _check(own.steps >= 1, "--steps", own.steps, "1 or more")
+    found: list[Any] = []
+    for figures in accelerator.measure(own.jobs, own.nets, own.steps):
+        print(accelerator.line(figures), flush=True)
+        found.append(figures)
+        yield {"figures": found}
 
 
 def _candidates(given: Given) -> Iterator[dict[str, Any]]:
@@ -250,7 +286,7 @@ COMMAND = Command(
     define,
     config=CONFIG,
     needs_config=False,
-    word="candidates | plan | studies",
+    word="candidates | plan | studies | accelerator",
 )
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     nasjax search --config=trl_hpo/digits --directory=runs/digits
     nasjax search --config=trl_hpo/digits --directory=runs/heads8 --config.controller.num_heads=8
+    nasjax search --config=trl_hpo/digits --directory=runs/digits --finish
 
 Whatever stops it, even SIGKILL, the same command goes on to the same result, bit for bit.
 """
@@ -21,6 +22,12 @@ def define(own: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         "store", True, "Share results of trained candidates between runs.", flag_values=own
     )
+    flags.DEFINE_bool(
+        "finish",
+        False,
+        "End a search that was stopped: test the best of its last whole round, and sum up.",
+        flag_values=own,
+    )
 
 
 def run(given: Given) -> None:
@@ -32,6 +39,7 @@ def run(given: Given) -> None:
         cache_dir=given.cache_dir,
         use_store=given.own.store,
         progress=True,
+        finish=given.own.finish,
     )
     assert result.workdir is not None  # a directory was given
     print(summary_text(report.collect(result.workdir)))

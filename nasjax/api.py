@@ -4,6 +4,8 @@
 """
 
 import contextlib
+import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Mapping
@@ -21,7 +23,7 @@ from nasjax.runs.checkpoints import Checkpoints
 from nasjax.runs.final_test import final_test
 from nasjax.runs.observer import Keeper
 from nasjax.runs.summary import write_summary
-from nasjax.runs.workdir import Workdir
+from nasjax.runs.workdir import FINAL_TEST, Workdir
 from nasjax.studies import config as study_config
 from nasjax.studies import problem, run
 from nasjax.studies import report as study_report
@@ -84,6 +86,7 @@ def search(
     cache_dir: str | os.PathLike[str] | None = None,
     use_store: bool = True,
     progress: bool = False,
+    finish: bool = False,
 ) -> SearchResult:
     """Searches for an architecture, tests the best one, and sums up.
 
@@ -96,10 +99,11 @@ def search(
         $NASJAX_CACHE_DIR or ~/.cache/nasjax.
       use_store: whether results of trained candidates are shared between runs.
       progress: whether to show on stderr how far it is; needs a workdir.
+      finish: end a search that was stopped: test the best of its last whole round, and sum up.
 
     Raises:
-      UserError: the config is not allowed, a file cannot be read or written, or no candidate could
-        be trained or run.
+      UserError: the config is not allowed, a file cannot be read or written, no candidate could be
+        trained or run, or there is nothing to finish.
     """
     settings = build.parse(config)
     cache = pathlib.Path(cache_dir or _default_cache()).expanduser()
@@ -110,8 +114,10 @@ def search(
     directory = pathlib.Path(workdir)
     resolved = build.resolved(settings, made.space)
     facts = made.evaluation.facts
+    if finish and not (directory / "config.json").exists():
+        raise UserError(f"--directory={directory} holds no search to finish")
     with contextlib.closing(Workdir(directory, resolved, flag="directory", facts=facts)):
-        return _search_in(directory, made, progress)
+        return _search_in(directory, made, progress, finish)
 
 
 def _default_cache() -> str:
@@ -157,22 +163,34 @@ def _search_in_memory(made: build.Search) -> SearchResult:
     return _result(made, state, tested, costs.of_best)
 
 
-def _search_in(directory: pathlib.Path, made: build.Search, progress: bool) -> SearchResult:
+def _search_in(
+    directory: pathlib.Path, made: build.Search, progress: bool, finish: bool
+) -> SearchResult:
     """Goes on in a directory that this process holds; tests, sums up, writes the report."""
-    state = _go_on(directory, made, progress)
+    state = _go_on(directory, made, progress, finish)
     events = directory / records.EVENTS
     tested: dict[str, Any] = {}
     if float(state.best.accuracy) > 0:
         best = jax.device_get(state.best.architecture)
         tested = final_test(directory, best, made.space, made.evaluation.test)
-    elif made.settings.search.max_cost is None or not any(
-        row.is_measured for row in records.read(events).candidates
-    ):
-        raise UserError(f"no candidate could be trained or run; {events} says why for each")
+    else:
+        candidates = records.read(events).candidates
+        if not any(row.is_measured for row in candidates):
+            why = ", ".join(records.failures(candidates))
+            raise UserError(f"no candidate could be trained or run ({why}); see {events}")
     controller = made.controller
     updates = controller.num_updates(state.controller)
+    # Of the limits that it may have reached, the time is looked at last.
+    ended_by = loop.end_reason(controller, state, made.settings.search, math.inf)
     summary = write_summary(
-        directory, state, made.space, tested, updates=updates, learns=controller.learns
+        directory,
+        state,
+        made.space,
+        tested,
+        updates=updates,
+        learns=controller.learns,
+        ended_by="--finish" if finish or not ended_by else ended_by,
+        images=made.evaluation.images,
     )
     learned.save(directory, controller.params(state.controller))
     run_report.write_again(directory)
@@ -180,8 +198,13 @@ def _search_in(directory: pathlib.Path, made: build.Search, progress: bool) -> S
     return _result(made, state, tested, costs)._replace(workdir=directory, summary=summary)
 
 
-def _go_on(directory: pathlib.Path, made: build.Search, progress: bool) -> SearchState:
-    """Searches from the newest checkpoint, or from the start, until the budget is over."""
+def _go_on(
+    directory: pathlib.Path, made: build.Search, progress: bool, finish: bool
+) -> SearchState:
+    """Searches from the newest checkpoint, or from the start, until the budget is over.
+
+    A search that was finished or tested stays at its newest checkpoint.
+    """
     config, controller, evaluator = made.settings.search, made.controller, made.evaluator
     state = loop.init(controller, made.space, made.root_key)
     events = directory / records.EVENTS
@@ -202,6 +225,10 @@ def _go_on(directory: pathlib.Path, made: build.Search, progress: bool) -> Searc
         position=position,
     )
     before = int(state.round)
+    if finish and not before:
+        raise UserError(f"--directory={directory} holds no whole round yet, so nothing to finish")
+    if finish or (directory / FINAL_TEST).exists():
+        config = dataclasses.replace(config, rounds=max(1, before))
     shown = Progress(config.rounds, "rounds", initial=before, shown=progress)
     keeper = Keeper(written, checkpoints, state, shown, checkpoint_every=config.checkpoint_every)
     made.evaluation.watch(keeper.on_result)
@@ -214,12 +241,13 @@ def _go_on(directory: pathlib.Path, made: build.Search, progress: bool) -> Searc
             state=state,
             config=config,
             observer=keeper,
+            seconds=sum(row.seconds for row in records.read(events).rounds),
         )
         if int(state.round) % config.checkpoint_every and int(state.round) > before:
             keeper.save(state)
     finally:
         keeper.close()
-    written.close()
+        written.close()
     checkpoints.close()
     return state
 

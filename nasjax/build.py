@@ -178,7 +178,7 @@ def _evaluation(
         assert cache_dir is not None
         data = load_search(settings.data, cache_dir)
         images = data.train.images.shape[1:], data.num_classes
-        read_test = functools.partial(load_test, settings.data, cache_dir)
+        read_test = functools.partial(load_test, settings.data, cache_dir, data.scaling)
     space = entry.make(settings.space, images)
     request = EvaluationRequest(
         space=space,

@@ -9,6 +9,7 @@ for every round
 """
 
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from nasjax import compile_cache
-from nasjax.config import PositiveFloat, PositiveInt, settings
+from nasjax.config import PositiveFloat, PositiveFraction, PositiveInt, settings
 from nasjax.errors import UserError
 from nasjax.streams import stream
 from nasjax.types import (
@@ -42,6 +43,11 @@ class SearchConfig:
 
     rounds: PositiveInt  # of the controller; for TRL-HPO, episodes
     max_queries: PositiveInt | None = None  # the search ends after the round that reaches it
+    # Seconds of all starts together; the search ends after the round that reaches them.
+    max_seconds: PositiveFloat | None = None
+    # Accuracy of the best architecture, above 0 to 1; the search ends after the round that
+    # reaches it.
+    stop_at: PositiveFraction | None = None
     # Bound on the evaluator's first cost, in that cost's unit. Costlier architectures are evaluated
     # and learned from, but never the best. None: no constraint.
     max_cost: PositiveFloat | None = None
@@ -130,15 +136,20 @@ def run(
     state: SearchState,
     config: SearchConfig,
     observer: Observer,
+    seconds: float = 0.0,
 ) -> SearchState:
     """Searches from `state` until the budget or the controller's patience is used up.
 
     This is the host loop, for any evaluator. Proposing and updating are one jitted program each per
     phase; a second search with the same controller and reward uses them again.
+
+    Args:
+      seconds: of the budget that earlier starts have used.
     """
+    begun = time.monotonic() - seconds
     halves = [_jitted(phase, reward, config.max_cost) for phase in controller.round]
     seed_key = stream(root_key, "evaluate")
-    while not is_over(controller, state, config):
+    while not end_reason(controller, state, config, time.monotonic() - begun):
         for phase, (propose_rows, absorb_rows) in zip(controller.round, halves, strict=True):
             for repeat in range(phase.repeats):
                 proposal, state = propose_rows(root_key, state)
@@ -207,7 +218,21 @@ def run_compiled(
     return jax.lax.scan(one_round, state, length=rounds)
 
 
-def is_over(controller: Controller, state: SearchState, config: SearchConfig) -> bool:
-    """Whether rounds or queries are used up, or the controller has finished."""
-    spent = config.max_queries is not None and int(state.queries) >= config.max_queries
-    return int(state.round) >= config.rounds or spent or bool(controller.finished(state.controller))
+def end_reason(
+    controller: Controller, state: SearchState, config: SearchConfig, seconds: float
+) -> str | None:
+    """The setting that ends the search after so many seconds, as "key=value"; None: it goes on.
+
+    It is "the controller" where that has finished by itself.
+    """
+    reached = {
+        "rounds": int(state.round),
+        "max_queries": int(state.queries),
+        "stop_at": float(state.best.accuracy),
+        "max_seconds": seconds,
+    }
+    for key, value in reached.items():
+        limit = getattr(config, key)
+        if limit is not None and value >= limit:
+            return f"search.{key}={limit}"
+    return "the controller" if bool(controller.finished(state.controller)) else None

@@ -21,7 +21,7 @@ SPACE = UnitBox(num_layers=2, action_size=2, levels=10)
 BEST = jnp.array([[0.25, 0.75], [0.05, 0.95]])
 
 
-def run(seed, **budget):
+def run(seed, seconds=0.0, **budget):
     controller = make_random_search(RandomSearchConfig(4), Request(SPACE, 3, rounds=1))
     root_key = jax.random.key(seed)
     witness = Witness()
@@ -33,6 +33,7 @@ def run(seed, **budget):
         state=loop.init(controller, SPACE, root_key),
         config=loop.SearchConfig(**budget),
         observer=witness,
+        seconds=seconds,
     )
     return state, witness
 
@@ -45,6 +46,38 @@ def test_the_landscape_is_worth_what_its_formula_says():
     outcome = make_landscape(SPACE, BEST, performance_size=3).evaluate(jax.random.key(0), proposal)
     np.testing.assert_allclose(outcome.accuracy, [0.7875, 0.45, 0.0], atol=1e-6)
     np.testing.assert_array_equal(outcome.ok, [True, True, False])
+
+
+def test_it_ends_with_the_round_that_reaches_an_accuracy():
+    _, witness = run(0, rounds=5)
+    bests = [float(e.best.accuracy) for e in witness.exchanges]
+    target = bests[2]  # rounds are single exchanges
+    state, _ = run(0, rounds=5, stop_at=target)
+    assert int(state.round) == bests.index(target) + 1 <= 3
+    assert run(0, rounds=5, stop_at=1.0)[1].rounds == 5
+
+
+def test_it_ends_with_the_round_that_uses_up_the_time_of_all_starts():
+    assert run(0, rounds=5, max_seconds=3600.0)[1].rounds == 5
+    assert run(0, rounds=5, max_seconds=3600.0, seconds=3600.0)[1].rounds == 0
+    # Any round takes longer than a nanosecond, and the first one begins after setting up.
+    assert run(0, rounds=5, max_seconds=1e-9)[1].rounds == 0
+
+
+def test_the_setting_that_ends_a_search_is_named():
+    controller = make_random_search(RandomSearchConfig(4), Request(SPACE, 3, rounds=1))
+    state, _ = run(0, rounds=2)
+    best = float(state.best.accuracy)
+
+    def reason(seconds=0.0, **budget):
+        return loop.end_reason(controller, state, loop.SearchConfig(**budget), seconds)
+
+    assert reason(rounds=3) is None
+    assert reason(rounds=2) == "search.rounds=2"
+    assert reason(rounds=3, max_queries=8) == "search.max_queries=8"
+    assert reason(rounds=3, stop_at=best) == f"search.stop_at={best}"
+    assert reason(rounds=3, max_seconds=9.0, seconds=8.9) is None
+    assert reason(rounds=3, max_seconds=9.0, seconds=9.0) == "search.max_seconds=9.0"
 
 
 def test_random_search_counts_its_queries_and_keeps_the_first_best():

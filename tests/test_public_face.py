@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import nasjax
+from nasjax import api
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -58,6 +59,39 @@ def test_importing_nasjax_loads_no_jax():
 def test_the_registry_loads_nothing_that_only_reports_and_fits_need():
     heavy = {"matplotlib", "pandas", "sklearn", "xgboost", "tqdm", "tensorflow"}
     assert not heavy & loaded("import nasjax\nnasjax.SPACES")
+
+
+class Stopped(BaseException):
+    """What a signal raises."""
+
+
+@pytest.mark.long
+def test_a_stopped_search_can_be_finished(tmp_path, monkeypatch):
+    config = nasjax.load_config("nas_bench_201/regularized_evolution")
+    config["search"] |= {"rounds": 30, "checkpoint_every": 2}
+    kept = {"workdir": tmp_path / "run", "cache_dir": tmp_path}
+    with pytest.raises(nasjax.UserError, match="holds no search to finish"):
+        nasjax.search(config, finish=True, **kept)
+    saved = api.Keeper.on_round
+
+    def stop_in_round_7(self, state):
+        saved(self, state)
+        if int(state.round) == 7:
+            raise Stopped
+
+    with monkeypatch.context() as patched:
+        patched.setattr(api.Keeper, "on_round", stop_in_round_7)
+        with pytest.raises(Stopped):
+            nasjax.search(config, **kept)
+    assert not (tmp_path / "run" / "summary.json").exists()
+    ended = nasjax.search(config, finish=True, **kept)
+    assert ended.rounds == 6 and ended.summary["ended_by"] == "--finish"  # its newest checkpoint
+    assert ended.test_accuracy == ended.summary["test_accuracy"] is not None
+    # The test split is read once per run, so the search does not go on.
+    again = nasjax.search(config, **kept)
+    assert (again.rounds, again.test_accuracy) == (6, ended.test_accuracy)
+    with pytest.raises(nasjax.UserError, match=r"finished and tested.*search\.rounds=30"):
+        nasjax.search(config | {"search": config["search"] | {"rounds": 40}}, **kept)
 
 
 @pytest.mark.long

@@ -85,6 +85,8 @@ class Evaluation(NamedTuple):
     rows: Rows = NO_ROWS
     # What decides the outcomes beside the config, e.g. the digest of the data; plain data.
     facts: Mapping[str, Any] = MappingProxyType({})
+    # Of the data, for people: images of every class in the search's splits, and how many there are.
+    images: Mapping[str, Any] = MappingProxyType({})
     # Takes a run's own records (rows of events.jsonl): nothing is trained twice when it goes on.
     remember: Callable[[Iterable[Any]], None] = _nothing
     # Takes a function to call after every trained candidate.

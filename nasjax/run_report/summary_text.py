@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from nasjax.reports.render import number, percent
 from nasjax.run_report.report import title
 from nasjax.run_report.run_facts import RunFacts, section
-from nasjax.runs.records import count_candidates
+from nasjax.runs.records import count_candidates, failures
 from nasjax.types import UNTRAINED_BELOW_UPDATES
 
 # How the final test comes by its accuracy, by the name of the evaluator.
@@ -39,6 +39,9 @@ def _lines(run: RunFacts) -> Iterator[tuple[str, str]]:
         evaluator = str(section(run.config, "evaluator").get("name"))
         how = TESTED.get(evaluator, "retrained on train + validation")
         yield "test", f"{percent(run.final_test.get('test_accuracy'))}  ({how})"
+        if (balanced := run.final_test.get("balanced_accuracy")) is not None:
+            majority = percent(run.final_test.get("majority_share"))
+            yield "", f"{percent(balanced)} mean of the classes; the largest is {majority}"
     for i, layer in enumerate(run.layers[:-1], 1):
         gain = number(100 * layer.gain, "+.2f")
         texts = f"{i} {layer.row.text:<20} {percent(layer.accuracy):>9} {gain:>9}"
@@ -47,16 +50,28 @@ def _lines(run: RunFacts) -> Iterator[tuple[str, str]]:
         accuracies = [point.best for point in run.curve]
         ends = f"{percent(accuracies[0])} to {percent(accuracies[-1])}"
         yield "progress", f"{sparkline(accuracies)}  {ends}"
+    images = section(run.summary, "images")
+    if images:
+        train, validation = (sum(images[name]) for name in ("train", "validation"))
+        yield (
+            "images",
+            f"{train:,} train + {validation:,} validation of {images['available']:,}, "
+            f"{len(images['train'])} classes",
+        )
     counts = count_candidates(run.events.candidates).items()
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts)
     yield "candidates", f"{kinds}; {budget.queries} queries"
+    for text in failures(run.events.candidates):
+        if ":" in text:  # there is something to do about it
+            yield "note", text
     few = f" (untrained: fewer than {UNTRAINED_BELOW_UPDATES})" if run.untrained else ""
     yield (
         "search",
         f"{budget.seconds:.0f} s, {len(run.curve)} rounds, {budget.programs_compiled} programs "
         f"compiled, {budget.updates} updates{few}",
     )
-    yield "run", f"{title(run)}: {run.status}"
+    ended_by = f" by {run.summary['ended_by']}" if run.summary.get("ended_by") else ""
+    yield "run", f"{title(run)}: {run.status}{ended_by}"
     for name in run.damaged_files:
         yield "note", f"{name} is damaged and was left out"
     if run.events.damaged_lines:

@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -183,11 +184,11 @@ def _id(architecture: Any) -> str:
 
 
 def count_candidates(candidates: Iterable[Candidate]) -> dict[str, int]:
-    """The number of candidates that were trained, reused, invalid and infeasible.
+    """The number of candidates that were trained, reused and invalid.
 
     "trained" are met for the first time, also if they diverged or were stopped; "reused" were met
-    before; "invalid" cannot be built or are over the memory budget; "infeasible", a key only if
-    there are any, cannot be run by a device.
+    before; "invalid" cannot be built. Keys only if there are any: "over_memory" need more than the
+    memory budget; "infeasible" cannot be run by a device.
     """
     counts = {"trained": 0, "reused": 0, "invalid": 0}
     for candidate in candidates:
@@ -199,7 +200,23 @@ def count_candidates(candidates: Iterable[Candidate]) -> dict[str, int]:
 def _charged_as(status: str, *, first: bool) -> str:
     if status in (*MEASURED, "diverged"):
         return "trained" if first else "reused"
-    return "infeasible" if status == "infeasible" else "invalid"
+    return status
+
+
+# What to change where candidates end with a status.
+REMEDIES = {
+    "over_memory": "raise evaluator.memory_budget_gib",
+    "diverged": "lower evaluator.learning_rate",
+}
+
+
+    """Counts candidates without a result by status, and names the setting to change."""
+    """What became of candidates without a result, by status, and the setting to change."""
+    counts = Counter(row.status for row in candidates if not row.is_measured)
+    return [
+        f"{count} {status}" + (f": {REMEDIES[status]}" if status in REMEDIES else "")
+        for status, count in sorted(counts.items())
+    ]
 
 
 class Records:

@@ -2,6 +2,7 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -22,6 +23,8 @@ def write_summary(
     *,
     updates: int | jax.Array,
     learns: bool = True,
+    ended_by: str = "",
+    images: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Writes and returns the summary of a finished search.
 
@@ -30,6 +33,8 @@ def write_summary(
       state: the last state of the search.
       tested: the result of `final_test`; empty if no architecture keeps search.max_cost.
       updates: those that the controller made; learns: whether it ever makes one.
+      ended_by: the setting that ended the search, see `loop.end_reason`.
+      images: see `evaluation.Evaluation`.
     """
     state = jax.device_get(state)
     candidates, rounds, _ = records.read(workdir / records.EVENTS)
@@ -41,10 +46,13 @@ def write_summary(
         **({} if best else {"no_answer": _why_there_is_none(candidates, config)}),
         "validation_accuracy": best and best["accuracy"],
         "test_accuracy": tested.get("test_accuracy"),
+        **({"balanced_test_accuracy": tested.get("balanced_accuracy")} if images else {}),
+        **({"images": dict(images)} if images else {}),
         "candidates": records.count_candidates(candidates),
         "programs_compiled": sum(candidate.compiled for candidate in candidates),
         "queries": int(state.queries),
         "rounds": int(state.round),
+        "ended_by": ended_by,
         "updates": int(updates),
         "learns": learns,
         "untrained": learns and int(updates) < UNTRAINED_BELOW_UPDATES,

@@ -24,6 +24,8 @@ from nasjax.files import read_json, write_json
 ADJUSTABLE = (
     "search.rounds",
     "search.max_queries",
+    "search.max_seconds",
+    "search.stop_at",
     "search.checkpoints_kept",
     "evaluator.workers",
     "profile.repeats",
@@ -33,7 +35,7 @@ ADJUSTABLE = (
     "study.reference",
 )
 # Keys of these that may not change once the test split was read: it is read once per run.
-BUDGET = ("search.rounds", "search.max_queries")
+BUDGET = ("search.rounds", "search.max_queries", "search.max_seconds", "search.stop_at")
 FINAL_TEST = "final_test.json"
 ENVIRONMENT, VERSIONS = "environment.json", "versions.json"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")

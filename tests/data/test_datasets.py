@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from nasjax.data import datasets
 from nasjax.data.datasets import SOURCES, DataConfig, SearchData, load_search, load_test
 from nasjax.data.digits import open_digits
 from nasjax.data.splits import stratified_split
@@ -47,10 +48,13 @@ def write_idx_set(folder: pathlib.Path, num_training: int = 60) -> None:
 
 
 def idx_config(folder: pathlib.Path, **changes: Any) -> DataConfig:
-    config = DataConfig(
-        name=f"idx:{folder}", train_size=30, validation_size=15, mean=0.0, std=1 / 255
-    )
+    config = DataConfig(name=f"idx:{folder}", train_size=30, validation_size=15, mean=0.0, std=0.1)
     return dataclasses.replace(config, **changes)
+
+
+def index_of(images: np.ndarray) -> np.ndarray:
+    """The numbers that `write_idx_set` filled images with, as `idx_config` scales them."""
+    return np.rint(images[:, 0, 0, 0] * 0.1 * 255).astype(int)
 
 
 def test_digits_have_the_promised_shapes_types_and_classes(digits: SearchData) -> None:
@@ -125,10 +129,7 @@ def test_search_splits_are_the_documented_indices_of_the_training_files(
 ) -> None:
     write_idx_set(tmp_path / "set")
     data = load_search(idx_config(tmp_path / "set"), tmp_path)
-    # std=1/255 and mean=0 give the pixel back, and the pixel is the image's index.
-    train, validation = (
-        np.rint(split.images[:, 0, 0, 0]).astype(int) for split in (data.train, data.validation)
-    )
+    train, validation = (index_of(split.images) for split in (data.train, data.validation))
     want_validation, want_train = stratified_split(np.arange(60) % 3, (15, 30), 0)
     assert_array_equal(validation, want_validation)
     assert_array_equal(train, want_train)
@@ -220,7 +221,7 @@ def test_sizes_too_large_name_both_and_what_there_is() -> None:
 
 @pytest.mark.parametrize("std", [0, 0.0, -1.0])
 def test_std_must_be_above_zero(std: float) -> None:
-    assert error_of(std=std) == f"config.data.std={std!r}; it must be > 0"
+    assert error_of(std=std) == f"config.data.std={std!r}; it must be > 0 or None"
 
 
 @pytest.mark.parametrize("key", ["mean", "std"])
@@ -230,10 +231,83 @@ def test_scaling_must_be_finite_numbers(key: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("key", ["mean", "std"])
-@pytest.mark.parametrize("value", ["0.13", None])
+@pytest.mark.parametrize("value", ["0.13", True])
 def test_scaling_must_be_numbers(key: str, value: object) -> None:
     text = error_of(**{key: value})
-    assert text.startswith(f"config.data.{key}={value!r} is a ") and text.endswith("a float")
+    assert text.startswith(f"config.data.{key}={value!r} is a ") and "a float" in text
+
+
+def write_colours(folder: pathlib.Path, labels: list[int], dark: int = 1) -> DataConfig:
+    """A set of one-pixel images, gray or of `dark` a part, and a config that takes 20 of it."""
+    folder.mkdir()
+    for prefix in ("train", "t10k"):
+        pixels = (np.arange(len(labels)) * 5 % 250 // dark).astype(np.uint8)
+        head = struct.pack(">4I", 0x803, len(labels), 1, 1)
+        (folder / f"{prefix}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
+        head = struct.pack(">2I", 0x801, len(labels))
+        (folder / f"{prefix}-labels-idx1-ubyte").write_bytes(head + bytes(labels))
+    return DataConfig(name=f"idx:{folder}", train_size=20, validation_size=10)
+
+
+def test_scaling_is_that_of_the_training_images_where_none_is_given(tmp_path: pathlib.Path) -> None:
+    data = load_search(write_colours(tmp_path / "set", [0, 1] * 20), tmp_path)
+    assert_allclose([data.train.images.mean(), data.train.images.std()], [0, 1], atol=1e-6)
+    test = load_test(write_colours(tmp_path / "again", [0, 1] * 20), tmp_path)
+    assert data.scaling is not None
+    mean, std = data.scaling.mean[0], data.scaling.std[0]
+    # The test images' first pixel is 0, as above.
+    assert_allclose(test.images.min(), (0 - mean) / std, rtol=1e-6)
+
+
+def test_every_channel_has_its_own_scaling() -> None:
+    images = np.zeros((4, 1, 1, 3), np.uint8)
+    images[:, 0, 0, 0] = [0, 2, 4, 6]  # mean 3, variance (9 + 1 + 1 + 9) / 4 = 5
+    images[:, 0, 0, 1] = [10, 10, 20, 20]  # mean 15, variance 25
+    images[:, 0, 0, 2] = 7  # one value: std 0 is taken as 1
+    config = DataConfig(name="digits", train_size=4, validation_size=4)
+    found = datasets.find_scaling(images, 10, config)
+    assert_allclose(found.mean, [0.3, 1.5, 0.7])
+    assert_allclose(
+        found.std,
+        [0.05**0.5, 0.5, 1.0],  # 5 / 10^2 = 0.05
+    )
+    given = dataclasses.replace(config, mean=(0.3, 1.5, 0.7), std=(0.2, 0.5, 1.0))
+    assert datasets.find_scaling(images, 10, given).std == (0.2, 0.5, 1.0)
+    with pytest.raises(
+        UserError, match=r"config.data.mean=\(0.3, 1.5\); the images have 3 channels"
+    ):
+        datasets.find_scaling(images, 10, dataclasses.replace(config, mean=(0.3, 1.5)))
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [(33.3, 78.6), (0.1307, 78.6), (120.0, None), (None, 0.001)],
+    ids=["both in 255ths", "std in 255ths", "mean only", "std far too small"],
+)
+def test_a_scaling_far_from_the_images_own_is_refused_with_the_right_one(
+    tmp_path: pathlib.Path, mean: float | None, std: float | None
+) -> None:
+    config = write_colours(tmp_path / "set", [0, 1] * 20)
+    own = load_search(config, tmp_path).scaling
+    assert own is not None
+    with pytest.raises(UserError, match=f"are far from those of .*mean .{own.mean[0]:.4f}"):
+        load_search(dataclasses.replace(config, mean=mean, std=std), tmp_path)
+
+
+def test_one_class_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(UserError, match="all 20 images to train on are of class 0"):
+        load_search(write_colours(tmp_path / "set", [0] * 40), tmp_path)
+
+
+def test_absent_classes_and_a_large_majority_are_told(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_search(write_colours(tmp_path / "even", [0, 1] * 20), tmp_path)
+    assert not caplog.messages
+    load_search(write_colours(tmp_path / "set", [0] * 36 + [1, 1, 1, 2]), tmp_path)
+    told = " ".join(caplog.messages)
+    assert "1 of 3 classes have no image in the validation split: 2" in told
+    assert "% of the images are of class 0" in told
 
 
 def test_a_new_kind_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
@@ -273,7 +347,7 @@ def test_a_share_of_the_training_images_can_be_the_test_split(tmp_path: pathlib.
     data, test = load_search(config, tmp_path), load_test(config, tmp_path)
     assert len(test.labels) == 12  # a fifth of 60
     np.testing.assert_array_equal(np.bincount(test.labels), [4, 4, 4])
-    names = [set(np.rint(split.images[:, 0, 0, 0]).astype(int)) for split in (*data[:2], test)]
+    names = [set(index_of(split.images)) for split in (*data[:2], test)]
     assert sum(map(len, names)) == len(set.union(*names)) == 30 + 15 + 12  # none is in two
     assert names[2] != set(range(12))  # drawn, not the first ones
     other = dataclasses.replace(config, split_seed=5)

@@ -21,6 +21,7 @@ def test_it_says_what_was_found_and_what_was_spent(tmp_path) -> None:
         "progress       ▁▁  97.00 % to 97.00 %",
         # five architectures were met for the first time, one of them diverged: all count as trained
         "candidates     5 trained, 6 reused, 1 invalid; 10 queries",
+        "note           1 diverged: lower evaluator.learning_rate",
         "search         60 s, 2 rounds, 2 programs compiled, 1 updates (untrained: fewer than 100)",
         "run            digits: trl_hpo, seed 7: stopped",
     ]

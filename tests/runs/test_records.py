@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from nasjax.errors import UserError
-from nasjax.runs.records import EVENTS, Candidate, Events, Records, count_candidates, read
+from nasjax.runs.records import (
+    EVENTS,
+    Candidate,
+    Events,
+    Records,
+    count_candidates,
+    failures,
+    read,
+)
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import (
     DIVERGED,
@@ -108,7 +116,7 @@ def test_counts_say_what_was_trained_reused_and_refused(tmp_path: pathlib.Path) 
     status = (OK, OK, DIVERGED, INVALID, OVER_MEMORY, STOPPED)
     layers = (A, A, B, (3, 8, 1, 0), (2, 8, 1, 0), (1, 24, 3, 1))
     kept.on_exchange(exchange(*layers, status=status))
-    assert kept.counts == {"trained": 3, "reused": 1, "invalid": 2}
+    assert kept.counts == {"trained": 3, "reused": 1, "invalid": 1, "over_memory": 1}
     kept.close()
     assert count_candidates(candidates(tmp_path)) == kept.counts
     gone_on = records(tmp_path, kept_bytes := (tmp_path / EVENTS).stat().st_size)
@@ -116,7 +124,19 @@ def test_counts_say_what_was_trained_reused_and_refused(tmp_path: pathlib.Path) 
     gone_on.on_exchange(exchange(A))
     gone_on.on_exchange(exchange((1, 32, 3, 1), status=(INFEASIBLE,)))
     gone_on.close()
-    assert gone_on.counts == {"trained": 3, "reused": 2, "invalid": 2, "infeasible": 1}
+    assert gone_on.counts == {
+        "trained": 3,
+        "reused": 2,
+        "invalid": 1,
+        "over_memory": 1,
+        "infeasible": 1,
+    }
+    assert failures(candidates(tmp_path)) == [
+        "1 diverged: lower evaluator.learning_rate",
+        "1 infeasible",
+        "1 invalid",
+        "1 over_memory: raise evaluator.memory_budget_gib",
+    ]
     assert rows(tmp_path)[-2]["first"] is False
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from nasjax.errors import UserError
 from nasjax.runs import workdir as workdir_module
-from nasjax.runs.workdir import ADJUSTABLE, Workdir, environment, versions
+from nasjax.runs.workdir import ADJUSTABLE, BUDGET, Workdir, environment, versions
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -141,7 +141,7 @@ def test_budgets_may_change_when_a_run_goes_on(tmp_path: pathlib.Path, key: str)
 def test_budgets_may_not_change_once_a_run_was_tested(tmp_path: pathlib.Path, key: str) -> None:
     Workdir(tmp_path, CONFIG).close()
     (tmp_path / "final_test.json").write_text("{}")
-    if key in ("search.rounds", "search.max_queries"):
+    if key in BUDGET:
         with pytest.raises(UserError, match=rf"finished and tested.*config\.{key}=.*99"):
             Workdir(tmp_path, changed(key, 99))
     else:

@@ -36,11 +36,17 @@ def evaluate_by_training(config: TrainedConfig, request: EvaluationRequest) -> E
         )
         split = load_test()
         key = stream(request.root_key, "final test")
+        correct = train_once(config, space, key, architecture, train, split)
         return {
-            "test_accuracy": train_once(config, space, key, architecture, train, split),
+            "test_accuracy": float(correct.mean()),
+            **by_class(correct, split.labels, space.num_classes),
             "test_images": len(split.labels),
             "train_images": len(train.labels),
         }
+
+    def of_each_class(labels: np.ndarray) -> list[int]:
+        counts: list[int] = np.bincount(labels, minlength=space.num_classes).tolist()
+        return counts
 
     return Evaluation(
         evaluator_of=lambda source: evaluator.evaluator(),
@@ -49,6 +55,11 @@ def evaluate_by_training(config: TrainedConfig, request: EvaluationRequest) -> E
         validation_batches=config.validation_batches,
         counts_of=config.validation_batch_size,
         facts=evaluator.facts,
+        images={
+            "train": of_each_class(data.train.labels),
+            "validation": of_each_class(data.validation.labels),
+            "available": data.available,
+        },
         remember=lambda rows: remember_records(evaluator, rows, len(data.validation.labels)),
         watch=evaluator.watch,
     )
@@ -71,8 +82,11 @@ def train_once(
     architecture: np.ndarray,
     train: Split,
     test: Split,
-) -> float:
-    """Accuracy on `test` of one candidate trained on `train` by the search's recipe.
+) -> np.ndarray:
+    """Trains one candidate on `train` by the search's recipe and measures it on `test`.
+
+    Returns:
+      Whether each image of `test` is classified correctly, [images] bool.
 
     Raises:
       UserError: its training diverged or did not fit into memory.
@@ -83,8 +97,8 @@ def train_once(
         conv_widths=(),
         fc_widths=(),
         stop_below=(),
-        validation_batches=1,
-        validation_batch_size=1,
+        validation_batches=len(test.labels),
+        validation_batch_size=1,  # so a batch's count is whether its image is correct
     )
     data = SearchData(train, test, space.num_classes, fingerprint="final test")
     evaluator = TrainedEvaluator(alone, space, data)
@@ -92,4 +106,24 @@ def train_once(
     if (status := STATUSES[result.status]) != "ok":
         trained = space.to_text(architecture)
         raise UserError(f"the final training of {trained} ended as {status}; try another seed")
-    return result.correct / len(test.labels)
+    return result.counts.astype(bool)
+
+
+def by_class(correct: np.ndarray, labels: np.ndarray, num_classes: int) -> dict[str, Any]:
+    """What an accuracy hides where classes differ in size.
+
+    Args:
+      correct: [images] bool; labels: [images] int.
+
+    Returns:
+      "class_accuracies" [classes], None for a class without images; "balanced_accuracy", the mean
+      of the others; "majority_share", the accuracy of always saying the most frequent class.
+    """
+    images = np.bincount(labels, minlength=num_classes)
+    right = np.bincount(labels, weights=correct, minlength=num_classes)
+    shares = [float(r / n) if n else None for r, n in zip(right, images, strict=True)]
+    return {
+        "balanced_accuracy": float(np.mean([share for share in shares if share is not None])),
+        "class_accuracies": shares,
+        "majority_share": float(images.max() / images.sum()),
+    }

@@ -177,7 +177,7 @@ def train_epoch_and_measure(
     order = jax.lax.dynamic_slice_in_dim(data.order, epoch * steps, steps)
 
     def lane(progress: Progress, traits: Traits) -> tuple[Progress, jax.Array]:
-        progress = _steps(progress, order, plan, traits, data, recipe, num_classes, in_place)
+        progress = train_steps(progress, order, plan, traits, data, recipe, num_classes, in_place)
         params = network.unpack(progress.packed, plan, data.train_images.shape[1:], num_classes)
         return progress, _measure(params, plan, traits, data, recipe)
 
@@ -198,12 +198,12 @@ def _fit(
     packed, classes = network.pack(params), len(params[-1]["b"])
     optimizer = optax.adam(learning_rate(recipe, len(data.order)))
     progress = Progress(packed, optimizer.init(packed), jnp.asarray(True))
-    progress = _steps(progress, data.order, plan, traits, data, recipe, classes, in_place)
+    progress = train_steps(progress, data.order, plan, traits, data, recipe, classes, in_place)
     params = network.unpack(progress.packed, plan, data.train_images.shape[1:], classes)
     return params, jnp.asarray(progress.finite)
 
 
-def _steps(
+def train_steps(
     progress: Progress,
     order: jax.Array,
     plan: Plan,
