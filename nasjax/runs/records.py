@@ -211,7 +211,6 @@ REMEDIES = {
 
 
     """Counts candidates without a result by status, and names the setting to change."""
-    """What became of candidates without a result, by status, and the setting to change."""
     counts = Counter(row.status for row in candidates if not row.is_measured)
     return [
         f"{count} {status}" + (f": {REMEDIES[status]}" if status in REMEDIES else "")
