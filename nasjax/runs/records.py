@@ -210,6 +210,7 @@ REMEDIES = {
 }
 
 
+def failures(candidates: Iterable[Candidate]) -> list[str]:
     """Counts candidates without a result by status, and names the setting to change."""
     counts = Counter(row.status for row in candidates if not row.is_measured)
     return [
