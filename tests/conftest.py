@@ -20,12 +20,11 @@ from nasjax import compile_cache
 # Of tests/, the longest first: where files are shared out to processes, none is left alone at the
 # end. A name that is missing or too many only costs time.
 LONGEST = (
-    "launch/test_quickstart.py",
+    "launch/test_wheel.py",
     "contracts/test_controllers.py",
     "evaluation/trained/test_layers.py",
     "launch/test_resume.py",
     "launch/test_bad_input.py",
-    "launch/test_wheel.py",
     "studies/test_run.py",
     "predictor_studies/test_comparison.py",
     "controllers/trl_hpo/test_landscape.py",
@@ -55,6 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     os.environ.setdefault("MPLCONFIGDIR", str(config.cache.mkdir("matplotlib")))
     compile_cache.use(pathlib.Path(config.cache.mkdir("xla")))
+    # Writing a program takes longer than compiling a small one without optimisations.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -159,7 +159,8 @@ def _check_exchanges(parts: Parts, state: SearchState, exchanges: Sequence[Excha
     accuracy = np.concatenate([e.outcome.accuracy for e in exchanges])[mask]
     asked = np.concatenate([e.proposal.architecture for e in exchanges])[mask]
     purpose = np.concatenate([e.proposal.purpose for e in exchanges])[mask]
-    assert jax.vmap(parts.space.is_valid)(asked).all(), "all that is asked for must be valid"
+    are_valid = jax.jit(jax.vmap(parts.space.is_valid))
+    assert are_valid(asked).all(), "all that is asked for must be valid"
     for leaf in jax.tree.leaves(jax.device_get(_plain_keys(state))):
         assert np.isfinite(leaf).all(), "the state must be finite, whatever came back"
     assert (status == OK).any(), "nothing that was asked for is in the table"

@@ -106,7 +106,7 @@ def test_an_unknown_benchmark_and_none_are_refused_in_one_line(capsys):
     assert run("plans") == 2
     assert "known: candidates, plan, studies" in capsys.readouterr().err
     assert run() == 2
-    assert "candidates | plan | studies is needed" in capsys.readouterr().err
+    assert "candidates | plan | studies | accelerator is needed" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -1,4 +1,7 @@
-"""The wheel: one top-level name, and commands that work far from the clone."""
+"""The wheel: one top-level name, and commands that work far from the clone.
+
+The main command, as a user starts it, runs here to its end: a search on handwritten digits.
+"""
 
 import json
 import os
@@ -16,19 +19,6 @@ from nasjax.evaluation.trained import native
 from tests.commands import UNOPTIMISED
 
 ROOT = pathlib.Path(__file__).parents[2]
-SMALL = (
-    "--config=trl_hpo/digits",
-    "--config.data.train_size=64",
-    "--config.data.validation_size=64",
-    "--config.space.max_layers=1",
-    "--config.controller.models_per_episode=1",
-    "--config.controller.updates_per_episode=0",
-    "--config.controller.min_size=1",
-    "--config.controller.batch_size=1",
-    "--config.evaluator.epochs=1",
-    "--config.evaluator.validation_batches=4",
-    "--config.search.rounds=2",
-)
 
 pytestmark = pytest.mark.long
 
@@ -81,14 +71,14 @@ class Installed:
             native.SOURCES / "build", folder / ".cache" / "nasjax" / "native", dirs_exist_ok=True
         )
         self._env["HOME"] = str(folder)
-        self._env |= {"NASJAX_CACHE_DIR": str(folder / "cache"), **UNOPTIMISED}
+        self._env["NASJAX_CACHE_DIR"] = str(folder / "cache")
 
-    def __call__(self, program, *arguments):
+    def __call__(self, program, *arguments, env=UNOPTIMISED):
         """Runs a program of the environment in an empty folder; what it printed."""
         done = subprocess.run(
             [self.bin / program, *arguments],
             cwd=self._elsewhere,
-            env=self._env,
+            env=self._env | env,
             capture_output=True,
             text=True,
             check=False,
@@ -125,10 +115,28 @@ def test_a_wheel_has_one_top_level_name_and_all_that_the_code_reads(wheel):
     assert not [name for name in names if name.startswith("nasjax/tests")]
 
 
-def test_an_installed_search_trains_and_reports_far_from_the_clone(installed):
-    out = installed("nasjax", "search", *SMALL, "--directory=run")
+@pytest.fixture(scope="module")
+def quickstart(installed):
+    """The summary of a whole search, compiled as a user's, every program of it by this search."""
+    out = installed("nasjax", "search", "--config=trl_hpo/digits", "--directory=run", env={})
     assert "best network" in out
-    assert json.loads(installed.read("run/summary.json"))["candidates"]["trained"] >= 1
+    return json.loads(installed.read("run/summary.json"))
+
+
+def test_a_whole_search_compiles_at_most_half_as_many_programs_as_it_trains_candidates(quickstart):
+    trained, programs = quickstart["candidates"]["trained"], quickstart["programs_compiled"]
+    assert trained >= 100
+    assert 2 * programs <= trained
+    assert programs <= 40
+
+
+def test_it_learns_and_finds_a_cnn_as_good_as_its_config_promises(quickstart):
+    assert quickstart["updates"] == 100
+    assert quickstart["test_accuracy"] >= 0.97
+
+
+@pytest.mark.usefixtures("quickstart")
+def test_an_installed_search_is_reported_again_far_from_the_clone(installed):
     (line,) = installed("nasjax", "report", "run", "--output=again.html").splitlines()[-1:]
     assert line == "wrote     again.html" and "<html" in installed.read("again.html")
 

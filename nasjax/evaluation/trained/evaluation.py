@@ -110,7 +110,7 @@ def train_once(
 
 
 def by_class(correct: np.ndarray, labels: np.ndarray, num_classes: int) -> dict[str, Any]:
-    """What an accuracy hides where classes differ in size.
+    """Finds what an accuracy hides where classes differ in size.
 
     Args:
       correct: [images] bool; labels: [images] int.
