@@ -20,7 +20,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check install --quiet --no-warn-scrip
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help search test test-all docs wheel check format format-check lint types imports clean
+.PHONY: help search test test-all fuzz docs wheel check format format-check lint types imports clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ test: .venv/installed-dev  ## install, then run the fast tests and print their c
 
 test-all: .venv/installed-dev  ## run all tests, the long ones included
 	$(RUN) -m pytest $(SPREAD) $(ARGS)
+
+fuzz: .venv/installed-dev  ## change configs, damage files and kill commands at random (tests/fuzz/README.md)
+	$(RUN) -m tests.fuzz $(ARGS)
 
 docs: .venv/installed-dev  ## build the documentation into site/
 	.venv/bin/mkdocs build --strict --quiet

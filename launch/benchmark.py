@@ -261,8 +261,8 @@ def _check(condition: bool, flag: str, value: object, allowed: str) -> None:
 
 def _read(path: pathlib.Path, space: LayerChain) -> list[Any]:
     try:
-        architectures = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        architectures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"--architectures={path}: {error}") from None
     if not isinstance(architectures, list) or not architectures:
         raise UserError(f"--architectures={path}: expected a JSON list of architectures")

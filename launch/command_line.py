@@ -4,10 +4,14 @@ import contextlib
 import faulthandler
 import io
 import os
+import pathlib
+import select
 import signal
 import sys
+import threading
+import time
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from nasjax.errors import UserError
@@ -17,6 +21,12 @@ from .flags import Command, parse
 USER_ERROR, INTERRUPTED = 2, 130
 # Schedulers send SIGUSR1 before they end a job, a terminal that is closed sends SIGHUP.
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+GRACE = 4.0  # seconds from a signal to the end, however deep in a program the main thread is
+# What JAX says where memory or a device is missing, and what to do about it.
+FAILURES = {
+    "RESOURCE_EXHAUSTED": "out of memory; lower what the config makes large",
+    "Unable to initialize backend": "set JAX_PLATFORMS to a device that is there, e.g. cpu",
+}
 
 
 class Interrupted(BaseException):
@@ -33,6 +43,7 @@ def start(command: Command, arguments: Sequence[str] | None = None) -> NoReturn:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # under nohup
             signal.signal(number, _interrupt)
     sys.unraisablehook = _again_if_lost
+    _watch()
     with contextlib.suppress(io.UnsupportedOperation):  # stderr is no file, as in some notebooks
         faulthandler.enable()
     code = run(command, sys.argv[1:] if arguments is None else arguments)
@@ -46,19 +57,64 @@ def run(command: Command, arguments: Sequence[str]) -> int:
     """Runs a command; returns 0, 2 after a user's error, or 130 after an interruption."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without block characters
-    directory = None
     try:
         given = parse(command, arguments)
-        directory = given.directory
+        _Stopped.text = lambda: _stopped_text(command, given.directory)
         command.run(given)
     except UserError as error:
         return _end(f"error: {' '.join(str(error).splitlines())}", USER_ERROR)
     except Interrupted:
-        if directory is None or not command.kept or not (directory / "config.json").exists():
-            return _end("interrupted", INTERRUPTED)
-        kept = f"{command.kept} kept in {directory}, the same command goes on"
-        return _end(f"stopped; {kept}", INTERRUPTED)
+        return _end(_Stopped.text(), INTERRUPTED)
+    except MemoryError as error:
+        return _end(f"error: {FAILURES['RESOURCE_EXHAUSTED']} ({error})", USER_ERROR)
+    except RuntimeError as error:
+        known = [remedy for words, remedy in FAILURES.items() if words in str(error)]
+        if not known:
+            raise
+        return _end(f"error: {known[0]} ({str(error).splitlines()[0]})", USER_ERROR)
+    finally:
+        _Stopped.text = _interrupted
     return 0
+
+
+def _interrupted() -> str:
+    return "interrupted"
+
+
+class _Stopped:
+    """What a stopped command prints."""
+
+    text: Callable[[], str] = _interrupted
+
+
+def _stopped_text(command: Command, directory: pathlib.Path | None) -> str:
+    if directory is None or not command.kept or not (directory / "config.json").exists():
+        return "interrupted"
+    return f"stopped; {command.kept} kept in {directory}, the same command goes on"
+
+
+def _watch() -> None:
+    """Ends the process GRACE seconds after a signal, or at a second one, if nothing else does.
+
+    Python's handlers wait for the main thread, which may be inside a compiled program. In the pipe
+    a signal's number arrives at once.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        deadline = None
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready = select.select([reading], [], [], left)[0]
+            is_stop = bool(ready) and os.read(reading, 1)[0] in STOPPING
+            if not ready or (is_stop and deadline):
+                os._exit(_end(_Stopped.text(), INTERRUPTED))
+            if is_stop:
+                deadline = time.monotonic() + GRACE
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _end(message: str, code: int) -> int:
@@ -67,6 +123,7 @@ def _end(message: str, code: int) -> int:
 
 
 def _interrupt(number: int, frame: types.FrameType | None) -> None:
+    threading.excepthook = lambda lost: None  # what other threads fail with now is of no interest
     for again in STOPPING:  # an impatient second one waits for nothing
         signal.signal(again, lambda number, frame: os._exit(INTERRUPTED))
     raise Interrupted

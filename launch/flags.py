@@ -61,7 +61,9 @@ def parse(command: Command, arguments: Sequence[str]) -> Given:
         rest, name = _without_config(rest)
     if command.needs_config and not name and any(word.startswith("--config.") for word in rest):
         raise UserError(_needed(command))
-    line = [command.name, *rest]
+    # Of whatever type the config has a value: no parser of flags takes None for it.
+    nones = [word for word in rest if word.startswith("--config.") and word.endswith("=None")]
+    line = [command.name, *(word for word in rest if not name or word not in nones)]
     try:
         if name:
             config_flags.DEFINE_config_dict(
@@ -74,7 +76,7 @@ def parse(command: Command, arguments: Sequence[str]) -> Given:
             )
         words = own(line)[1:]
         if name:
-            _take_none(own.config, rest)
+            _take_none(own.config, nones)
     except UserError:
         raise
     except Exception as error:  # absl and ml_collections raise many kinds
@@ -175,14 +177,12 @@ def _without_config(arguments: list[str]) -> tuple[list[str], str]:
 
 
 def _take_none(config: Any, arguments: Sequence[str]) -> None:
-    """`--config.KEY=None` is None, also where the config has a text."""
+    """Sets the keys of words `--config.KEY=None`."""
     for word in arguments:
-        key, _, value = word.partition("=")
-        if value == "None" and key.startswith("--config."):
-            *path, last = key.removeprefix("--config.").split(".")
-            section = functools.reduce(lambda inner, part: inner[part], path, config)
-            with section.ignore_type():
-                section[last] = None
+        *path, last = word.removeprefix("--config.").removesuffix("=None").split(".")
+        section = functools.reduce(lambda inner, part: inner[part], path, config)
+        with section.ignore_type():
+            section[last] = None
 
 
 def _needed(command: Command) -> str:

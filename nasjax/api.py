@@ -20,10 +20,10 @@ from nasjax.progress import Progress
 from nasjax.run_report import report as run_report
 from nasjax.runs import learned, records
 from nasjax.runs.checkpoints import Checkpoints
-from nasjax.runs.final_test import final_test
+from nasjax.runs.final_test import final_test, tested_rounds
 from nasjax.runs.observer import Keeper
 from nasjax.runs.summary import write_summary
-from nasjax.runs.workdir import FINAL_TEST, Workdir
+from nasjax.runs.workdir import Workdir
 from nasjax.studies import config as study_config
 from nasjax.studies import problem, run
 from nasjax.studies import report as study_report
@@ -172,7 +172,8 @@ def _search_in(
     tested: dict[str, Any] = {}
     if float(state.best.accuracy) > 0:
         best = jax.device_get(state.best.architecture)
-        tested = final_test(directory, best, made.space, made.evaluation.test)
+        test, rounds = made.evaluation.test, int(state.round)
+        tested = final_test(directory, best, made.space, test, rounds)
     else:
         candidates = records.read(events).candidates
         if not any(row.is_measured for row in candidates):
@@ -203,7 +204,7 @@ def _go_on(
 ) -> SearchState:
     """Searches from the newest checkpoint, or from the start, until the budget is over.
 
-    A search that was finished or tested stays at its newest checkpoint.
+    One that is finished stays at that checkpoint, one that was tested ends at its last round.
     """
     config, controller, evaluator = made.settings.search, made.controller, made.evaluator
     state = loop.init(controller, made.space, made.root_key)
@@ -227,8 +228,8 @@ def _go_on(
     before = int(state.round)
     if finish and not before:
         raise UserError(f"--directory={directory} holds no whole round yet, so nothing to finish")
-    if finish or (directory / FINAL_TEST).exists():
-        config = dataclasses.replace(config, rounds=max(1, before))
+    rounds = tested_rounds(directory) or (before if finish else config.rounds)
+    config = dataclasses.replace(config, rounds=rounds)
     shown = Progress(config.rounds, "rounds", initial=before, shown=progress)
     keeper = Keeper(written, checkpoints, state, shown, checkpoint_every=config.checkpoint_every)
     made.evaluation.watch(keeper.on_result)

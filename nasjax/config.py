@@ -32,6 +32,8 @@ NonNegativeFloat = Annotated[float, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveFraction = Annotated[float, Field(gt=0, le=1)]
 
+MOST = 2**31 - 1  # of whole numbers: arrays count in int32
+
 _STRICT = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -58,6 +60,10 @@ def settings(section: str) -> Callable[[type[T]], type[T]]:
         @functools.wraps(construct)
         def __init__(self: Any, *args: Any, **given: Any) -> None:
             given |= zip(names, args, strict=False)
+            for name, value in given.items():
+                for number in value if isinstance(value, list | tuple) else (value,):
+                    huge = isinstance(number, int) and abs(number) > MOST
+                    check(not huge, f"{section}.{name}", value, f"at most {MOST}")
             try:
                 construct(self, **{name: _with_tuples(value) for name, value in given.items()})
             except pydantic.ValidationError as error:

@@ -243,3 +243,10 @@ def test_settings_are_checked_however_they_are_constructed() -> None:
 def test_an_unknown_key_is_reported_before_the_missing_key_it_was_meant_for() -> None:
     with pytest.raises(UserError, match="unknown key config.net.widht .did you mean 'width'"):
         parse_section(Net, {"widht": 4}, "net")
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31), 10**20])
+def test_whole_numbers_end_where_arrays_count_no_further(value: int) -> None:
+    assert message(rows=value) == f"config.part.rows={value}; it must be at most 2147483647"
+    assert parse(rows=2**31 - 1).rows == 2**31 - 1
+    assert "config.part.shape" in message(shape=(1, value))

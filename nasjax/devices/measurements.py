@@ -120,12 +120,17 @@ def read(folder: pathlib.Path, **task: int) -> Measurements:
         if unlisted:
             raise UserError(f"{path}: {column}={unlisted[0]!r} is not in {file}")
     features = networks.drop(columns="network")
+    numbers = _numbers(folder / NETWORKS, features)
+    if np.isinf(numbers).any():
+        line, place = (int(index) for index in np.argwhere(np.isinf(numbers))[0])
+        name, value = features.columns[place], numbers[line, place]
+        raise UserError(f"{folder / NETWORKS}, line {line + 2}: {name}={value}; it must be finite")
     settings, setting = _settings(path, rows)
     contexts = [descriptions.context(described[one.device], one, **task) for one in settings]
     position = {name: index for index, name in enumerate(names)}
     return Measurements(
         networks=tuple(names),
-        features=_numbers(folder / NETWORKS, features).astype(np.float32),
+        features=numbers.astype(np.float32),
         feature_names=tuple(features.columns),
         settings=settings,
         contexts=np.array(contexts, np.float32),
@@ -175,6 +180,12 @@ def _values(path: pathlib.Path, rows: pd.DataFrame) -> np.ndarray:
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values))[0]) + 2
         raise UserError(f"{path}, line {line}: value is missing; inf: the device cannot run it")
+    if (values <= 0).any():
+        line = int(np.flatnonzero(values <= 0)[0])
+        raise UserError(
+            f"{path}, line {line + 2}: value={values[line]:g}; it must be above 0, or inf: the "
+            "device cannot run it"
+        )
     return values
 
 
@@ -184,6 +195,8 @@ def _numbers(path: pathlib.Path, frame: pd.DataFrame) -> np.ndarray:
     for column, name in enumerate(frame.columns):
         numbers = pd.to_numeric(frame[name], errors="coerce")
         bad = numbers.isna() & frame[name].notna()
+        if pd.api.types.is_bool_dtype(frame[name]):
+            bad |= True
         if bad.any():
             line = int(np.flatnonzero(bad)[0])
             value = frame[name].iloc[line]
@@ -195,7 +208,8 @@ def _numbers(path: pathlib.Path, frame: pd.DataFrame) -> np.ndarray:
 def read_table(path: pathlib.Path) -> pd.DataFrame:
     """Reads networks.csv or measurements.csv, with names as text, or raises a UserError."""
     try:
-        return pd.read_csv(path, dtype=_TEXT)
+        # A network may be called "NA".
+        return pd.read_csv(path, dtype=_TEXT, keep_default_na=False, na_values=[""])
     except OSError as error:
         reason = error.strerror or error  # a file that is not gzipped gives no strerror
         raise UserError(f"cannot read the measurements {path}: {reason}") from error

@@ -1,5 +1,6 @@
 """Checkpoints of a search (Orbax): atomic, the last few kept, a damaged one stepped over."""
 
+import functools
 import logging
 import pathlib
 import shutil
@@ -31,8 +32,13 @@ class Checkpoints:
     def __init__(self, directory: pathlib.Path, *, kept: int):
         self._directory = directory
         options = ocp.CheckpointManagerOptions(max_to_keep=kept, enable_async_checkpointing=False)
+        make = functools.partial(ocp.CheckpointManager, directory.absolute(), options=options)
         try:
-            self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
+            self._manager = make()
+        except RecursionError:  # a damaged one of the files that only have times
+            for path in directory.glob("*/_CHECKPOINT_METADATA"):
+                path.unlink()
+            self._manager = make()
         except OSError as error:
             raise UserError(f"cannot use {directory} for checkpoints: {error}") from error
 

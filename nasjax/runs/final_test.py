@@ -17,11 +17,15 @@ TestFn = Callable[[np.ndarray], dict[str, Any]]
 
 
 def final_test(
-    workdir: pathlib.Path, architecture: np.ndarray, space: Space, test_fn: TestFn
+    workdir: pathlib.Path,
+    architecture: np.ndarray,
+    space: Space,
+    test_fn: TestFn,
+    rounds: int,
 ) -> dict[str, Any]:
     """Measures the best architecture [L, F] on the test split, or reads the result of a test.
 
-    The run's directory keeps the result.
+    The run's directory keeps the result, and after how many rounds the search ended.
 
     Raises:
       UserError: another architecture was tested in this run already, or the kept result is damaged.
@@ -40,10 +44,22 @@ def final_test(
         "architecture": space.to_text(architecture),
         "encoding": np.asarray(architecture).tolist(),
         **test_fn(architecture),
+        "rounds": rounds,
         "seconds": round(time.perf_counter() - start, 2),
     }
     files.write_json(path, result)
     return result
+
+
+def tested_rounds(workdir: pathlib.Path) -> int | None:
+    """The rounds of a search that was tested, the budget of every later start; None: untested.
+
+    Raises:
+      UserError: the kept result is damaged.
+    """
+    path = workdir / FINAL_TEST
+    rounds = _read(path).get("rounds") if path.exists() else None  # earlier versions kept none
+    return rounds if isinstance(rounds, int) else None
 
 
 def _read(path: pathlib.Path) -> dict[str, Any]:

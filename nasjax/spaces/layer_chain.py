@@ -33,6 +33,7 @@ FIELDS = {
     POOL: ("kernel", "stride", "padding"),
 }
 ACTIVATIONS = ("none", "relu", "leakyrelu", "tanh", "sigmoid", "elu", "gelu")
+MOST = 2**31 - 1  # of a layer's numbers, which are int32
 _PARSED = (parsed.NO_LAYER, parsed.CONV, parsed.LINEAR, parsed.POOL)  # by kind
 # The attributes of each layer among the features.
 _ATTRIBUTES = ("channels", "kernel", "stride", "padding", "height", "width", "macs", "params")
@@ -233,6 +234,16 @@ class LayerChain:
             kind = _code(layer, "kind", KINDS[1:], f"layers[{i}]") + 1
             for field in FIELDS[kind]:
                 check(field in layer, f"layers[{i}]", layer, f"a {KINDS[kind]} with a {field}")
+            allowed = ("kind", *FIELDS[kind])
+            for field, value in layer.items():
+                path = f"layers[{i}].{field}"
+                check(field in allowed, path, value, f"absent: a {KINDS[kind]} has {allowed}")
+                if field == "bias":
+                    check(type(value) is bool or value in (0, 1), path, value, "true or false")
+                elif field not in ("kind", "activation"):
+                    least = 0 if field == "padding" else 1
+                    whole = type(value) is int and least <= value <= MOST
+                    check(whole, path, value, f"a whole number from {least} to {MOST}")
             values = [layer[field] for field in FIELDS[kind]]
             if kind == FC:
                 activation = _code(layer, "activation", ACTIVATIONS, f"layers[{i}]")

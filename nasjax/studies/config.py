@@ -247,6 +247,7 @@ def _setting(
     """
     where = f"controllers.{label}"
     check_label("controllers", label)
+    check(isinstance(sections, Mapping), where, sections, "a section of keys and values")
     for key in sections:
         known = key in SETTING_KEYS
         check(known, where, key, "sections controller and reward, or predicted and relative")

@@ -167,6 +167,13 @@ CSV = "measurements.csv"
         (replace(CSV, "small,phone", ",phone"), "network='nan' is not in networks.csv"),
         (replace(CSV, "2.25", "fast"), "measurements.csv, line 2: value='fast'; it must be a num"),
         (replace(CSV, "0.125", ""), "measurements.csv, line 4: value is missing; inf: the device"),
+        (replace(CSV, "0.125", "-1"), "measurements.csv, line 4: value=-1; it must be above 0, or"),
+        (replace(CSV, "2.25", "0"), "measurements.csv, line 2: value=0; it must be above 0, or"),
+        (replace(CSV, "inf", "-inf"), "measurements.csv, line 3: value=-inf; it must be above 0"),
+        (
+            replace("networks.csv", "20.0", "inf"),
+            "networks.csv, line 3: macs_M=inf; it must be fin",
+        ),
         (
             replace("networks.csv", "\n007,", "\nsmall,"),
             "network='small' is there more than once",
@@ -195,6 +202,21 @@ def test_what_is_wrong_with_a_folder_is_said_in_one_line(
     with pytest.raises(UserError, match=message) as caught:
         measurements.read(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_no_truth_values(folder: pathlib.Path) -> None:
+    for text in ("2.25", "inf", "0.125"):
+        replace(CSV, text, "True")(folder)
+    with pytest.raises(UserError, match=r"line 2: value=.*True.*; it must be a number"):
+        measurements.read(folder)
+
+
+def test_a_network_may_be_called_na(folder: pathlib.Path) -> None:
+    replace("networks.csv", "small", "NA")(folder)
+    for _ in range(2):
+        path = folder / CSV
+        path.write_text(path.read_text().replace("small", "NA"))
+    assert measurements.read(folder).networks == ("NA", "007")
 
 
 def test_only_complete_rows_are_written(tmp_path: pathlib.Path) -> None:

@@ -45,7 +45,8 @@ CONV = {"kind": "conv", "filters": 8, "kernel": 7, "stride": 3}
         (json.dumps([[CONV], [CONV] * 3]), "[1] does not fit 28x28 images"),
         (json.dumps([[{"kind": "dense"}]]), "dense"),
         (json.dumps([[{"kind": "conv", "filters": 8}]]), "a conv with a kernel"),
-        (json.dumps([[{**CONV, "filters": "many"}]]), "[0] is no list of layers"),
+        (json.dumps([[{**CONV, "filters": "many"}]]), "filters='many'; it must be a whole number"),
+        (json.dumps([[3]]), "[0] is no list of layers"),
     ],
 )
 def test_a_bad_list_is_refused_in_one_line(tmp_path, capsys, text, expected):

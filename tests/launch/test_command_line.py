@@ -1,11 +1,13 @@
 """How commands end, where the programs that search do not show it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from launch import command_line
 from launch.flags import Command, parse
 from nasjax.errors import UserError
 
@@ -84,6 +86,67 @@ def test_signals_of_users_terminals_and_schedulers_stop_a_command(name):
 
 def test_a_closed_terminal_does_not_stop_a_command_under_nohup():
     assert ended_by("SIGHUP", "ignored") == (7, "still here\n", "")
+
+
+# Its main thread is inside a compiled program that never ends.
+DEEP_IN_XLA = """
+import threading, os, signal, time
+import jax
+from launch import command_line
+from launch.flags import Command
+
+def run(given):
+    def forever(x):
+        return jax.lax.while_loop(lambda i: i >= 0, lambda i: (i + 1) % 7, x)
+
+    program = jax.jit(forever).lower(0).compile()
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    jax.block_until_ready(program(0))
+
+command_line.GRACE = 0.5
+command_line.start(Command("wait", "Waits.", run), [])
+"""
+
+
+def test_a_signal_ends_a_command_inside_a_program_that_does_not():
+    done = subprocess.run(
+        [sys.executable, "-c", DEEP_IN_XLA],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError("Unable to allocate 8 EiB"), "error: out of memory; lower"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), "error: out of memory; lower"),
+        (
+            RuntimeError("Unable to initialize backend 'cuda': no device\nand more"),
+            "error: set JAX_PLATFORMS to a device that is there, e.g. cpu (Unable to initialize",
+        ),
+    ],
+)
+def test_missing_memory_or_device_is_one_line(error, told, capsys):
+    def run(given):
+        raise error
+
+    assert command_line.run(Command("wait", "Waits.", run), []) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(told)
+
+
+def test_other_errors_of_the_program_keep_their_traceback():
+    def run(given):
+        raise RuntimeError("a mistake of nasjax")
+
+    with pytest.raises(RuntimeError, match="a mistake of nasjax"):
+        command_line.run(Command("wait", "Waits.", run), [])
 
 
 PREDICTOR = Command(

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from typing import Any
 
 import jax
 import numpy as np
@@ -219,6 +220,24 @@ def test_a_misspelt_layer_is_refused_with_its_value(changed: dict[str, str], nam
 def test_a_layer_without_one_of_its_fields_is_refused_with_its_name() -> None:
     with pytest.raises(UserError, match="stride"):
         SPACE.from_layers([{"kind": "conv", "filters": 8, "kernel": 3}])
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"stride": 0}, "layers.0..stride=0; it must be a whole number from 1"),
+        ({"filters": -1}, "layers.0..filters=-1"),
+        ({"filters": 8.5}, "layers.0..filters=8.5"),
+        ({"filters": "8"}, "layers.0..filters='8'"),
+        ({"kernel": True}, "layers.0..kernel=True"),
+        ({"filters": 2**31}, "layers.0..filters=2147483648"),
+        ({"colour": 3}, "layers.0..colour=3; it must be absent: a conv has"),
+    ],
+)
+def test_a_layers_numbers_are_whole_and_above_zero(changed: dict[str, Any], named: str) -> None:
+    conv = {"kind": "conv", "filters": 8, "kernel": 3, "stride": 1}
+    with pytest.raises(UserError, match=named):
+        SPACE.from_layers([conv | changed])
 
 
 # Random chains.

@@ -1,0 +1,1 @@
+"""Campaigns of random mistakes: configs, damaged files, kills; see README.md."""
