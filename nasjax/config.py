@@ -82,6 +82,8 @@ def parse_section(cls: type[T], section: Mapping[str, Any], path: str) -> T:
     """
     if not isinstance(section, Mapping):
         raise UserError(f"config.{path} is {section!r}; it must be a section of keys and values")
+    for key in section:
+        check(isinstance(key, str), path, key, "a name")
     if hasattr(cls, "__pydantic_validator__"):
         return cls(**section)
     return cls(**vars(settings(path)(cls)(**section)))
@@ -97,7 +99,7 @@ def check_sections(config: Mapping[str, Any], sections: Sequence[str], what: str
 
 def check_label(path: str, label: str) -> None:
     """Raises a UserError unless the label may name a file."""
-    plain = re.fullmatch(r"[\w.,=+-]+", label) is not None
+    plain = isinstance(label, str) and re.fullmatch(r"[\w.,=+-]+", label) is not None
     check(plain, path, label, "labels of letters, digits and _ . , = + -")
 
 

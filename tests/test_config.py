@@ -250,3 +250,8 @@ def test_whole_numbers_end_where_arrays_count_no_further(value: int) -> None:
     assert message(rows=value) == f"config.part.rows={value}; it must be at most 2147483647"
     assert parse(rows=2**31 - 1).rows == 2**31 - 1
     assert "config.part.shape" in message(shape=(1, value))
+
+
+def test_keys_are_names() -> None:
+    with pytest.raises(UserError, match=r"config.part=1; it must be a name"):
+        parse_section(Section, {1: 2}, "part")  # type: ignore[dict-item]

@@ -63,7 +63,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the devices {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"the devices {path} are no JSON: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get("devices"), dict):
         raise UserError(f"the devices {path} must be an object with the key 'devices'")

@@ -47,7 +47,7 @@ def read_config(directory: pathlib.Path) -> dict[str, Any]:
     path = directory / "config.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"), object_hook=_without_digest))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
 
 

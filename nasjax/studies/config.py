@@ -166,7 +166,7 @@ def parse(config: Mapping[str, Any]) -> Study:
     study = parse_section(StudyConfig, config["study"], "study")
     controllers = config["controllers"]
     check(bool(controllers), "controllers", {}, "one controller or more")
-    known = f"one of {', '.join(controllers)}"
+    known = f"one of {', '.join(map(str, controllers))}"
     check(study.reference in controllers, "study.reference", study.reference, known)
     evaluator: dict[str, Any] = {}
     compared = []

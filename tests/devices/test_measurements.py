@@ -190,6 +190,7 @@ CSV = "measurements.csv"
         (replace(CSV, "phone,1,", "phone,0,"), "line 2: batch=0; it must be a whole number >= 1"),
         (replace("networks.csv", "20.0", "many"), "networks.csv, line 3: macs_M='many'; it must"),
         (replace("devices.json", '"gpu"', '"tpu"'), "devices.card needs a 'kind', one of cpu, gpu"),
+        (lambda f: (f / "devices.json").write_text("[" * 9999), "devices.json are no JSON"),
         (cut, "measurements.csv.gz is no table of comma-separated values"),
         (flip, "measurements.csv.gz"),
         (lambda f: pack(f).write_bytes(b"network,device"), "cannot read .*csv.gz: Not a gzipped"),

@@ -161,6 +161,11 @@ def test_none_is_none_also_where_the_config_has_a_text_and_home_is_expanded():
     assert (given.directory, given.cache_dir) == (Path.home() / "study", Path.home() / "kept")
 
 
+def test_none_is_none_also_where_the_config_has_a_number():
+    words = ["--config=trl_hpo/digits", "--config.data.mean=None", "--directory=run"]
+    assert parse(PREDICTOR, words).config["data"]["mean"] is None
+
+
 def test_the_home_of_nobody_is_refused():
     with pytest.raises(UserError, match="--directory=~nobody-here/x: there is no such user"):
         parse(PREDICTOR, ["--config=predictors/table2", "--directory=~nobody-here/x"])

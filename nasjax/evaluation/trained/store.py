@@ -91,8 +91,9 @@ class ResultStore:
         self._connection.close()
 
     def _trouble(self, verb: str, error: Exception) -> UserError:
+        why = " ".join(str(error).splitlines())  # SQLite quotes what it does not understand
         return UserError(
-            f"cannot {verb} the result store {self.path}: {error}; make room or move it "
+            f"cannot {verb} the result store {self.path}: {why}; make room or move it "
             "away, choose another place with --cache_dir, or go without it by --nostore"
         )
 
