@@ -20,7 +20,7 @@ from nasjax.progress import Progress
 from nasjax.run_report import report as run_report
 from nasjax.runs import learned, records
 from nasjax.runs.checkpoints import Checkpoints
-from nasjax.runs.final_test import final_test, tested_rounds
+from nasjax.runs.final_test import final_test, rounds_tested
 from nasjax.runs.observer import Keeper
 from nasjax.runs.summary import write_summary
 from nasjax.runs.workdir import Workdir
@@ -228,7 +228,7 @@ def _go_on(
     before = int(state.round)
     if finish and not before:
         raise UserError(f"--directory={directory} holds no whole round yet, so nothing to finish")
-    rounds = tested_rounds(directory) or (before if finish else config.rounds)
+    rounds = rounds_tested(directory) or (before if finish else config.rounds)
     config = dataclasses.replace(config, rounds=rounds)
     shown = Progress(config.rounds, "rounds", initial=before, shown=progress)
     keeper = Keeper(written, checkpoints, state, shown, checkpoint_every=config.checkpoint_every)

@@ -80,6 +80,8 @@ def read_npz(source: pathlib.Path | bytes) -> dict[str, np.ndarray]:
             written = archive.comment.decode()
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
         raise ValueError(str(error) or type(error).__name__) from error
+    if not arrays:  # its list of arrays is lost
+        raise ValueError("it holds no array")
     if written and written != digest_of_arrays(arrays):  # earlier versions wrote none
         raise ValueError("its content does not match its digest")
     return arrays

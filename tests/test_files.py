@@ -129,6 +129,9 @@ def test_arrays_without_a_digest_are_read(tmp_path) -> None:
     """As earlier versions wrote them."""
     np.savez_compressed(tmp_path / "a.npz", **ARRAYS)
     assert_equal(files.read_npz(tmp_path / "a.npz"), ARRAYS)
+    np.savez(tmp_path / "empty.npz")
+    with pytest.raises(ValueError, match="it holds no array"):
+        files.read_npz(tmp_path / "empty.npz")
 
 
 def test_every_damaged_byte_is_refused_or_changes_nothing() -> None:

@@ -47,11 +47,11 @@ def final_test(
         "rounds": rounds,
         "seconds": round(time.perf_counter() - start, 2),
     }
-    files.write_json(path, result)
+    files.write_json(path, {**result, "sha256": files.digest_of_json(result)})
     return result
 
 
-def tested_rounds(workdir: pathlib.Path) -> int | None:
+def rounds_tested(workdir: pathlib.Path) -> int | None:
     """The rounds of a search that was tested, the budget of every later start; None: untested.
 
     Raises:
@@ -64,6 +64,9 @@ def tested_rounds(workdir: pathlib.Path) -> int | None:
 
 def _read(path: pathlib.Path) -> dict[str, Any]:
     kept = files.read_json(path)
-    if not {"encoding", "architecture"} <= kept.keys():
+    seal = kept.pop("sha256", None)
+    is_earlier = seal is None and "rounds" not in kept  # earlier versions wrote neither
+    is_whole = is_earlier or seal == files.digest_of_json(kept)
+    if not is_whole or not {"encoding", "architecture"} <= kept.keys():
         raise UserError(f"{path} is damaged; remove it, and the test is made again")
     return kept
