@@ -180,8 +180,10 @@ def _values(path: pathlib.Path, rows: pd.DataFrame) -> np.ndarray:
     if np.isnan(values).any():
         line = int(np.flatnonzero(np.isnan(values))[0]) + 2
         raise UserError(f"{path}, line {line}: value is missing; inf: the device cannot run it")
-    if (values <= 0).any():
-        line = int(np.flatnonzero(values <= 0)[0])
+    # Programs may need no memory, but all take some time.
+    wrong = (values < 0) | ((values == 0) & (rows["target"] == "latency").to_numpy())
+    if wrong.any():
+        line = int(np.flatnonzero(wrong)[0])
         raise UserError(
             f"{path}, line {line + 2}: value={values[line]:g}; it must be above 0, or inf: the "
             "device cannot run it"
