@@ -44,7 +44,7 @@ BASE = [
     "scipy>=1.14,<2",
     "tensorflow-datasets>=4.9.10,<4.10",
     "tqdm>=4.66",
-    "zstandard>=0.23,<0.26",  # JAX packs compiled programs with it, ten times as fast as with zlib
+    "zstandard>=0.23,<0.26",  # JAX packs compiled programs with it, faster than with zlib
     # Boosted trees. The build without GPU code (the other's wheel for Linux has 132 MB); there is
     # none for macOS.
     "xgboost-cpu>=3.1,<4; sys_platform != 'darwin'",

@@ -162,7 +162,8 @@ def measure(names: Sequence[str], nets: int, steps: int) -> Iterator[Figures]:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             try:
                 out, err = process.communicate(timeout=JOBS[NAMES[name]])
-                why = err.decode().strip().splitlines()[-1:] if process.returncode else []
+                code = process.returncode
+                why = [f"code {code}", *err.decode().splitlines()][-1:] if code else []
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, _ = process.communicate()

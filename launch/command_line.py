@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from nasjax.errors import UserError
@@ -59,12 +59,12 @@ def run(command: Command, arguments: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="replace")  # a terminal without block characters
     try:
         given = parse(command, arguments)
-        _Stopped.text = lambda: _stopped_text(command, given.directory)
+        _Running.command, _Running.directory = command, given.directory
         command.run(given)
     except UserError as error:
         return _end(f"error: {' '.join(str(error).splitlines())}", USER_ERROR)
     except Interrupted:
-        return _end(_Stopped.text(), INTERRUPTED)
+        return _end(_stopped_text(), INTERRUPTED)
     except MemoryError as error:
         return _end(f"error: {FAILURES['RESOURCE_EXHAUSTED']} ({error})", USER_ERROR)
     except RuntimeError as error:
@@ -73,22 +73,21 @@ def run(command: Command, arguments: Sequence[str]) -> int:
             raise
         return _end(f"error: {known[0]} ({str(error).splitlines()[0]})", USER_ERROR)
     finally:
-        _Stopped.text = _interrupted
+        _Running.command = None
     return 0
 
 
-def _interrupted() -> str:
-    return "interrupted"
+class _Running:
+    """The command under way, None before its arguments are known."""
+
+    command: Command | None = None
+    directory = pathlib.Path()
 
 
-class _Stopped:
-    """What a stopped command prints."""
-
-    text: Callable[[], str] = _interrupted
-
-
-def _stopped_text(command: Command, directory: pathlib.Path | None) -> str:
-    if directory is None or not command.kept or not (directory / "config.json").exists():
+def _stopped_text() -> str:
+    """The line that a stopped command ends with."""
+    command, directory = _Running.command, _Running.directory
+    if command is None or not command.kept or not (directory / "config.json").exists():
         return "interrupted"
     return f"stopped; {command.kept} kept in {directory}, the same command goes on"
 
@@ -110,7 +109,7 @@ def _watch() -> None:
             ready = select.select([reading], [], [], left)[0]
             is_stop = bool(ready) and os.read(reading, 1)[0] in STOPPING
             if not ready or (is_stop and deadline):
-                os._exit(_end(_Stopped.text(), INTERRUPTED))
+                os._exit(_end(_stopped_text(), INTERRUPTED))
             if is_stop:
                 deadline = time.monotonic() + GRACE
 

@@ -168,21 +168,23 @@ def _search_in(
 ) -> SearchResult:
     """Goes on in a directory that this process holds; tests, sums up, writes the report."""
     state = _go_on(directory, made, progress, finish)
+    # Of the limits that it may have reached, the time is looked at last.
+    reached = loop.end_reason(made.controller, state, made.settings.search, math.inf)
+    ended_by = "--finish" if finish or reached is None else reached
     events = directory / records.EVENTS
     tested: dict[str, Any] = {}
     if float(state.best.accuracy) > 0:
         best = jax.device_get(state.best.architecture)
-        test, rounds = made.evaluation.test, int(state.round)
-        tested = final_test(directory, best, made.space, test, rounds)
+        ended = {"rounds": int(state.round), "ended_by": ended_by}
+        tested = final_test(directory, best, made.space, made.evaluation.test, ended)
     else:
         candidates = records.read(events).candidates
         if not any(row.is_measured for row in candidates):
-            why = ", ".join(records.failures(candidates))
+            failures = records.count_failures(candidates).items()
+            why = ", ".join(f"{n} {status}{records.remedy(status)}" for status, n in failures)
             raise UserError(f"no candidate could be trained or run ({why}); see {events}")
     controller = made.controller
     updates = controller.num_updates(state.controller)
-    # Of the limits that it may have reached, the time is looked at last.
-    ended_by = loop.end_reason(controller, state, made.settings.search, math.inf)
     summary = write_summary(
         directory,
         state,
@@ -190,7 +192,7 @@ def _search_in(
         tested,
         updates=updates,
         learns=controller.learns,
-        ended_by="--finish" if finish or not ended_by else ended_by,
+        ended_by=tested.get("ended_by", ended_by),
         images=made.evaluation.images,
     )
     learned.save(directory, controller.params(state.controller))

@@ -43,7 +43,8 @@ class SearchConfig:
 
     rounds: PositiveInt  # of the controller; for TRL-HPO, episodes
     max_queries: PositiveInt | None = None  # the search ends after the round that reaches it
-    # Seconds of all starts together; the search ends after the round that reaches them.
+    # Seconds of this start and of all rounds before; the search ends after the round that reaches
+    # them.
     max_seconds: PositiveFloat | None = None
     # Accuracy of the best architecture, above 0 to 1; the search ends after the round that
     # reaches it.

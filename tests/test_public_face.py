@@ -62,7 +62,7 @@ def test_the_registry_loads_nothing_that_only_reports_and_fits_need():
 
 
 class Stopped(BaseException):
-    """What a signal raises."""
+    """Raised where a signal would stop the search."""
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from nasjax.reports.render import number, percent
 from nasjax.run_report.report import title
 from nasjax.run_report.run_facts import RunFacts, section
-from nasjax.runs.records import count_candidates, failures
+from nasjax.runs.records import count_candidates, count_failures, remedy
 from nasjax.types import UNTRAINED_BELOW_UPDATES
 
 # How the final test comes by its accuracy, by the name of the evaluator.
@@ -61,9 +61,9 @@ def _lines(run: RunFacts) -> Iterator[tuple[str, str]]:
     counts = count_candidates(run.events.candidates).items()
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts)
     yield "candidates", f"{kinds}; {budget.queries} queries"
-    for text in failures(run.events.candidates):
-        if ":" in text:  # there is something to do about it
-            yield "note", text
+    for status, count in count_failures(run.events.candidates).items():
+        if text := remedy(status):
+            yield "note", f"{count} {status}{text}"
     few = f" (untrained: fewer than {UNTRAINED_BELOW_UPDATES})" if run.untrained else ""
     yield (
         "search",

@@ -2,7 +2,7 @@
 
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,14 @@ def final_test(
     architecture: np.ndarray,
     space: Space,
     test_fn: TestFn,
-    rounds: int,
+    ended: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Measures the best architecture [L, F] on the test split, or reads the result of a test.
 
-    The run's directory keeps the result, and after how many rounds the search ended.
+    The run's directory keeps the result, and how the search had ended.
+
+    Args:
+      ended: the "rounds" that were made, and what the search was "ended_by"; see `loop.end_reason`.
 
     Raises:
       UserError: another architecture was tested in this run already, or the kept result is damaged.
@@ -44,7 +47,7 @@ def final_test(
         "architecture": space.to_text(architecture),
         "encoding": np.asarray(architecture).tolist(),
         **test_fn(architecture),
-        "rounds": rounds,
+        **ended,
         "seconds": round(time.perf_counter() - start, 2),
     }
     files.write_json(path, {**result, "sha256": files.digest_of_json(result)})

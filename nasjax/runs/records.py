@@ -210,13 +210,15 @@ REMEDIES = {
 }
 
 
-def failures(candidates: Iterable[Candidate]) -> list[str]:
-    """Counts candidates without a result by status, and names the setting to change."""
+def count_failures(candidates: Iterable[Candidate]) -> dict[str, int]:
+    """The number of candidates without a result, by status in the order of the alphabet."""
     counts = Counter(row.status for row in candidates if not row.is_measured)
-    return [
-        f"{count} {status}" + (f": {REMEDIES[status]}" if status in REMEDIES else "")
-        for status, count in sorted(counts.items())
-    ]
+    return dict(sorted(counts.items()))
+
+
+def remedy(status: str) -> str:
+    """The setting to change where candidates end with a status, ": " before it; "" if none is."""
+    return f": {REMEDIES[status]}" if status in REMEDIES else ""
 
 
 class Records:

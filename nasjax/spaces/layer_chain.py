@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import Field
 
-from nasjax.config import check, settings
+from nasjax.config import MOST, check, settings
 from nasjax.errors import UserError
 from nasjax.spaces import parsed
 from nasjax.spaces.parsed import Layers
@@ -33,7 +33,6 @@ FIELDS = {
     POOL: ("kernel", "stride", "padding"),
 }
 ACTIVATIONS = ("none", "relu", "leakyrelu", "tanh", "sigmoid", "elu", "gelu")
-MOST = 2**31 - 1  # of a layer's numbers, which are int32
 _PARSED = (parsed.NO_LAYER, parsed.CONV, parsed.LINEAR, parsed.POOL)  # by kind
 # The attributes of each layer among the features.
 _ATTRIBUTES = ("channels", "kernel", "stride", "padding", "height", "width", "macs", "params")

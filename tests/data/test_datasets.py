@@ -310,6 +310,16 @@ def test_absent_classes_and_a_large_majority_are_told(
     assert "% of the images are of class 0" in told
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "is_told"), [(20, 20, False), (29, 11, False), (36, 4, True)]
+)
+def test_of_two_classes_one_with_three_quarters_is_told(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, first: int, second: int, is_told: bool
+) -> None:
+    load_search(write_colours(tmp_path / "set", [0] * first + [1] * second), tmp_path)
+    assert ("of the images are of class 0" in " ".join(caplog.messages)) == is_told
+
+
 def test_a_new_kind_is_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     monkeypatch.setitem(SOURCES, "copies:N", lambda address, config, cache_dir: open_digits())
     data = load_search(dataclasses.replace(DIGITS, name="copies:1"), tmp_path)

@@ -1,15 +1,17 @@
 """Commands killed with SIGKILL at random moments end as those that never were."""
 
+import functools
 import json
 import pathlib
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from nasjax.runs.records import EVENTS
-from tests.commands import UNOPTIMISED, Commands
+from tests.commands import UNOPTIMISED, Commands, Running
 from tests.fuzz.verdicts import Verdict, Wrong, judge
 from tests.launch.test_resume import SETTINGS
 
@@ -55,32 +57,70 @@ JOBS = {
 
 
 def run(seed: int, count: int, folder: pathlib.Path) -> Iterator[Verdict]:
-    """The verdicts of `count` kills, KILLS_A_RUN or fewer for each run."""
+    """A verdict for each of `count` kills; those of one run share it."""
     random_of = random.Random(seed)
     place = folder / "kills"
     place.mkdir()
     commands = Commands(place)
     whole: dict[str, tuple[float, Any]] = {}
     try:
-        left, turn = count, 0
-        while left > 0:
+        made, turn = 0, 0
+        while made < count:
             name = list(JOBS)[turn % len(JOBS)]
-            job, cache = JOBS[name], place / f"cache {turn % len(JOBS)}"
+            job, compiled = JOBS[name], place / f"compiled {turn % len(JOBS)}"
             if name not in whole:
-                _go(commands, job, place / f"whole {turn}", cache)  # compiles
+                _go(commands, job, place / f"first {turn}", compiled)
+                cache = _with_programs_of(compiled, place / f"cache {turn}, whole")
                 begun = time.monotonic()
-                _go(commands, job, place / f"again {turn}", cache)
-                whole[name] = time.monotonic() - begun, job.result(place / f"again {turn}")
-            kills = min(left, KILLS_A_RUN)
-            left, turn = left - kills, turn + 1
-            yield _killed(
-                commands, name, whole[name], place / f"killed {turn}", cache, kills, random_of
-            )
+                _go(commands, job, place / f"whole {turn}", cache)
+                whole[name] = time.monotonic() - begun, job.result(place / f"whole {turn}")
+            cache = _with_programs_of(compiled, place / f"cache {turn}")
+            turn += 1
+            most = min(KILLS_A_RUN, count - made)
+            killed = _Killed(commands, job, place / f"killed {turn}", cache)
+            go = functools.partial(killed.go, whole[name], most, random_of)
+            verdict = judge(name, f"turn {turn}", go)
+            if verdict.outcome != "same" and not killed.kills:
+                yield verdict
+            yield from [verdict] * killed.kills
+            made += killed.kills
     finally:
         commands.close()
 
 
-def _start(commands: Commands, job: Job, directory: pathlib.Path, cache: pathlib.Path) -> Any:
+class _Killed:
+    """A run that is killed; `kills` counts the signals that met it while it ran."""
+
+    def __init__(self, commands: Commands, job: Job, directory: pathlib.Path, cache: pathlib.Path):
+        self._start = lambda: _start(commands, job, directory, cache)
+        self._job, self._directory = job, directory
+        self.kills = 0
+
+    def go(self, whole: tuple[float, Any], most: int, random_of: random.Random) -> str:
+        """Kills it at most so often, lets it end, and compares that with a whole run."""
+        seconds, expected = whole
+        while self.kills < most:
+            running = self._start()
+            time.sleep(random_of.random() * seconds)
+            running.send_signal(signal.SIGKILL)
+            if running.wait().returncode != -signal.SIGKILL:
+                break  # it was through before
+            self.kills += 1
+        ended = self._start().wait()
+        if ended.returncode:
+            raise RuntimeError(f"code {ended.returncode}: {ended.stderr[-800:]}")
+        if self._job.result(self._directory) != expected:
+            raise Wrong("the end differs from that of a run that was never killed")
+        return "same"
+
+
+def _with_programs_of(compiled: pathlib.Path, cache: pathlib.Path) -> pathlib.Path:
+    """A cache without results, so that candidates are trained, but with compiled programs."""
+    shutil.copytree(compiled / "xla", cache / "xla")
+    return cache
+
+
+def _start(commands: Commands, job: Job, directory: pathlib.Path, cache: pathlib.Path) -> Running:
     where = (f"--directory={directory}", f"--cache_dir={cache}")
     return commands.start(job.command, *job.arguments, *where, env=UNOPTIMISED)
 
@@ -89,31 +129,3 @@ def _go(commands: Commands, job: Job, directory: pathlib.Path, cache: pathlib.Pa
     ended = _start(commands, job, directory, cache).wait()
     if ended.returncode:
         raise RuntimeError(f"code {ended.returncode}: {ended.stderr[-800:]}")
-
-
-def _killed(
-    commands: Commands,
-    name: str,
-    whole: tuple[float, Any],
-    directory: pathlib.Path,
-    cache: pathlib.Path,
-    kills: int,
-    random_of: random.Random,
-) -> Verdict:
-    seconds, expected = whole
-    moments = [random_of.random() * seconds for _ in range(kills)]
-
-    def one() -> str:
-        for moment in moments:
-            (cache / "results.sqlite").unlink(missing_ok=True)  # else nothing is trained
-            running = _start(commands, JOBS[name], directory, cache)
-            time.sleep(moment)
-            running.send_signal(signal.SIGKILL)
-            running.wait()
-        _go(commands, JOBS[name], directory, cache)
-        if JOBS[name].result(directory) != expected:
-            raise Wrong("the end differs from that of a run that was never killed")
-        return "same"
-
-    found = judge(name, f"{kills} kills after {[round(m, 2) for m in moments]} s", one)
-    return found

@@ -20,7 +20,7 @@ def test_changed_configs_are_accepted_or_refused_in_one_line(tmp_path):
 def test_damaged_files_never_give_another_number(tmp_path):
     found = list(damage.run(SEED, 60, tmp_path))
     assert not verdicts.faults(found)
-    assert {verdict.outcome for verdict in found} == {"same", "refused"}
+    assert {verdict.outcome for verdict in found} == {"same", "refused", "accepted"}
     assert len({verdict.campaign for verdict in found}) == 10
 
 

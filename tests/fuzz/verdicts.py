@@ -22,7 +22,7 @@ class _Hang(BaseException):
 
 
 class Verdict(NamedTuple):
-    """What became of a case."""
+    """A case and its outcome."""
 
     campaign: str
     case: str  # enough to make it again
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
 
 
 def judge(campaign: str, case: str, run: Callable[[], str]) -> Verdict:
-    """Runs a case; `run` returns "same" or "accepted", or raises."""
+    """Runs a case; `run` returns an outcome of GOOD, or raises."""
 
     def hang(number: int, frame: object) -> None:
         raise _Hang

@@ -10,11 +10,12 @@ from nasjax.runs.final_test import final_test, rounds_tested
 from nasjax.spaces.slots import SlotSpace
 
 SPACE = SlotSpace(operations=("a", "b"), num_layers=2, filler=0)
+ENDED = {"rounds": 7, "ended_by": "search.rounds=7"}
 BEST = np.array([[1], [2]], np.int32)
 
 
 def made(folder, accuracy=0.9):
-    return final_test(folder, BEST, SPACE, lambda architecture: {"test_accuracy": accuracy}, 7)
+    return final_test(folder, BEST, SPACE, lambda architecture: {"test_accuracy": accuracy}, ENDED)
 
 
 def test_it_is_made_once_and_remembers_the_rounds(tmp_path):

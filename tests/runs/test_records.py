@@ -15,8 +15,9 @@ from nasjax.runs.records import (
     Events,
     Records,
     count_candidates,
-    failures,
+    count_failures,
     read,
+    remedy,
 )
 from nasjax.spaces.layer_chain import LayerChain
 from nasjax.types import (
@@ -131,12 +132,10 @@ def test_counts_say_what_was_trained_reused_and_refused(tmp_path: pathlib.Path) 
         "over_memory": 1,
         "infeasible": 1,
     }
-    assert failures(candidates(tmp_path)) == [
-        "1 diverged: lower evaluator.learning_rate",
-        "1 infeasible",
-        "1 invalid",
-        "1 over_memory: raise evaluator.memory_budget_gib",
-    ]
+    failed = count_failures(candidates(tmp_path))
+    assert failed == {"diverged": 1, "infeasible": 1, "invalid": 1, "over_memory": 1}
+    assert remedy("over_memory") == ": raise evaluator.memory_budget_gib"
+    assert remedy("invalid") == ""
     assert rows(tmp_path)[-2]["first"] is False
 
 
